@@ -1,0 +1,51 @@
+# Everything that people and CI run. `make` lists it.
+CARGO ?= cargo
+CHART := charts/llmrollout
+CARGO_DENY_VERSION := 0.20.2
+# Helm from the PATH, else the one the lab built (`cargo run -p e2e -- lab build`).
+CACHE := $(or $(LLMROLLOUT_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/llmrollout)
+TOOLS := $(CACHE)/cargo-tools
+HELM ?= $(or $(shell command -v helm),$(lastword $(wildcard $(CACHE)/helm-*/helm)),helm)
+export PATH := $(TOOLS)/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help build fmt lint crds chart test demo e2e lab tools
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build every binary
+	$(CARGO) build --workspace --bins --locked
+
+fmt: ## format the code
+	$(CARGO) fmt --all
+
+lint: ## format, clippy and rustdoc without a warning; licenses and sources when cargo-deny is there
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --locked
+	@if command -v cargo-deny >/dev/null; then $(CARGO) deny check bans licenses sources; \
+	else echo "lint: cargo-deny is not there, licenses and sources are not checked; run 'make tools'"; fi
+
+crds: ## write the CRDs from the code, and the chart's copy
+	$(CARGO) run -q --bin crdgen crds
+	@if [ -d $(CHART) ]; then mkdir -p $(CHART)/crds && cp crds/*.yaml $(CHART)/crds/; fi
+
+chart: crds ## check and render the chart with helm
+	$(HELM) lint $(CHART)
+	$(HELM) template llmrollout $(CHART) >/dev/null
+
+test: ## everything that must hold: writes target/test/report.json
+	$(CARGO) run -q -p e2e -- check
+
+demo: ## one release promoted, one taken back, on real servers; FAST=1 for short holds
+	$(CARGO) run -q -p e2e -- demo $(if $(filter 1,$(FAST)),--fast)
+
+e2e: ## the cases on real servers: writes target/e2e/report.json
+	$(CARGO) run -q -p e2e -- cases
+
+lab: ## bring a lab up; `cargo run -p e2e -- lab down` ends it
+	$(CARGO) run -q -p e2e -- lab up
+
+tools: ## install cargo-deny beside the lab's tools, once
+	@test -x $(TOOLS)/bin/cargo-deny || $(CARGO) install cargo-deny --version $(CARGO_DENY_VERSION) --locked --root $(TOOLS)

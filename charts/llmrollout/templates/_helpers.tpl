@@ -1,0 +1,71 @@
+{{- define "llmrollout.name" -}}
+{{- if contains "llmrollout" .Release.Name -}}
+{{ printf "%s-operator" .Release.Name | trunc 63 | trimSuffix "-" }}
+{{- else -}}
+{{ printf "%s-llmrollout-operator" .Release.Name | trunc 63 | trimSuffix "-" }}
+{{- end -}}
+{{- end -}}
+
+{{- define "llmrollout.selector" -}}
+app.kubernetes.io/name: llmrollout-operator
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "llmrollout.labels" -}}
+{{ include "llmrollout.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+{{- end -}}
+
+{{- define "llmrollout.image" -}}
+{{- if .Values.image.digest -}}
+{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end -}}
+{{- end -}}
+
+{{- define "llmrollout.lease" -}}
+{{ .Values.config.leaderElection.name | default (include "llmrollout.name" .) }}
+{{- end -}}
+
+{{- define "llmrollout.port" -}}
+{{ regexFind "[0-9]+$" .Values.config.listen }}
+{{- end -}}
+
+{{/* The configuration: the values as they are, with a lease of this release's own. */}}
+{{- define "llmrollout.config" -}}
+{{- $config := deepCopy .Values.config -}}
+{{- $_ := set $config.leaderElection "name" (include "llmrollout.lease" .) -}}
+{{- if not $config.prices }}{{ $_ := unset $config "prices" }}{{ end -}}
+{{ toYaml $config }}
+{{- end -}}
+
+{{/* What the operator may do where it watches. No secrets, no pods, and no verb that it does not use. */}}
+{{- define "llmrollout.rules" -}}
+- apiGroups: [llmrollout.io]
+  resources: [llmrollouts]
+  # patch: only the finalizer
+  verbs: [get, list, watch, patch]
+- apiGroups: [llmrollout.io]
+  resources: [llmrollouts/status]
+  verbs: [patch]
+# For the owner references of its Deployments and Services, where the API server enforces that (OpenShift does).
+- apiGroups: [llmrollout.io]
+  resources: [llmrollouts/finalizers]
+  verbs: [update]
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs: [get, list, watch, create, patch]
+- apiGroups: [""]
+  resources: [services]
+  verbs: [get, list, watch, create, patch]
+- apiGroups: [discovery.k8s.io]
+  resources: [endpointslices]
+  verbs: [get, list, watch]
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [httproutes]
+  verbs: [get, list, watch, patch]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end -}}

@@ -1,0 +1,10 @@
+//! The one place that reads the clock: a stub server and a load generator measure by trade.
+//! Nothing here waits.
+
+use tokio::time::Instant;
+
+/// The time that only runs forward.
+#[expect(clippy::disallowed_methods, reason = "the test ground measures; the operator does not come here")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}

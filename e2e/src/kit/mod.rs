@@ -1,0 +1,20 @@
+//! What demo and cases share: the ground they stand on, manifests, load, and eyes on everything that happens.
+//! Nothing here knows what is being proved.
+
+pub(crate) mod audit;
+mod error;
+pub(crate) mod film;
+pub(crate) mod ground;
+pub(crate) mod load;
+pub(crate) mod operator;
+pub(crate) mod pods;
+pub(crate) mod prometheus;
+pub(crate) mod recipe;
+pub(crate) mod space;
+
+pub(crate) use error::{KitError, claim};
+pub(crate) use film::{Film, Frame};
+pub(crate) use ground::Ground;
+pub(crate) use load::{Load, LoadPlan, Report};
+pub(crate) use recipe::Wish;
+pub(crate) use space::{Space, Weights};

@@ -1,0 +1,39 @@
+//! The test ground's command line.
+//! Nothing here does the work: each subcommand has a room of its own.
+
+mod check;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the bans keep the operator's decisions pure; a lab reads its environment, measures and writes by trade"
+)]
+mod lab;
+
+use std::{error::Error, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(name = "e2e", about = "Real servers in one network namespace, and what is proved on them")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run everything that must hold of the tree and write `target/test/report.json`
+    Check(check::CheckArgs),
+    /// Bring up, use and end a lab
+    Lab(lab::cli::LabArgs),
+}
+
+fn main() -> ExitCode {
+    let result: Result<ExitCode, Box<dyn Error>> = match Arguments::parse().command {
+        Command::Check(arguments) => check::run(&arguments).map_err(Into::into),
+        Command::Lab(arguments) => lab::cli::run(arguments).map_err(Into::into),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        ExitCode::FAILURE
+    })
+}

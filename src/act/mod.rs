@@ -1,0 +1,133 @@
+//! Carries a decision out: the only writer of the world. Whole objects of ours are applied, slices of others' objects
+//! are patched with a guard. In order, stopping at the first failure; on the way home each write is tried on its own.
+//! Doing a list twice equals doing it once. Never decides, never retries: the next pass does.
+
+mod error;
+
+use std::time::Duration;
+
+use http::{Method, Request, header::CONTENT_TYPE};
+use kube::{
+    Api, Client,
+    api::{DynamicObject, Patch, PatchParams},
+    core::{ApiResource, GroupVersionKind},
+};
+
+pub use error::{ActError, Class};
+
+use crate::{
+    api::labels,
+    decide::{
+        Decision, Intent,
+        intent::{Owned, OwnedKind},
+    },
+    routers::{GuardedPatch, PatchKind},
+};
+
+/// What a write needs: a client that does not retry by itself, a deadline for each call, and the right to write.
+#[derive(Clone)]
+pub struct Hands {
+    /// The client; `default_retry` is off, since a retried write is a write decided on an old view.
+    pub client: Client,
+    /// The deadline of one call.
+    pub deadline: Duration,
+    /// Whether the lease is held, asked before every single write.
+    pub may_write: std::sync::Arc<dyn Fn() -> bool + Send + Sync>,
+}
+
+/// What was carried out. Only `act` makes one, so `record` cannot claim what was not done.
+#[derive(Debug)]
+pub struct Acted {
+    done: Vec<String>,
+    stopped: Option<ActError>,
+}
+
+impl Acted {
+    /// The writes that succeeded, in words for the log.
+    pub fn done(&self) -> &[String] {
+        &self.done
+    }
+
+    /// The failure that ended the list, if one did.
+    pub const fn stopped(&self) -> Option<&ActError> {
+        self.stopped.as_ref()
+    }
+}
+
+/// Carries out the writes of a decision in `namespace`.
+pub async fn act(decision: &Decision, namespace: &str, hands: &Hands) -> Acted {
+    let mut acted = Acted { done: Vec::new(), stopped: None };
+    for intent in &decision.intents {
+        let outcome = match intent {
+            _ if !(hands.may_write)() => Err(ActError::NotLeading),
+            Intent::Apply(owned) => hands.apply(namespace, owned).await,
+            Intent::Patch(patch) => hands.patch(namespace, patch).await,
+        };
+        match outcome {
+            Ok(what) => acted.done.push(what),
+            Err(error) => {
+                acted.stopped.get_or_insert(error);
+                // On the way home one refused object does not keep the others from going.
+                if !decision.home {
+                    break;
+                }
+            }
+        }
+    }
+    acted
+}
+
+impl Hands {
+    async fn apply(&self, namespace: &str, owned: &Owned) -> Result<String, ActError> {
+        let (group, kind) = match owned.kind {
+            OwnedKind::Deployment => ("apps", "Deployment"),
+            OwnedKind::Service => ("", "Service"),
+        };
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, "v1", kind));
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &resource);
+        let params = PatchParams::apply(labels::MANAGER).force();
+        let what = format!("apply {kind} {namespace}/{}", owned.name);
+        let body = Patch::Apply(&owned.body);
+        #[expect(clippy::disallowed_methods, reason = "act is the room that writes")]
+        let call = api.patch(&owned.name, &params, &body);
+        self.within(&what, owned.kind == OwnedKind::Deployment, call).await?;
+        Ok(what)
+    }
+
+    async fn patch(&self, namespace: &str, patch: &GuardedPatch) -> Result<String, ActError> {
+        let (prefix, plural) = match patch.kind {
+            PatchKind::LlmRollout => ("/apis/llmrollout.io/v1alpha1", "llmrollouts"),
+            PatchKind::Deployment => ("/apis/apps/v1", "deployments"),
+            PatchKind::Service => ("/api/v1", "services"),
+            PatchKind::HttpRoute => ("/apis/gateway.networking.k8s.io/v1", "httproutes"),
+        };
+        let what = format!("patch {plural} {namespace}/{}", patch.name);
+        let uri = format!("{prefix}/namespaces/{namespace}/{plural}/{}?fieldManager={}", patch.name, labels::MANAGER);
+        let request = Request::builder()
+            .method(Method::PATCH)
+            .uri(uri)
+            .header(CONTENT_TYPE, "application/json-patch+json")
+            .body(serde_json::Value::Array(patch.ops.clone()).to_string().into_bytes())
+            .map_err(|source| ActError::Request { what: what.clone(), source })?;
+        let answer = self.within(&what, false, self.client.request::<serde_json::Value>(request)).await;
+        match answer {
+            Ok(_) => Ok(what),
+            // The server's word for a failed `test` or guard: what was read has moved.
+            Err(ActError::Refused { what, .. }) => Err(ActError::Moved { what }),
+            Err(other) => Err(other),
+        }
+    }
+
+    async fn within<T>(
+        &self,
+        what: &str,
+        template: bool,
+        call: impl Future<Output = kube::Result<T>>,
+    ) -> Result<T, ActError> {
+        match tokio::time::timeout(self.deadline, call).await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(source)) => Err(ActError::of(what, template, source)),
+            Err(_) => Err(ActError::Late { what: what.to_owned() }),
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Conditions and reasons: one enum of words for conditions, events, metrics, logs and docs. Pure; takes the time.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Moment;
+
+/// What a condition speaks about. All are positive: `True` is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub enum ConditionType {
+    /// The manifest is understood and everything it names exists.
+    Accepted,
+    /// Every gate passed when last asked.
+    GatesHealthy,
+    /// A release is under way and nothing stands in its way.
+    Progressing,
+    /// The wanted revision serves all traffic.
+    Promoted,
+    /// Traffic is on a healthy color.
+    Ready,
+    /// The old color is ready to take everything back.
+    RollbackPossible,
+    /// The routers hold, and have confirmed, the shares they should.
+    TrafficConfirmed,
+}
+
+/// `True`, `False` or not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ConditionStatus {
+    /// It holds.
+    True,
+    /// It does not hold.
+    False,
+    /// It cannot be said.
+    Unknown,
+}
+
+/// One observation about the rollout, in the form every Kubernetes tool reads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Condition {
+    /// What is spoken about.
+    #[serde(rename = "type")]
+    pub type_: ConditionType,
+    /// Whether it holds.
+    pub status: ConditionStatus,
+    /// One word why.
+    pub reason: Reason,
+    /// The same for people, with what to do.
+    pub message: String,
+    /// When `status` last changed.
+    pub last_transition_time: Moment,
+    /// The generation of the manifest this was said of.
+    pub observed_generation: i64,
+}
+
+/// Puts `new` into the ordered list; the transition time is kept unless the status flips.
+pub fn set(conditions: &mut Vec<Condition>, mut new: Condition) {
+    match conditions.iter_mut().find(|c| c.type_ == new.type_) {
+        Some(old) => {
+            if old.status == new.status {
+                new.last_transition_time = old.last_transition_time;
+            }
+            *old = new;
+        }
+        None => conditions.push(new),
+    }
+    conditions.sort_by_key(|c| c.type_);
+}
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $name:ident),+ $(,)?) => {
+        /// Why something is as it is. The same word stands in conditions, events, metrics, logs and docs.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+        pub enum Reason { $($(#[doc = $doc])+ $name),+ }
+
+        impl Reason {
+            /// Every reason with its explanation, in order.
+            pub const ALL: &[(Self, &'static str)] = &[$((Self::$name, concat!($($doc),+))),+];
+
+            /// The word itself.
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name)),+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// Everything the manifest names was found and understood.
+    Valid,
+    /// A field of the manifest is wrong in a way the schema cannot see; the message says what to write instead.
+    InvalidSpec,
+    /// The pod template was refused by the API server; its own words are in the message.
+    PodTemplateInvalid,
+    /// An older rollout already drives this router; this one writes nothing.
+    Conflict,
+    /// The front Service does not exist.
+    ServiceNotFound,
+    /// The front Service is not of a kind whose selector can be switched, or lacks the color key.
+    ServiceUnsupported,
+    /// The route does not exist.
+    RouteNotFound,
+    /// The named rule does not exist in the route, or none was named and several fit.
+    RuleNotFound,
+    /// The rule lacks the backend of one color.
+    BackendMissing,
+    /// The rule has a backend that is neither color.
+    UnmanagedBackend,
+    /// The gateway has not accepted the route or cannot resolve a backend.
+    RouteNotReady,
+    /// `metrics.provider` names a provider that the operator's configuration does not have.
+    ProviderUnknown,
+    /// A cost gate has no prices to work with.
+    PricesMissing,
+    /// A Deployment or Service of a color's name exists and is not ours.
+    NotOurs,
+    /// Nothing to release.
+    UpToDate,
+    /// The candidate is coming up.
+    Preparing,
+    /// The candidate was not ready within `readyTimeout`.
+    NotReadyInTime,
+    /// A weight is being written and confirmed.
+    Shifting,
+    /// A step is being measured.
+    Holding,
+    /// The hold is served, but a gate does not say Pass.
+    WaitingForGate,
+    /// `paused` is set.
+    Paused,
+    /// `abort` is set.
+    Aborted,
+    /// A gate failed.
+    GateFailed,
+    /// A gate had no usable data for longer than its budget.
+    NoDataBudgetSpent,
+    /// The candidate has no ready endpoint left.
+    CandidateUnready,
+    /// Somebody else moved traffic back to the old color; taken as an abort of this revision.
+    MovedBack,
+    /// A newer revision was asked for.
+    Superseded,
+    /// The gateway refused the route after a weight was written.
+    RouteRefused,
+    /// Neither color has a ready endpoint; traffic stays where it is.
+    NoHealthyBackend,
+    /// The old color has no ready endpoint; going back is not possible until it has.
+    ActiveUnready,
+    /// Traffic is on its way back.
+    RollingBack,
+    /// Back on the old color; this revision gets no traffic again.
+    RolledBack,
+    /// The revision serves all traffic.
+    Promoted,
+    /// The first revision is coming up.
+    Installing,
+    /// Routers hold the shares they should.
+    Confirmed,
+    /// A router holds other shares than it should.
+    Drifted,
+    /// Somebody else keeps changing the shares; the operator has stopped arguing.
+    Contended,
+    /// All gates pass.
+    AllPass,
+    /// No gate is being asked now.
+    NotMeasuring,
+    /// A gate has no usable data.
+    NoData,
+    /// The old color is ready.
+    ActiveReady,
+    /// The API server forbids a write; the message names verb and kind.
+    Forbidden,
+    /// The API server refused a write; its words are in the message.
+    Refused,
+    /// The rollout is being deleted.
+    Deleting,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Condition, ConditionStatus, ConditionType, Reason, set};
+    use crate::api::Moment;
+
+    fn ready(status: ConditionStatus, at: i64) -> Condition {
+        Condition {
+            type_: ConditionType::Ready,
+            status,
+            reason: Reason::ActiveReady,
+            message: String::new(),
+            last_transition_time: Moment::from_unix(at),
+            observed_generation: 1,
+        }
+    }
+
+    #[test]
+    fn transition_time_moves_only_when_the_status_flips() {
+        let mut all = vec![];
+        set(&mut all, ready(ConditionStatus::True, 1));
+        set(&mut all, ready(ConditionStatus::True, 2));
+        assert_eq!(all[0].last_transition_time.unix(), 1);
+        set(&mut all, ready(ConditionStatus::False, 3));
+        assert_eq!(all[0].last_transition_time.unix(), 3);
+        assert_eq!(all.len(), 1);
+    }
+}

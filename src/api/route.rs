@@ -1,0 +1,101 @@
+//! The narrow view of a Gateway API HTTPRoute: what we read of it. Nothing here is ever written back whole; weights go
+//! out as a guarded JSON patch (`routers::http_route`), so that every other byte of the user's route stays as it is.
+//! Our own view because the published bindings do not build against the pinned kube yet.
+
+use kube::CustomResource;
+use serde::{Deserialize, Serialize};
+
+/// The part of `HTTPRoute.spec` that we read.
+#[derive(CustomResource, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[kube(
+    group = "gateway.networking.k8s.io",
+    version = "v1",
+    kind = "HTTPRoute",
+    plural = "httproutes",
+    root = "HttpRoute",
+    status = "RouteStatus",
+    schema = "disabled",
+    namespaced
+)]
+#[serde(rename_all = "camelCase", default)]
+pub struct HttpRouteSpec {
+    /// The gateways that should accept the route.
+    pub parent_refs: Vec<ParentRef>,
+    /// The rules, in order.
+    pub rules: Vec<RouteRule>,
+}
+
+/// A gateway that should accept the route.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ParentRef {
+    /// Namespace of the gateway.
+    pub namespace: Option<String>,
+    /// Name of the gateway.
+    pub name: String,
+    /// Listener of the gateway.
+    pub section_name: Option<String>,
+}
+
+/// One rule.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RouteRule {
+    /// Name of the rule.
+    pub name: Option<String>,
+    /// Where its requests go.
+    pub backend_refs: Vec<BackendRef>,
+}
+
+/// One backend of a rule.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct BackendRef {
+    /// API group; empty means core.
+    pub group: Option<String>,
+    /// Kind; none means Service.
+    pub kind: Option<String>,
+    /// Name.
+    pub name: String,
+    /// Namespace; none means the route's.
+    pub namespace: Option<String>,
+    /// Port of a Service.
+    pub port: Option<i32>,
+    /// Weight; none means 1, not 0.
+    pub weight: Option<i32>,
+}
+
+/// What the gateways say of the route.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RouteStatus {
+    /// One entry for each gateway.
+    pub parents: Vec<ParentStatus>,
+}
+
+/// What one gateway says of the route.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ParentStatus {
+    /// Which gateway.
+    pub parent_ref: ParentRef,
+    /// Its conditions.
+    pub conditions: Vec<RouteCondition>,
+}
+
+/// A condition of a route.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RouteCondition {
+    /// `Accepted`, `ResolvedRefs`, …
+    #[serde(rename = "type")]
+    pub type_: String,
+    /// `True`, `False` or `Unknown`.
+    pub status: String,
+    /// One word why.
+    pub reason: String,
+    /// The same for people.
+    pub message: String,
+    /// The generation it speaks of.
+    pub observed_generation: Option<i64>,
+}

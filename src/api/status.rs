@@ -1,0 +1,262 @@
+//! `LlmRollout.status`: what people and the next process read. Nothing in it changes by itself: no ages, no counters.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Condition, Moment, Reason};
+
+/// What is going on with the rollout.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LlmRolloutStatus {
+    /// The generation of the manifest that this status speaks of.
+    pub observed_generation: i64,
+    /// What is going on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phase: Option<Phase>,
+    /// Why it is so, in one word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// The same for people.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// Step of the attempt and number of steps, `2/4`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub step: String,
+    /// Share that the routers give the candidate, `20%`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub weight: String,
+    /// Each gate's value against its limit, the failing one first.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub summary: String,
+    /// When the next decision is due, `14:32Z`, or `-`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub next: String,
+    /// Shares as read from the routers, for people.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub traffic: String,
+    /// The color that serves; the other is the candidate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub active: Option<Color>,
+    /// The revision that serves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub active_revision: Option<String>,
+    /// The color of the release under way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub candidate: Option<Color>,
+    /// The release under way, or the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<Attempt>,
+    /// A step up that is about to be written to the routers: durable before effect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub intent: Option<StepIntent>,
+    /// What each router was seen to hold, in the order of `spec.traffic`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub observed_weights: Vec<ObservedWeights>,
+    /// The last word of each gate.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gates: Vec<GateStatus>,
+    /// The revision that was taken back and gets no traffic again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aborted_revision: Option<String>,
+    /// How often somebody else's changes were put right lately.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quarrel: Option<Quarrel>,
+    /// When the operator will look again at the latest, if nothing happens before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_decision_at: Option<Moment>,
+    /// The last ten attempts, newest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<Past>,
+    /// The same in the form that `kubectl wait` and Argo CD read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+}
+
+/// What is going on.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// Nothing to release.
+    Idle,
+    /// The candidate is coming up.
+    Preparing,
+    /// A weight is being written and confirmed.
+    Shifting,
+    /// Measuring at a step.
+    Holding,
+    /// `paused` is set.
+    Paused,
+    /// The revision is live.
+    Completed,
+    /// Traffic is on its way back.
+    RollingBack,
+    /// Back on the old color; the reason is kept.
+    RolledBack,
+    /// Needs a person; the condition says what to do.
+    Blocked,
+}
+
+/// A slot: one Deployment and one Service.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[serde(rename_all = "lowercase")]
+pub enum Color {
+    /// The slot `<name>-blue`.
+    Blue,
+    /// The slot `<name>-green`.
+    Green,
+}
+
+impl Color {
+    /// Both, in the order in which they are always written.
+    pub const BOTH: [Self; 2] = [Self::Blue, Self::Green];
+
+    /// The other slot.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Blue => Self::Green,
+            Self::Green => Self::Blue,
+        }
+    }
+
+    /// `blue` or `green`, as in names, labels and selectors.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Blue => "blue",
+            Self::Green => "green",
+        }
+    }
+}
+
+/// One try at one revision.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Attempt {
+    /// Counts up with each attempt of this rollout.
+    pub id: i64,
+    /// What is being released.
+    pub revision: String,
+    /// When it began.
+    pub started_at: Moment,
+    /// The confirmed step, 1 for the first; 0 before the first.
+    pub step: i32,
+    /// The confirmed share of the candidate.
+    pub weight: i32,
+    /// When the confirmed step was entered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step_entered_at: Option<Moment>,
+    /// Until when the step is measured at least.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold_until: Option<Moment>,
+    /// Since when the deadlines of the current phase count; paused time does not.
+    pub clock_from: Moment,
+    /// Since when it is paused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused_at: Option<Moment>,
+    /// When it ended, either way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Moment>,
+    /// Why it ended badly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Reason>,
+    /// The same for people, with the figures.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub ended_message: String,
+}
+
+/// A step up, written down before it is written to the routers.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct StepIntent {
+    /// Names this write in logs and events.
+    pub op: String,
+    /// The revision that gets the share.
+    pub revision: String,
+    /// The step to be entered.
+    pub step: i32,
+    /// The share to be written.
+    pub weight: i32,
+    /// When it was decided.
+    pub at: Moment,
+}
+
+/// What one router was seen to hold.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct ObservedWeights {
+    /// Kind and name, `httpRoute/chat`.
+    pub router: String,
+    /// Share of blue in percent.
+    pub blue: i32,
+    /// Share of green in percent.
+    pub green: i32,
+}
+
+/// The last word of one gate.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct GateStatus {
+    /// Name of the gate.
+    pub name: String,
+    /// What it says.
+    pub verdict: VerdictWord,
+    /// The value, with its unit; absent without data.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub value: String,
+    /// The limit, with its unit.
+    pub limit: String,
+    /// Requests in the window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub samples: Option<i64>,
+    /// Time of the newest sample.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Moment>,
+    /// Since when there has been no usable data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_data_since: Option<Moment>,
+    /// Why there is no data, or what failed.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// The step at which this was said.
+    pub step: i32,
+}
+
+/// The words of a verdict.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum VerdictWord {
+    /// The limit is broken often enough.
+    Fail,
+    /// There is no usable data.
+    NoData,
+    /// The limit holds.
+    Pass,
+}
+
+/// How often somebody else's changes were put right lately.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Quarrel {
+    /// When the first of them was put right.
+    pub since: Moment,
+    /// How many.
+    pub count: i32,
+}
+
+/// One ended attempt.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Past {
+    /// Number of the attempt.
+    pub id: i64,
+    /// What was released.
+    pub revision: String,
+    /// How it ended.
+    pub outcome: Reason,
+    /// The same for people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// When it began.
+    pub started_at: Moment,
+    /// When it ended.
+    pub ended_at: Moment,
+}

@@ -1,0 +1,373 @@
+//! `LlmRollout.spec`: what a user writes. Fields, bounds, CEL rules with messages that say what to write instead, and
+//! the printer columns. Never defaults beyond the schema and never any logic: `decide::plan` reads these fields once.
+
+#![expect(
+    unreachable_pub,
+    clippy::duplicated_attributes,
+    reason = "the schema derive copies each struct, with its attributes, into a function where nothing is reachable"
+)]
+
+use kube::{CustomResource, KubeSchema};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::status::LlmRolloutStatus;
+
+/// One service, its next release, how traffic moves, and what must hold.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[kube(
+    group = "llmrollout.io",
+    version = "v1alpha1",
+    kind = "LlmRollout",
+    plural = "llmrollouts",
+    singular = "llmrollout",
+    shortname = "llmr",
+    category = "all",
+    namespaced,
+    status = "LlmRolloutStatus",
+    doc = "One service, its next release, how traffic moves to it, and what must hold while it does.",
+    derive = "PartialEq",
+    printcolumn(name = "Phase", type_ = "string", description = "What is going on", json_path = ".status.phase"),
+    printcolumn(name = "Step", type_ = "string", description = "Step of the release", json_path = ".status.step"),
+    printcolumn(
+        name = "Weight",
+        type_ = "string",
+        description = "Share of the candidate",
+        json_path = ".status.weight"
+    ),
+    printcolumn(
+        name = "Gates",
+        type_ = "string",
+        description = "Value against limit, the failing gate first",
+        json_path = ".status.summary"
+    ),
+    printcolumn(
+        name = "Next",
+        type_ = "string",
+        description = "When the next decision is due",
+        json_path = ".status.next"
+    ),
+    printcolumn(
+        name = "Active",
+        type_ = "string",
+        description = "Color that serves",
+        json_path = ".status.active",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Candidate",
+        type_ = "string",
+        description = "Color of the release under way",
+        json_path = ".status.candidate",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Revision",
+        type_ = "string",
+        description = "Revision of the last attempt",
+        json_path = ".status.attempt.revision",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Attempt",
+        type_ = "integer",
+        description = "Number of the last attempt",
+        json_path = ".status.attempt.id",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Traffic",
+        type_ = "string",
+        description = "Shares as read from the routers",
+        json_path = ".status.traffic",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        description = "Why it is so",
+        json_path = ".status.reason",
+        priority = 1
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[cfg_attr(test, kube(cel))]
+#[kube(
+    validation = Rule::new("size(self.metadata.name) <= 48").message("metadata.name: at most 48 characters, because Deployments, Services and pods are named after it; choose a shorter name"),
+    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message("metadata.name: lower case letters, digits and '-', beginning with a letter, because Services are named after it; write for example \"chat\""),
+    validation = Rule::new("!has(self.spec.steps) || self.spec.traffic.exists(t, has(t.httpRoute)) || self.spec.steps.all(s, s.weight == 0 || s.weight == 100)").message("steps: with only a `service` router the weight must be 100, because a selector cannot split; add a router that splits, for example `- httpRoute: {name: chat}`, to `traffic`")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct LlmRolloutSpec {
+    /// What is released.
+    pub release: Release,
+    /// The routers that carry traffic to the two colors, moved together.
+    #[schemars(length(min = 1, max = 8))]
+    #[x_kube(validation = Rule::new("self.filter(t, has(t.service)).size() <= 1").message("traffic: only one `service` router; the front Service is the one users call"))]
+    pub traffic: Vec<Router>,
+    /// The weights that the candidate is given, one after the other. Left out: 5 % for 30m, 20 % for 1h, 50 % for 2h, 100 % for 4h
+    /// (with only a `service` router: 100 % for 4h).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 20))]
+    #[x_kube(
+        validation = Rule::new("self[size(self) - 1].weight == 100").message("steps: the last weight must be 100; add `{weight: 100, hold: 30m}` at the end"),
+        validation = Rule::new("self.map(s, s.weight).isSorted()").message("steps: weights must never fall; write them in rising order, for example 5, 20, 50, 100"),
+        validation = Rule::new("self.all(a, self.exists_one(b, a.weight == b.weight))").message("steps: each weight may stand only once; give that step a longer hold instead")
+    )]
+    pub steps: Option<Vec<Step>>,
+    /// Where the figures come from.
+    #[serde(default)]
+    pub metrics: Metrics,
+    /// What must hold at every step before traffic moves on; a gate that fails takes traffic back.
+    #[schemars(length(min = 1, max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub gates: Vec<Gate>,
+    /// Stops everything except an abort. Time paused is not counted as hold.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub paused: bool,
+    /// Takes traffic back to the old color now; this revision gets none again. Beats every other field.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub abort: bool,
+}
+
+/// What is released. The operator owns Deployments and Services `<name>-blue` and `<name>-green`.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Release {
+    /// The workload of one color. Changing `podTemplate` is a release; changing anything else is not.
+    pub template: Template,
+}
+
+/// The workload of one color.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Template {
+    /// Pods of each color. Default 1. Changing it is no release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub replicas: Option<i32>,
+    /// Port on which the pods answer; the color Services listen on the same port.
+    #[schemars(range(min = 1, max = 65_535))]
+    pub port: i32,
+    /// The pod template, as in a Deployment. Labels of the color and the revision are added.
+    pub pod_template: PodTemplate,
+    /// How long the candidate may take until all its pods are ready. Default 30m.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^([0-9]{1,5}h)?([0-9]{1,6}m)?([0-9]{1,7}s)?$"), length(min = 2, max = 20))]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('168h')").message("readyTimeout: write a duration between 1s and 168h, for example 30m"))]
+    pub ready_timeout: Option<String>,
+}
+
+/// A pod template exactly as it was written: fields that this operator's libraries do not know pass through unharmed.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(transparent)]
+pub struct PodTemplate(pub Map<String, Value>);
+
+impl JsonSchema for PodTemplate {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "PodTemplate".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object",
+            "required": ["spec"],
+            "properties": {
+                "metadata": {"type": "object", "description": "Labels and annotations of the pods.", "x-kubernetes-preserve-unknown-fields": true},
+                "spec": {"type": "object", "description": "The pod's spec, checked by the API server when the Deployment is written.", "x-kubernetes-preserve-unknown-fields": true}
+            },
+            "x-kubernetes-preserve-unknown-fields": true
+        })
+    }
+}
+
+/// One router, exactly one field.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("[has(self.service), has(self.httpRoute)].filter(x, x).size() == 1").message("traffic: each item names exactly one router; write `- service: {name: chat}` or `- httpRoute: {name: chat}`"))]
+pub struct Router {
+    /// A Service whose selector points to one color. It cannot split: 0 or 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<ServiceRouter>,
+    /// A Gateway API HTTPRoute: the weights of the two colors in one rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http_route: Option<HttpRouteRouter>,
+}
+
+/// The front Service. Only the color key of its selector is ever changed.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceRouter {
+    /// Name of the Service, in the namespace of the rollout.
+    #[schemars(regex(pattern = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"), length(max = 63))]
+    pub name: String,
+    /// Selector key that tells the color. Default `llmrollout.io/color`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        regex(pattern = r"^([a-z0-9.-]{1,200}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"),
+        length(max = 253)
+    )]
+    pub key: Option<String>,
+}
+
+/// One rule of an HTTPRoute. Only the two weights are ever changed.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct HttpRouteRouter {
+    /// Name of the HTTPRoute, in the namespace of the rollout.
+    #[schemars(regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"), length(max = 253))]
+    pub name: String,
+    /// Name of the rule. May be left out when only one rule has both colors as backends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"), length(max = 253))]
+    pub rule: Option<String>,
+}
+
+/// One step of the release.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Step {
+    /// Share of the candidate in percent.
+    #[schemars(range(min = 1, max = 100))]
+    pub weight: i32,
+    /// How long the step is measured at least.
+    #[schemars(regex(pattern = r"^([0-9]{1,5}h)?([0-9]{1,6}m)?([0-9]{1,7}s)?$"), length(min = 2, max = 20))]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('168h')").message("hold: write a duration between 1s and 168h, for example 30m"))]
+    pub hold: String,
+}
+
+/// Where the figures come from.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Metrics {
+    /// A provider named in the operator's configuration. Default `default`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"), length(max = 63))]
+    pub provider: Option<String>,
+    /// What the pods expose.
+    #[serde(default)]
+    pub profile: Profile,
+    /// Prices in dollars per million tokens, for `costPerRequest`. Default: those of the operator's configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prices: Option<Prices>,
+}
+
+/// Which exporter's metric names apply.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// vLLM's own metrics (V1 engine), scraped from the pods.
+    #[default]
+    Vllm,
+}
+
+/// Dollars per million tokens, each written as `$0.50`.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Prices {
+    /// Prompt tokens that were computed.
+    #[schemars(regex(pattern = r"^\$[0-9]{0,6}(\.[0-9]{1,9})?$"), length(min = 2, max = 20))]
+    pub input: String,
+    /// Prompt tokens that came from a cache. Default: as `input`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^\$[0-9]{0,6}(\.[0-9]{1,9})?$"), length(min = 2, max = 20))]
+    pub cached_input: Option<String>,
+    /// Tokens that were generated.
+    #[schemars(regex(pattern = r"^\$[0-9]{0,6}(\.[0-9]{1,9})?$"), length(min = 2, max = 20))]
+    pub output: String,
+}
+
+/// What must hold of the candidate.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.quantile) == (self.metric == 'latency')").message("gates: `quantile` belongs to `metric: latency` and is needed there; write `metric: latency, quantile: \"0.95\", max: 1.5s`"),
+    validation = Rule::new("self.metric != 'errorRate' || self.max.endsWith('%')").message("gates: the limit of `errorRate` is a share; write for example `max: 1%`"),
+    validation = Rule::new("self.metric != 'latency' || self.max.endsWith('s')").message("gates: the limit of `latency` is a time; write for example `max: 1.5s` or `max: 800ms`"),
+    validation = Rule::new("self.metric != 'costPerRequest' || self.max.startsWith('$')").message("gates: the limit of `costPerRequest` is in dollars; write for example `max: $0.005`")
+)]
+pub struct Gate {
+    /// Name of the gate, shown wherever it speaks.
+    #[schemars(regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"), length(max = 32))]
+    pub name: String,
+    /// What is measured.
+    pub metric: Metric,
+    /// Which quantile of the latency, for example "0.95".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^0\.[0-9]{1,4}$"), length(max = 6))]
+    pub quantile: Option<String>,
+    /// The limit, with its unit: `1%`, `1.5s`, `800ms`, `$0.005`. The gate fails above it.
+    #[schemars(
+        regex(pattern = r"^(\$[0-9]{0,6}(\.[0-9]{1,9})?|[0-9]{1,9}(\.[0-9]{1,9})?(%|ms|s))$"),
+        length(min = 2, max = 24)
+    )]
+    pub max: String,
+    /// How many of the last samples must be bad before the gate fails. Default `2 of 3`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[1-9][0-9]? of [1-9][0-9]?$"), length(max = 8))]
+    #[x_kube(validation = Rule::new("int(self.split(' of ')[0]) <= int(self.split(' of ')[1])").message("failures: the first number may not be above the second; write for example `2 of 3`"))]
+    pub failures: Option<String>,
+    /// How often the question is asked. Default 15s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^([0-9]{1,3}m)?([0-9]{1,4}s)?$"), length(min = 2, max = 9))]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('1h')").message("interval: write a duration between 1s and 1h, for example 15s"))]
+    pub interval: Option<String>,
+    /// How far back a sample looks at most; never before the step began. Default 5m.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^([0-9]{1,2}h)?([0-9]{1,4}m)?([0-9]{1,5}s)?$"), length(min = 2, max = 14))]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('5s') && duration(self) <= duration('24h')").message("window: write a duration between 5s and 24h, for example 5m"))]
+    pub window: Option<String>,
+    /// Fewer requests than this in the window are no data. Default 50.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub min_samples: Option<i32>,
+    /// What happens while there is no usable data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_data: Option<NoDataPolicy>,
+}
+
+/// What is measured of the candidate.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(rename_all = "camelCase")]
+pub enum Metric {
+    /// Share of requests that ended in an error, by the engine or by HTTP status, whichever is worse.
+    ErrorRate,
+    /// End-to-end latency, the given quantile.
+    Latency,
+    /// Dollars per finished request, from token counts and prices.
+    CostPerRequest,
+}
+
+/// What happens while there is no usable data. Traffic never moves forward without.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct NoDataPolicy {
+    /// How long the step waits for data. Default 15m.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^([0-9]{1,3}h)?([0-9]{1,4}m)?([0-9]{1,5}s)?$"), length(min = 2, max = 15))]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('168h')").message("noData.budget: write a duration between 1s and 168h, for example 15m"))]
+    pub budget: Option<String>,
+    /// What happens when it is spent. Default `Rollback`.
+    #[serde(default)]
+    pub then: NoDataThen,
+}
+
+/// What a spent no-data budget leads to.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NoDataThen {
+    /// Traffic goes back to the old color.
+    #[default]
+    Rollback,
+    /// Traffic stays where it is, for as long as it takes.
+    Hold,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}

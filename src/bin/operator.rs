@@ -1,0 +1,40 @@
+//! The operator's process: settings, log, `control::run`, exit code. Nothing else.
+
+use std::{error::Error, io::Write, process::ExitCode};
+
+use llmrollout::{
+    control,
+    settings::{self, Asked},
+    telemetry,
+};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let settings = match settings::load() {
+        Ok(Asked::Run(settings)) => *settings,
+        Ok(Asked::Checked(said)) => {
+            let _ = writeln!(std::io::stdout(), "{said}");
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => return failed(&error),
+    };
+    if let Err(error) = telemetry::start(settings.log, &settings.log_filter) {
+        return failed(&error);
+    }
+    match control::run(settings).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+    }
+}
+
+/// The error with its causes, each once.
+fn failed(error: &dyn Error) -> ExitCode {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    let _ = writeln!(std::io::stderr(), "llmrollout-operator: {text}");
+    ExitCode::FAILURE
+}

@@ -1,0 +1,176 @@
+//! Asking the cluster: a client of our own, every call with a deadline. Reads only, and reads objects whole, so that
+//! fields which this version does not know are shown too.
+
+use std::{future::Future, time::Duration};
+
+use kube::{
+    Api, Client, Config, Resource,
+    api::{ApiResource, DynamicObject, ListParams},
+    config::{KubeConfigOptions, Kubeconfig},
+};
+
+use super::{error::CliError, wish::Place};
+use crate::api::LlmRollout;
+
+/// How long an answer may take.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// Rollouts asked for at once.
+const PAGE: u32 = 500;
+
+/// A cluster that can be asked.
+#[derive(Clone)]
+pub struct Cluster {
+    client: Client,
+    server: String,
+    deadline: Duration,
+    /// The namespace that is looked in.
+    pub namespace: String,
+}
+
+impl Cluster {
+    /// Reads the kubeconfig and makes a client.
+    pub async fn connect(place: &Place) -> Result<Self, CliError> {
+        let mut config = config(place).await?;
+        config.connect_timeout = Some(DEADLINE);
+        config.read_timeout = Some(DEADLINE);
+        config.write_timeout = Some(DEADLINE);
+        // A person waits: say what is wrong at once, do not try for minutes.
+        config.default_retry = false;
+        let namespace = place.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+        let server = config.cluster_url.to_string();
+        let client = Client::try_from(config).map_err(|e| CliError::Client(Box::new(e)))?;
+        Ok(Self { client, server, deadline: DEADLINE, namespace })
+    }
+
+    /// One rollout.
+    pub async fn one(&self, name: &str) -> Result<DynamicObject, CliError> {
+        let api = Api::namespaced_with(self.client.clone(), &self.namespace, &kind());
+        self.in_time(Some(name), api.get(name)).await
+    }
+
+    /// Every rollout of the namespace, or of the cluster, in the server's order.
+    pub async fn all(&self, everywhere: bool) -> Result<Vec<DynamicObject>, CliError> {
+        let kind = kind();
+        let api: Api<DynamicObject> = if everywhere {
+            Api::all_with(self.client.clone(), &kind)
+        } else {
+            Api::namespaced_with(self.client.clone(), &self.namespace, &kind)
+        };
+        let mut found = Vec::new();
+        let mut page = ListParams::default().limit(PAGE);
+        loop {
+            let list = self.in_time(None, api.list(&page)).await?;
+            found.extend(list.items);
+            match list.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => page = page.continue_token(&token),
+                None => return Ok(found),
+            }
+        }
+    }
+
+    async fn in_time<T>(&self, name: Option<&str>, call: impl Future<Output = kube::Result<T>>) -> Result<T, CliError> {
+        match tokio::time::timeout(self.deadline, call).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(kube::Error::Api(status))) => Err(CliError::of_status(&status, &self.namespace, name)),
+            Ok(Err(e)) => Err(CliError::Unreachable { server: self.server.clone(), source: Box::new(e) }),
+            Err(_) => Err(CliError::TooLate { server: self.server.clone(), seconds: self.deadline.as_secs() }),
+        }
+    }
+}
+
+fn kind() -> ApiResource {
+    ApiResource::erase::<LlmRollout>(&())
+}
+
+async fn config(place: &Place) -> Result<Config, CliError> {
+    if place.kubeconfig.is_none() && place.context.is_none() {
+        return Config::infer().await.map_err(|e| CliError::NoCluster(Box::new(e)));
+    }
+    let file = match &place.kubeconfig {
+        Some(file) => Kubeconfig::read_from(file),
+        None => Kubeconfig::read(),
+    };
+    let options = KubeConfigOptions { context: place.context.clone(), ..KubeConfigOptions::default() };
+    Config::from_custom_kubeconfig(file.map_err(CliError::Kubeconfig)?, &options).await.map_err(CliError::Kubeconfig)
+}
+
+/// `llmrollout.llmrollout.io`, as `kubectl get -o name` writes it.
+pub fn kind_name() -> String {
+    format!("{}.{}", LlmRollout::kind(&()).to_lowercase(), LlmRollout::group(&()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{convert::Infallible, future::pending, time::Duration};
+
+    use http::{Request, Response};
+    use kube::{Client, client::Body};
+    use serde_json::{Value, json};
+    use tower::service_fn;
+
+    use super::{CliError, Cluster, kind_name};
+
+    fn behind(client: Client) -> Cluster {
+        let (server, namespace) = ("https://lab".into(), "llm".into());
+        Cluster { client, server, deadline: Duration::from_millis(50), namespace }
+    }
+
+    fn answering(code: u16, body: &Value) -> Cluster {
+        let body = body.to_string().into_bytes();
+        let service = service_fn(move |_: Request<Body>| {
+            let answer = Response::builder().status(code).body(Body::from(body.clone())).unwrap();
+            async move { Ok::<_, Infallible>(answer) }
+        });
+        behind(Client::new(service, "llm"))
+    }
+
+    fn refusal(code: u16, message: &str) -> Value {
+        json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "message": message, "reason": "x"})
+    }
+
+    #[tokio::test]
+    async fn pages_are_put_together() {
+        let service = service_fn(|request: Request<Body>| async move {
+            let first = !request.uri().query().unwrap_or_default().contains("continue=");
+            let (name, token) = if first { ("chat", "more") } else { ("rag", "") };
+            let body = json!({
+                "apiVersion": "llmrollout.io/v1alpha1", "kind": "LlmRolloutList", "metadata": {"continue": token},
+                "items": [{"metadata": {"name": name}}],
+            });
+            Ok::<_, Infallible>(Response::new(Body::from(body.to_string().into_bytes())))
+        });
+        let cluster = behind(Client::new(service, "llm"));
+        let names: Vec<_> = cluster.all(true).await.unwrap().into_iter().filter_map(|o| o.metadata.name).collect();
+        assert_eq!(names, ["chat", "rag"]);
+    }
+
+    #[tokio::test]
+    async fn a_missing_rollout_is_told_from_a_missing_kind() {
+        let missing = answering(404, &refusal(404, "llmrollouts.llmrollout.io \"chat\" not found"));
+        let error = missing.one("chat").await.unwrap_err().to_string();
+        assert_eq!(error, "llmrollout \"chat\" not found in namespace llm; see `kubectl llmrollout get -A`");
+        let no_kind = answering(404, &json!("404 page not found"));
+        assert!(matches!(no_kind.one("chat").await, Err(CliError::NoKind)));
+        assert!(matches!(no_kind.all(false).await, Err(CliError::NoKind)));
+    }
+
+    #[tokio::test]
+    async fn a_refusal_keeps_the_words_of_the_server() {
+        let forbidden = answering(403, &refusal(403, "User \"eve\" cannot list resource"));
+        let error = forbidden.all(false).await.unwrap_err().to_string();
+        assert!(error.contains("User \"eve\" cannot list resource") && error.contains("verbs get and list"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn silence_ends_at_the_deadline() {
+        let service = service_fn(|_: Request<Body>| pending::<Result<Response<Body>, Infallible>>());
+        let cluster = behind(Client::new(service, "llm"));
+        let error = cluster.one("chat").await.unwrap_err().to_string();
+        assert!(error.starts_with("no answer from https://lab within 0s"), "{error}");
+    }
+
+    #[test]
+    fn the_kind_is_named_as_kubectl_names_it() {
+        assert_eq!(kind_name(), "llmrollout.llmrollout.io");
+    }
+}

@@ -1,0 +1,118 @@
+//! The command line: one file per verb, shapes of output in `table` and `document`. Each verb reads the cluster and
+//! returns text; only `run` writes it out. Never writes to the cluster, and never decides what the operator decides.
+
+pub mod advice;
+pub mod args;
+pub mod cluster;
+pub mod document;
+pub mod error;
+pub mod get;
+pub mod status;
+pub mod story;
+pub mod table;
+pub mod version;
+pub mod wish;
+
+use std::{error::Error, ffi::OsString, io::Write, process::ExitCode};
+
+use clap::Parser;
+use k8s_openapi::jiff::Timestamp;
+
+use crate::api::Moment;
+use args::Args;
+use cluster::Cluster;
+use error::CliError;
+use wish::{Place, Wish};
+
+/// Done.
+const DONE: u8 = 0;
+/// Refused or failed.
+const FAILED: u8 = 1;
+/// Wrong usage.
+const WRONG_USAGE: u8 = 2;
+
+/// What a verb has to say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Said {
+    /// For standard output: what was asked for.
+    pub out: String,
+    /// For standard error: what a person should know beside it.
+    pub note: String,
+}
+
+impl Said {
+    /// Only what was asked for.
+    pub fn out(out: String) -> Self {
+        Self { out, note: String::new() }
+    }
+}
+
+/// Runs one command line and says how it ended: 0 done, 1 refused or failed, 2 wrong usage.
+pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args = match Args::try_parse_from(words) {
+        Ok(args) => args,
+        Err(usage) => {
+            // Help is asked for and goes to standard output; a mistake goes to standard error.
+            let _ = usage.print();
+            return ExitCode::from(if usage.use_stderr() { WRONG_USAGE } else { DONE });
+        }
+    };
+    let (place, wish) = Wish::read(args);
+    ExitCode::from(match answer(&place, wish).and_then(|said| tell(&said)) {
+        Ok(()) => DONE,
+        Err(e) => complain(&e),
+    })
+}
+
+fn answer(place: &Place, wish: Wish) -> Result<Said, CliError> {
+    match wish {
+        Wish::Get { which, shape } => {
+            wait(async { get::get(&Cluster::connect(place).await?, &which, shape, now()).await })
+        }
+        Wish::Status { name, shape } => {
+            wait(async { status::status(&Cluster::connect(place).await?, &name, shape, now()).await }).map(Said::out)
+        }
+        Wish::Version { shape } => version::version(shape).map(Said::out),
+    }
+}
+
+fn wait<T>(work: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CliError::Runtime)?.block_on(work)
+}
+
+/// The time, read once for a command.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "ages are told from the reader's clock; everything below takes it as an argument"
+)]
+fn now() -> Moment {
+    Moment::from(Timestamp::now())
+}
+
+fn tell(said: &Said) -> Result<(), CliError> {
+    if !said.note.is_empty() {
+        // Nobody is left to tell when standard error is closed.
+        let _ = writeln!(std::io::stderr(), "{}", said.note);
+    }
+    match std::io::stdout().write_all(said.out.as_bytes()) {
+        // `kubectl llmrollout get | head` is no failure.
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(CliError::Write(e)),
+        _ => Ok(()),
+    }
+}
+
+fn complain(error: &CliError) -> u8 {
+    let mut text = format!("error: {error}");
+    let mut cause = error.source();
+    while let Some(e) = cause {
+        let words = e.to_string();
+        // Many libraries repeat their cause in their own words.
+        if !text.contains(&words) {
+            text.push_str("\n  because: ");
+            text.push_str(&words);
+        }
+        cause = e.source();
+    }
+    let _ = writeln!(std::io::stderr(), "{}", table::clean_lines(&text));
+    FAILED
+}

@@ -1,0 +1,279 @@
+//! Wires everything together: clients, caches, providers, the lease, the loop over rollouts, and a clean stop. The
+//! pipeline itself is `reconcile`; nothing here decides.
+
+pub mod claim;
+pub mod lease;
+mod reconcile;
+pub mod retry;
+mod watch;
+
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::{StreamExt, future, stream};
+use kube::{
+    Client, Config,
+    runtime::{
+        controller::{self, ReconcileReason, ReconcileRequest},
+        reflector::ObjectRef,
+    },
+};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::{mpsc, watch as cell},
+    task::JoinSet,
+};
+
+use self::{
+    lease::{LeaseError, LeaseHandle},
+    reconcile::{Context, after_error, reconcile},
+    retry::Attempts,
+};
+use crate::{
+    act::Hands,
+    api::LlmRollout,
+    decide::snapshot::Offers,
+    observe::{
+        World,
+        board::Board,
+        clock::Clock,
+        live::Eyes,
+        prometheus::{Provider, ProviderError},
+    },
+    record::{Pen, events::Herald, metrics::Metrics},
+    serve::{self, Ready},
+    settings::Settings,
+};
+
+/// Connections that are not answered are given up after this.
+const CONNECT: Duration = Duration::from_secs(3);
+
+/// Why the operator ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// No cluster is configured.
+    #[error("no cluster: neither a service account nor a kubeconfig was found")]
+    NoCluster(#[source] kube::config::InferConfigError),
+    /// The client could not be made.
+    #[error("the client could not be made")]
+    Client(#[source] kube::Error),
+    /// A provider's settings are wrong.
+    #[error("provider {name}")]
+    Provider {
+        /// Its name.
+        name: String,
+        /// Why.
+        #[source]
+        source: ProviderError,
+    },
+    /// The address for probes and metrics could not be opened.
+    #[error("cannot listen for probes and metrics")]
+    Listen(#[source] std::io::Error),
+    /// Signals could not be listened for.
+    #[error("cannot listen for signals")]
+    Signals(#[source] std::io::Error),
+    /// The lease was lost: another replica leads now.
+    #[error("the lease was lost")]
+    Lost(#[source] LeaseError),
+}
+
+/// One scope and how to wake its rollouts from outside.
+type Dial = (Option<String>, mpsc::Sender<ObjectRef<LlmRollout>>);
+
+/// Runs until a signal, or until the lease is lost.
+pub async fn run(settings: Settings) -> Result<(), ControlError> {
+    let config = quiet_config().await?;
+    let client = |config: &Config| Client::try_from(config.clone()).map_err(ControlError::Client);
+    let (stopping, stop) = cell::channel(false);
+    let (metrics, registry) = Metrics::new();
+    let metrics = Arc::new(metrics);
+    let ready = Ready::default();
+    let listener = serve::bind(settings.listen).await.map_err(ControlError::Listen)?;
+    let mut tasks = JoinSet::new();
+    let probes = serve::serve(listener, Arc::new(registry), ready.clone(), stopped(stop.clone()));
+    tasks.spawn(async move { drop(probes.await) });
+
+    let (last_write, written) = cell::channel(false);
+    let (lease, election): (_, future::BoxFuture<'_, _>) = match settings.election.clone() {
+        Some(election) => {
+            let (handle, run) = lease::elect(client(&config)?, election, stopped(written));
+            (handle, Box::pin(run))
+        }
+        None => (LeaseHandle::without_election(), Box::pin(future::pending())),
+    };
+    let clock = Clock::start();
+    let board = Board::default();
+    for provider in settings.providers.clone() {
+        let name = provider.name.clone();
+        let provider = Provider::new(provider).map_err(|source| ControlError::Provider { name, source })?;
+        tasks.spawn(provider.run(board.clone(), clock, stopped(stop.clone())));
+    }
+    let (herald, speak) = Herald::start(client(&config)?, "llmrollout-operator".to_owned());
+    tasks.spawn(speak);
+    let parts = Parts {
+        settings,
+        eyes: client(&config)?,
+        hands: client(&config)?,
+        board: board.clone(),
+        clock,
+        metrics,
+        herald,
+        lease,
+    };
+    let work = parts.loops(&stop, &ready);
+    let (dials, loops): (Vec<Dial>, Vec<_>) = work.into_iter().unzip();
+    tasks.spawn(dispatch(board, dials, stopped(stop)));
+    let mut working = std::pin::pin!(future::join_all(loops));
+    let mut election = std::pin::pin!(election);
+    let mut signalled = std::pin::pin!(signalled());
+    tokio::select! {
+        _ = &mut working => Ok(()),
+        lost = &mut election => lost.map_err(ControlError::Lost),
+        signal = &mut signalled => {
+            signal?;
+            tracing::info!("stopping: finishing what is under way");
+            stopping.send_replace(true);
+            working.await;
+            last_write.send_replace(true);
+            // Without an election there is nothing to give back, and the future never ends.
+            let _ = tokio::time::timeout(Duration::from_secs(5), election).await;
+            Ok(())
+        }
+    }
+}
+
+/// A client configuration that never retries by itself: each room has its own deadline and its own next pass.
+async fn quiet_config() -> Result<Config, ControlError> {
+    let mut config = Config::infer().await.map_err(ControlError::NoCluster)?;
+    config.default_retry = false;
+    config.connect_timeout = Some(CONNECT);
+    Ok(config)
+}
+
+async fn stopped(mut stop: cell::Receiver<bool>) {
+    if stop.wait_for(|stop| *stop).await.is_err() {
+        future::pending::<()>().await;
+    }
+}
+
+async fn signalled() -> Result<(), ControlError> {
+    let mut term = signal(SignalKind::terminate()).map_err(ControlError::Signals)?;
+    let mut int = signal(SignalKind::interrupt()).map_err(ControlError::Signals)?;
+    tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+    Ok(())
+}
+
+/// A reading wakes the rollout that waits for it, in whichever scope it lives.
+async fn dispatch(board: Board, dials: Vec<Dial>, stop: impl Future<Output = ()>) {
+    let mut wakes = std::pin::pin!(board.wakes().take_until(stop));
+    while let Some(owner) = wakes.next().await {
+        let dial = dials.iter().find(|(scope, _)| scope.is_none() || *scope == owner.namespace);
+        if let Some((_, dial)) = dial {
+            let _ = dial.send(owner).await;
+        }
+    }
+}
+
+/// What the loops of all scopes share.
+struct Parts {
+    settings: Settings,
+    eyes: Client,
+    hands: Client,
+    board: Board,
+    clock: Clock,
+    metrics: Arc<Metrics>,
+    herald: Herald,
+    lease: LeaseHandle,
+}
+
+impl Parts {
+    /// One loop for each scope: the namespaces that are watched, or the whole cluster.
+    fn loops(&self, stop: &cell::Receiver<bool>, ready: &Ready) -> Vec<(Dial, future::BoxFuture<'static, ()>)> {
+        let named = self.settings.watch_namespaces.iter().cloned().map(Some);
+        let scopes: Vec<_> = if self.settings.watch_namespaces.is_empty() { vec![None] } else { named.collect() };
+        let one = |scope: Option<String>| {
+            let (dial, dialled) = mpsc::channel(64);
+            let work = self.one_loop(scope.as_deref(), dialled, stop.clone(), ready.clone());
+            ((scope, dial), work)
+        };
+        scopes.into_iter().map(one).collect()
+    }
+
+    fn one_loop(
+        &self,
+        scope: Option<&str>,
+        dialled: mpsc::Receiver<ObjectRef<LlmRollout>>,
+        stop: cell::Receiver<bool>,
+        ready: Ready,
+    ) -> future::BoxFuture<'static, ()> {
+        let (stores, wakes, filled) = watch::scope(&self.eyes, scope);
+        let full = Arc::new(AtomicBool::new(false));
+        let context = Arc::new(self.context(stores.clone(), Arc::clone(&full)));
+        let rollouts = stores.rollouts.clone();
+        let (lease, metrics) = (self.lease.clone(), Arc::clone(&self.metrics));
+        // Nothing is decided before the caches are full and the lease is held; then everything is looked at once.
+        let begin = async move {
+            filled.all().await;
+            full.store(true, Ordering::Release);
+            ready.set(true);
+            lease.won().await;
+            metrics.leads(true);
+            tracing::info!("leading");
+            stream::iter(stores.rollouts.state()).map(|r| ObjectRef::from_obj(r.as_ref()))
+        };
+        let dialled = stream::unfold(dialled, |mut d| async move { d.recv().await.map(|owner| (owner, d)) });
+        let queue = stream::select_all([wakes, dialled.boxed(), stream::once(begin).flatten().boxed()]);
+        let queue = queue.take_until(stopped(stop)).map(|obj_ref| Ok::<_, Infallible>(request(obj_ref)));
+        let config = controller::Config::default().concurrency(self.settings.limits.concurrency);
+        let board = self.board.clone();
+        let policy =
+            |rollout: Arc<LlmRollout>, error: &_, context: Arc<Context>| after_error(&rollout, error, &context);
+        let run = controller::applier(
+            |rollout, context| Box::pin(reconcile(rollout, context)),
+            policy,
+            Arc::clone(&context),
+            rollouts,
+            queue,
+            config,
+        );
+        Box::pin(run.for_each(move |done| {
+            if let Err(controller::Error::ObjectNotFound(gone)) = done {
+                let name = gone.name.clone();
+                let gone = ObjectRef::<LlmRollout>::new(&name).within(gone.namespace.as_deref().unwrap_or_default());
+                board.forget(&gone);
+                context.forget(gone.namespace.as_deref().unwrap_or_default(), &name);
+            }
+            future::ready(())
+        }))
+    }
+
+    fn context(&self, stores: crate::observe::stores::Stores, full: Arc<AtomicBool>) -> Context {
+        let deadline = self.settings.limits.call_timeout;
+        let providers = self.settings.providers.iter().map(|p| p.name.clone()).collect();
+        let offers = Arc::new(Offers { providers, prices: self.settings.prices.clone() });
+        let lease = self.lease.clone();
+        Context {
+            world: World { stores, board: self.board.clone(), clock: self.clock, offers },
+            eyes: Eyes { client: self.eyes.clone(), deadline },
+            hands: Hands {
+                client: self.hands.clone(),
+                deadline,
+                may_write: Arc::new(move || lease.is_leader() && full.load(Ordering::Acquire)),
+            },
+            pen: Pen { client: self.hands.clone(), deadline },
+            herald: self.herald.clone(),
+            metrics: Arc::clone(&self.metrics),
+            attempts: Attempts::default(),
+        }
+    }
+}
+
+fn request(obj_ref: ObjectRef<LlmRollout>) -> ReconcileRequest<LlmRollout> {
+    ReconcileRequest { obj_ref, reason: ReconcileReason::Unknown }
+}

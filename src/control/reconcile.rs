@@ -1,0 +1,141 @@
+//! The pipeline: observe → decide → act → record → look again. Everything else is elsewhere.
+
+use std::{sync::Arc, time::Duration};
+
+use kube::{
+    ResourceExt,
+    runtime::{controller::Action, reflector::ObjectRef},
+};
+
+use super::retry::{self, Attempts};
+use crate::{
+    act::{self, Class, Hands},
+    api::{LlmRollout, Moment},
+    decide::{self, Decision, Snapshot},
+    observe::{self, ObserveError, World, live::Eyes},
+    record::{self, Pen, RecordError, events::Herald, metrics::Metrics},
+};
+
+/// Even when nothing happens, each rollout is looked at this often; caches only, nothing is read or written.
+const AT_LEAST_EVERY: Duration = Duration::from_mins(5);
+
+/// What a pass works with.
+pub(super) struct Context {
+    pub(super) world: World,
+    pub(super) eyes: Eyes,
+    pub(super) hands: Hands,
+    pub(super) pen: Pen,
+    pub(super) herald: Herald,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) attempts: Attempts,
+}
+
+impl Context {
+    /// A rollout is gone.
+    pub(super) fn forget(&self, namespace: &str, name: &str) {
+        self.attempts.forget(&format!("{namespace}/{name}"));
+        self.metrics.forget(namespace, name);
+    }
+}
+
+/// Why a pass ended early.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PassError {
+    /// The world could not be read.
+    #[error("observe")]
+    Observe(#[from] ObserveError),
+    /// Status could not be written.
+    #[error("record")]
+    Record(#[from] RecordError),
+}
+
+impl PassError {
+    /// What it means for the next try; nothing when there is nothing left to try.
+    fn class(&self) -> Option<Class> {
+        match self {
+            Self::Observe(ObserveError::Gone) => None,
+            Self::Observe(ObserveError::Read { .. } | ObserveError::Late { .. }) => Some(Class::Transient),
+            Self::Record(error) => Some(error.class()),
+        }
+    }
+}
+
+/// One pass over one rollout.
+pub(super) async fn reconcile(rollout: Arc<LlmRollout>, ctx: Arc<Context>) -> Result<Action, PassError> {
+    if !(ctx.hands.may_write)() {
+        return Ok(Action::await_change());
+    }
+    let _timed = ctx.metrics.pass();
+    let mut snapshot = observe::observe(&rollout, &ctx.world);
+    let mut decision = decide::decide(&snapshot);
+    if decision.wants_live {
+        snapshot = Box::pin(observe::live::observe_live(&rollout, &ctx.world, &ctx.eyes)).await?;
+        decision = decide::decide(&snapshot);
+    }
+    ctx.metrics.decided(&decision);
+    let namespace = rollout.namespace().unwrap_or_default();
+    let acted = act::act(&decision, &namespace, &ctx.hands).await;
+    tell_log(&snapshot, &decision, &acted);
+    ctx.metrics.acted(&decision, &acted);
+    let (status, news) = record::outcome(&snapshot, &decision, &acted);
+    ctx.world.board.subscribe(&ObjectRef::from_obj(rollout.as_ref()), decision.asks.clone());
+    let written = ctx.pen.write(&snapshot.rollout, &status).await?;
+    if written {
+        ctx.metrics.recorded(&snapshot.rollout, &status);
+        for item in news {
+            if !ctx.herald.tell(&rollout, item) {
+                ctx.metrics.event_dropped();
+            }
+        }
+    }
+    Ok(again(&rollout, &ctx, &decision, &acted, snapshot.now, written))
+}
+
+/// When to look again.
+fn again(
+    rollout: &LlmRollout,
+    ctx: &Context,
+    decision: &Decision,
+    acted: &act::Acted,
+    now: Moment,
+    written: bool,
+) -> Action {
+    let key = key(rollout);
+    if let Some(error) = acted.stopped() {
+        return Action::requeue(retry::wait(error.class(), ctx.attempts.failed(&key), decision.home));
+    }
+    ctx.attempts.forget(&key);
+    let wake = decision.wake.map_or(AT_LEAST_EVERY, |at| at.since(now));
+    // Our own status write comes back as an event; a wake-up of "now" need not be faster than that.
+    let floor = if written { Duration::from_millis(200) } else { Duration::from_millis(500) };
+    Action::requeue(wake.clamp(floor, AT_LEAST_EVERY))
+}
+
+/// What to do about a pass that ended early.
+pub(super) fn after_error(rollout: &LlmRollout, error: &PassError, ctx: &Context) -> Action {
+    let Some(class) = error.class() else { return Action::await_change() };
+    let attempts = ctx.attempts.failed(&key(rollout));
+    ctx.metrics.pass_failed(class);
+    if class != Class::Stale || attempts > 5 {
+        let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+        tracing::warn!(rollout = %key(rollout), class = class.word(), attempts, "{error}: {cause}");
+    }
+    let going_back =
+        rollout.status.as_ref().is_some_and(|s| s.phase == Some(crate::api::Phase::RollingBack)) || rollout.spec.abort;
+    Action::requeue(retry::wait(class, attempts, going_back))
+}
+
+fn key(rollout: &LlmRollout) -> String {
+    format!("{}/{}", rollout.namespace().unwrap_or_default(), rollout.name_any())
+}
+
+fn tell_log(snapshot: &Snapshot, decision: &Decision, acted: &act::Acted) {
+    let rollout = key(&snapshot.rollout);
+    for what in acted.done() {
+        tracing::info!(%rollout, phase = ?decision.next.phase, live = snapshot.live, "{what}: {}", decision.next.message);
+    }
+    if let Some(error) = acted.stopped() {
+        let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+        tracing::warn!(%rollout, class = error.class().word(), "{error} {cause}");
+    }
+}

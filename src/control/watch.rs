@@ -1,0 +1,192 @@
+//! Watches → caches and wake-ups. Each event names the rollouts it concerns; what happened is read from the caches when
+//! their turn comes, so a lost or doubled event changes nothing.
+
+use std::{collections::BTreeSet, fmt::Debug, sync::Arc, time::Duration};
+
+use futures::{Stream, StreamExt, stream};
+use k8s_openapi::{
+    NamespaceResourceScope,
+    api::{apps::v1::Deployment, core::v1::Service, discovery::v1::EndpointSlice},
+};
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    core::DeserializeGuard,
+    runtime::{
+        WatchStreamExt,
+        reflector::{self, ObjectRef, Store, store::Writer},
+        watcher::{self, Event},
+    },
+};
+use serde::de::DeserializeOwned;
+use tokio::sync::watch as cell;
+
+use crate::{
+    api::{LlmRollout, labels, route::HttpRoute},
+    observe::stores::{Stores, rollout_of},
+    routers::Claim,
+};
+
+/// A silent watch is opened anew after this long; safety does not rest on watches, freshness does.
+const WATCH_FOR: u32 = 60;
+
+/// Rollouts to look at.
+pub(super) type Wakes = stream::BoxStream<'static, ObjectRef<LlmRollout>>;
+
+/// Which caches hold what the API server has. Told by the events themselves: a store's own `wait_until_ready` keeps a
+/// single waker, and the loop over rollouts already waits there.
+#[derive(Clone)]
+pub(super) struct Filled(Arc<cell::Sender<BTreeSet<&'static str>>>);
+
+impl Filled {
+    fn filled(&self, kind: &'static str) {
+        self.0.send_if_modified(|kinds| kinds.insert(kind));
+    }
+
+    /// Waits until the caches are full. Routes are waited for only briefly: a cluster need not have the Gateway API, and
+    /// a missing route is a condition, not a reason to stand still.
+    pub(super) async fn all(&self) {
+        let mut seen = self.0.subscribe();
+        let owned = |kinds: &BTreeSet<&'static str>| kinds.iter().filter(|k| **k != "HTTPRoute").count() == 4;
+        let _ = seen.wait_for(owned).await;
+        let _ = tokio::time::timeout(Duration::from_secs(3), seen.wait_for(|kinds| kinds.contains("HTTPRoute"))).await;
+    }
+}
+
+/// The caches of one scope, the wake-ups that keep them fed, and when they are full.
+pub(super) fn scope(client: &Client, namespace: Option<&str>) -> (Stores, Wakes, Filled) {
+    let full = Filled(Arc::new(cell::channel(BTreeSet::new()).0));
+    let (rollouts, rollout_writer) = reflector::store();
+    let (deployments, deployment_writer) = reflector::store();
+    let (services, service_writer) = reflector::store();
+    let (slices, slice_writer) = reflector::store();
+    let (routes, route_writer) = reflector::store();
+    let stores = Stores { rollouts: rollouts.clone(), deployments, services, slices, routes };
+    let ours = watcher::Config::default().labels(labels::ROLLOUT).timeout(WATCH_FOR);
+    let all = watcher::Config::default().timeout(WATCH_FOR);
+    let by_label_or_front = {
+        let rollouts = rollouts.clone();
+        move |s: &Service| {
+            let mut found: Vec<_> = rollout_of(s).into_iter().collect();
+            found.extend(claimed(&rollouts, s, |c| matches!(c, Claim::Service(x) if x.name == s.name_any())));
+            found
+        }
+    };
+    let by_route =
+        move |r: &HttpRoute| claimed(&rollouts, r, |c| matches!(c, Claim::HttpRoute(x) if x.name == r.name_any()));
+    let wakes = stream::select_all([
+        watch_rollouts(api(client, namespace), all.clone(), rollout_writer, &full),
+        watch(api::<Deployment>(client, namespace), ours.clone(), deployment_writer, &full, "Deployment", |d| {
+            rollout_of(d).into_iter().collect()
+        }),
+        watch(api::<EndpointSlice>(client, namespace), ours, slice_writer, &full, "EndpointSlice", |s| {
+            rollout_of(s).into_iter().collect()
+        }),
+        watch(api::<Service>(client, namespace), all.clone(), service_writer, &full, "Service", by_label_or_front),
+        watch(api::<HttpRoute>(client, namespace), all, route_writer, &full, "HTTPRoute", by_route),
+    ]);
+    (stores, wakes.boxed(), full)
+}
+
+fn api<K>(client: &Client, namespace: Option<&str>) -> Api<K>
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+{
+    namespace.map_or_else(|| Api::all(client.clone()), |ns| Api::namespaced(client.clone(), ns))
+}
+
+fn watch<K, F>(
+    api: Api<K>,
+    config: watcher::Config,
+    writer: Writer<K>,
+    full: &Filled,
+    kind: &'static str,
+    wakes: F,
+) -> Wakes
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    F: Fn(&K) -> Vec<ObjectRef<LlmRollout>> + Send + Sync + 'static,
+{
+    let events = watcher::watcher(api, config).default_backoff().modify(|object| {
+        // Bookkeeping of the API server that nobody here reads; the larger half of many objects.
+        object.managed_fields_mut().clear();
+    });
+    touched(events.reflect(writer), full, kind, wakes)
+}
+
+/// Rollouts are decoded one by one, so that one broken object cannot blind the watch for all.
+fn watch_rollouts(
+    api: Api<DeserializeGuard<LlmRollout>>,
+    config: watcher::Config,
+    writer: Writer<LlmRollout>,
+    full: &Filled,
+) -> Wakes {
+    let known = writer.as_reader();
+    let events = watcher::watcher(api, config).default_backoff().filter_map(move |event| {
+        let event = event.map(|e| decoded(e, &known)).transpose();
+        async move { event }
+    });
+    touched(events.reflect(writer), full, "LlmRollout", |r| vec![ObjectRef::from_obj(r)])
+}
+
+fn decoded(event: Event<DeserializeGuard<LlmRollout>>, known: &Store<LlmRollout>) -> Option<Event<LlmRollout>> {
+    let good = |guard: DeserializeGuard<LlmRollout>| match guard.0 {
+        Ok(mut rollout) => {
+            rollout.managed_fields_mut().clear();
+            Ok(rollout)
+        }
+        Err(broken) => {
+            let (namespace, name) =
+                (broken.metadata.namespace.unwrap_or_default(), broken.metadata.name.unwrap_or_default());
+            tracing::warn!(%namespace, %name, error = %broken.error, "a rollout cannot be decoded and is left alone until it can");
+            Err(ObjectRef::<LlmRollout>::new(&name).within(&namespace))
+        }
+    };
+    match event {
+        Event::Init => Some(Event::Init),
+        Event::InitDone => Some(Event::InitDone),
+        Event::InitApply(guard) => good(guard).ok().map(Event::InitApply),
+        Event::Delete(guard) => good(guard).ok().map(Event::Delete),
+        // What was known of it is no longer what stands there: nothing is decided on it.
+        Event::Apply(guard) => match good(guard) {
+            Ok(rollout) => Some(Event::Apply(rollout)),
+            Err(name) => known.get(&name).map(|old| Event::Delete(old.as_ref().clone())),
+        },
+    }
+}
+
+fn touched<K, S, F>(events: S, full: &Filled, kind: &'static str, wakes: F) -> Wakes
+where
+    K: Debug + Send + Sync + 'static,
+    S: Stream<Item = Result<Event<K>, watcher::Error>> + Send + 'static,
+    F: Fn(&K) -> Vec<ObjectRef<LlmRollout>> + Send + Sync + 'static,
+{
+    let full = full.clone();
+    let named = events.filter_map(move |event| {
+        let found = match event {
+            Ok(Event::Apply(object) | Event::InitApply(object) | Event::Delete(object)) => wakes(&object),
+            Ok(Event::InitDone) => {
+                full.filled(kind);
+                Vec::new()
+            }
+            Ok(Event::Init) => Vec::new(),
+            Err(error) => {
+                tracing::warn!(%error, "a watch was interrupted and is opened again");
+                Vec::new()
+            }
+        };
+        async move { (!found.is_empty()).then_some(found) }
+    });
+    named.flat_map(stream::iter).boxed()
+}
+
+/// The rollouts of the object's namespace that claim it.
+fn claimed<K>(rollouts: &Store<LlmRollout>, object: &K, fits: impl Fn(&Claim<'_>) -> bool) -> Vec<ObjectRef<LlmRollout>>
+where
+    K: Resource,
+{
+    let namespace = object.meta().namespace.as_deref();
+    let all: Vec<Arc<LlmRollout>> = rollouts.state();
+    let here = all.iter().filter(|r| r.metadata.namespace.as_deref() == namespace);
+    let claiming = here.filter(|r| r.spec.traffic.iter().filter_map(Claim::of).any(|c| fits(&c)));
+    claiming.map(|r| ObjectRef::from_obj(r.as_ref())).collect()
+}

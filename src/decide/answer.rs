@@ -1,0 +1,96 @@
+//! What one question of `decide` answers with: where the rollout stands and what is to be done. `narrate` makes the
+//! decision out of it.
+
+use super::{intent::Intent, view::View};
+use crate::api::{
+    LlmRolloutStatus, Moment, Phase, Reason,
+    status::{Attempt, Past},
+};
+
+/// An answer: the first question that has one ends the round.
+pub(super) struct Answer {
+    pub(super) phase: Phase,
+    pub(super) reason: Reason,
+    pub(super) message: String,
+    pub(super) status: LlmRolloutStatus,
+    pub(super) intents: Vec<Intent>,
+    pub(super) latched: bool,
+    pub(super) home: bool,
+    pub(super) wants_live: bool,
+    pub(super) wake: Option<Moment>,
+}
+
+impl Answer {
+    pub(super) fn new(v: &View<'_>, phase: Phase, reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            phase,
+            reason,
+            message: message.into(),
+            status: v.status.clone(),
+            intents: Vec::new(),
+            latched: false,
+            home: false,
+            wants_live: false,
+            wake: None,
+        }
+    }
+
+    pub(super) fn doing(mut self, intents: Vec<Intent>) -> Self {
+        self.intents = intents;
+        self
+    }
+
+    pub(super) fn by(mut self, wake: Moment) -> Self {
+        self.wake = Some(wake);
+        self
+    }
+
+    /// Nothing is done yet: what was read from caches is first read from the API server.
+    pub(super) fn after_a_live_look(mut self) -> Self {
+        self.intents.clear();
+        self.wants_live = true;
+        self
+    }
+
+    pub(super) fn changing(mut self, change: impl FnOnce(&mut LlmRolloutStatus)) -> Self {
+        change(&mut self.status);
+        self
+    }
+}
+
+/// Ends the attempt and writes it into the history.
+pub(super) fn end_attempt(status: &mut LlmRolloutStatus, now: Moment, outcome: Reason, message: &str) {
+    let Some(attempt) = status.attempt.as_mut().filter(|a| a.ended_at.is_none()) else { return };
+    attempt.ended_at = Some(now);
+    attempt.paused_at = None;
+    let past = Past {
+        id: attempt.id,
+        revision: attempt.revision.clone(),
+        outcome,
+        message: message.to_owned(),
+        started_at: attempt.started_at,
+        ended_at: now,
+    };
+    status.intent = None;
+    status.history.insert(0, past);
+    status.history.truncate(10);
+}
+
+/// A new attempt at the wanted revision.
+pub(super) fn new_attempt(v: &View<'_>) -> Attempt {
+    let last = v.status.attempt.as_ref().map_or(0, |a| a.id);
+    Attempt {
+        id: last + 1,
+        revision: v.wanted.clone(),
+        started_at: v.now(),
+        step: 0,
+        weight: 0,
+        step_entered_at: None,
+        hold_until: None,
+        clock_from: v.now(),
+        paused_at: None,
+        ended_at: None,
+        ended: None,
+        ended_message: String::new(),
+    }
+}

@@ -1,0 +1,72 @@
+//! What comes out of a decision: the writes, the status to record, and when to look again. Plain data.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::{
+    api::{LlmRolloutStatus, Moment, Reason},
+    metrics::Question,
+    routers::GuardedPatch,
+};
+
+/// A decision, complete: `act` and `record` have no choice left.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    /// The writes, in order.
+    pub intents: Vec<Intent>,
+    /// The status after the writes.
+    pub next: LlmRolloutStatus,
+    /// Whether `next` is recorded even if a write failed: a latched rollback is, a step is not.
+    pub latched: bool,
+    /// Whether the writes take traffic home: each is tried whatever happens to the others.
+    pub home: bool,
+    /// Whether it rests on something that must be read from the API server first; then decide again on what was read.
+    pub wants_live: bool,
+    /// What happened, for people.
+    pub news: Vec<News>,
+    /// When to look again at the latest.
+    pub wake: Option<Moment>,
+    /// What the metrics providers should be asked from now on.
+    pub asks: BTreeSet<Question>,
+}
+
+/// One write.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Intent {
+    /// Server-side apply of an object that is ours.
+    Apply(Owned),
+    /// A guarded patch of a slice of an object that is not, or not only, ours.
+    Patch(GuardedPatch),
+}
+
+/// An object of ours, whole.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Owned {
+    /// `Deployment` or `Service`.
+    pub kind: OwnedKind,
+    /// Its name; the namespace is the rollout's.
+    pub name: String,
+    /// The object as it is to be.
+    pub body: Value,
+}
+
+/// The kinds we own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnedKind {
+    /// apps/v1.
+    Deployment,
+    /// v1.
+    Service,
+}
+
+/// Something worth an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct News {
+    /// Whether somebody should look.
+    pub warning: bool,
+    /// The word.
+    pub reason: Reason,
+    /// The same for people.
+    pub message: String,
+}

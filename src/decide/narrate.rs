@@ -1,0 +1,241 @@
+//! An answer → status, conditions and events. All the words people read are put together here. Never decides.
+
+use super::{
+    answer::Answer,
+    intent::{Decision, News},
+    view::{self, View},
+};
+use crate::{
+    api::{
+        Condition, ConditionType, LlmRolloutStatus, Moment, Phase, Reason,
+        conditions::{self, ConditionStatus},
+        status::{Color, GateStatus, ObservedWeights, VerdictWord},
+    },
+    routers::{Follows, Seen},
+};
+
+/// Values that only move are written at most this often.
+const AT_MOST_EVERY: u64 = 60;
+const LONGEST_MESSAGE: usize = 1024;
+
+/// The decision that an answer stands for.
+pub(super) fn tell(v: &View<'_>, answer: Answer) -> Decision {
+    let Answer { phase, reason, message, status, intents, latched, home, wants_live, wake } = answer;
+    let mut next = status;
+    let message = clipped(message);
+    let news = news(v, phase, reason, &message);
+    next.observed_generation = v.s.rollout.metadata.generation.unwrap_or_default();
+    next.phase = Some(phase);
+    next.reason = Some(reason);
+    next.message = message;
+    if phase == Phase::Holding && same_step(v, &next) {
+        next.gates = calm(v, &v.status.gates);
+    }
+    show(v, &mut next);
+    conditions(v, &mut next, reason);
+    let running = next.attempt.as_ref().is_some_and(|a| a.ended_at.is_none()) && phase != Phase::RollingBack;
+    let asks = if running { v.questions().into_iter().collect() } else { std::collections::BTreeSet::new() };
+    Decision { intents, next, latched, home, wants_live, news, wake, asks }
+}
+
+fn clipped(mut message: String) -> String {
+    if message.len() > LONGEST_MESSAGE {
+        let mut end = LONGEST_MESSAGE - 4;
+        while !message.is_char_boundary(end) {
+            end -= 1;
+        }
+        message.truncate(end);
+        message.push('…');
+    }
+    message
+}
+
+fn news(v: &View<'_>, phase: Phase, reason: Reason, message: &str) -> Vec<News> {
+    let old = &v.status;
+    if old.phase == Some(phase) && (old.reason == Some(reason) || old.message == message) {
+        return Vec::new();
+    }
+    let odd = matches!(reason, Reason::WaitingForGate | Reason::Drifted | Reason::Contended);
+    let same = old.phase == Some(phase);
+    // A phase that only returns to its usual word is no news.
+    if same && !odd && !matches!(phase, Phase::Blocked | Phase::Idle | Phase::Completed) {
+        return Vec::new();
+    }
+    let bad = matches!(phase, Phase::RollingBack | Phase::RolledBack | Phase::Blocked) && reason != Reason::Valid;
+    let mentioned = if phase == Phase::RolledBack && !same { Reason::RolledBack } else { reason };
+    vec![News { warning: bad || odd, reason: mentioned, message: message.to_owned() }]
+}
+
+fn same_step(v: &View<'_>, next: &LlmRolloutStatus) -> bool {
+    let step = |s: &LlmRolloutStatus| s.attempt.as_ref().map(|a| (a.id, a.step));
+    step(&v.status) == step(next)
+}
+
+/// The gates' last words; figures that only move replace the old ones once a minute.
+fn calm(v: &View<'_>, old: &[GateStatus]) -> Vec<GateStatus> {
+    let new: Vec<GateStatus> = v.verdicts.iter().map(|g| g.status.clone()).collect();
+    let alike = old.len() == new.len() && old.iter().zip(&new).all(|(o, n)| alike(o, n));
+    if alike { old.to_vec() } else { new }
+}
+
+fn alike(old: &GateStatus, new: &GateStatus) -> bool {
+    let fresh = match (old.at, new.at) {
+        (Some(o), Some(n)) => n.since(o).as_secs() < AT_MOST_EVERY,
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
+    };
+    fresh && old.name == new.name && old.verdict == new.verdict && old.limit == new.limit && old.step == new.step
+}
+
+/// The columns of `kubectl get`.
+fn show(v: &View<'_>, next: &mut LlmRolloutStatus) {
+    let steps = v.plan.as_ref().map_or(0, |p| p.steps.len());
+    let attempt = next.attempt.as_ref();
+    next.step = match attempt {
+        Some(a) if steps > 0 && next.phase != Some(Phase::Idle) => format!("{}/{steps}", a.step),
+        _ => "-".to_owned(),
+    };
+    let candidate = next.candidate.or(next.active.map(Color::other));
+    let share = match next.phase {
+        Some(Phase::Completed) => next.active.map(|c| v.share(c)),
+        Some(Phase::Idle) | None => None,
+        Some(_) => candidate.map(|c| v.share(c)),
+    };
+    next.weight = share.map_or_else(|| "-".to_owned(), |s| format!("{s}%"));
+    let hold = attempt.filter(|_| next.phase == Some(Phase::Holding)).and_then(|a| a.hold_until);
+    next.next_decision_at = hold.filter(|at| *at > v.now());
+    next.next = next.next_decision_at.map_or_else(|| "-".to_owned(), Moment::short);
+    next.summary = summary(next);
+    next.observed_weights = observed(v);
+    next.traffic = next
+        .observed_weights
+        .iter()
+        .map(|w| format!("{} {}/{}", w.router, w.blue, w.green))
+        .collect::<Vec<_>>()
+        .join(" · ");
+}
+
+/// `errors 0.4%<1% · p95 1.21s<1.5s`, the failing gate first, with what it rests on.
+fn summary(next: &LlmRolloutStatus) -> String {
+    let mut gates: Vec<&GateStatus> = next.gates.iter().collect();
+    gates.sort_by_key(|g| g.verdict);
+    if next.phase == Some(Phase::RolledBack) {
+        gates.retain(|g| g.verdict != VerdictWord::Pass);
+    }
+    let one = |g: &GateStatus| match g.verdict {
+        VerdictWord::Fail => format!("{} {}>{} ({} samples)", g.name, g.value, g.limit, g.samples.unwrap_or_default()),
+        VerdictWord::Pass => format!("{} {}<{}", g.name, g.value, g.limit),
+        VerdictWord::NoData => format!("{} ? ({})", g.name, g.reason),
+    };
+    gates.into_iter().map(one).collect::<Vec<_>>().join(" · ")
+}
+
+fn observed(v: &View<'_>) -> Vec<ObservedWeights> {
+    let seen = v.s.routers.iter().filter_map(|r| Some((&r.name, r.state.as_ref().ok()?)));
+    seen.map(|(router, s)| ObservedWeights { router: router.clone(), blue: s.shares.blue, green: s.shares.green })
+        .collect()
+}
+
+/// What a condition says: status, word, message.
+type Word = (ConditionStatus, Reason, String);
+
+fn yes(reason: Reason, message: impl Into<String>) -> Word {
+    (ConditionStatus::True, reason, message.into())
+}
+
+fn no(reason: Reason, message: impl Into<String>) -> Word {
+    (ConditionStatus::False, reason, message.into())
+}
+
+fn conditions(v: &View<'_>, next: &mut LlmRolloutStatus, reason: Reason) {
+    let accepted = match view::trouble(v) {
+        Some((why, message)) => no(why, clipped(message)),
+        None => yes(Reason::Valid, "everything the manifest names was found and understood"),
+    };
+    let all = [
+        (ConditionType::Accepted, accepted),
+        (ConditionType::Ready, ready(v)),
+        (ConditionType::Progressing, progressing(next, reason)),
+        (ConditionType::GatesHealthy, gates_healthy(next)),
+        (ConditionType::TrafficConfirmed, traffic_confirmed(v, next)),
+        (ConditionType::RollbackPossible, rollback_possible(v, next)),
+        (ConditionType::Promoted, promoted(v, next, reason)),
+    ];
+    for (type_, (status, reason, message)) in all {
+        let new = Condition {
+            type_,
+            status,
+            reason,
+            message,
+            last_transition_time: v.now(),
+            observed_generation: next.observed_generation,
+        };
+        conditions::set(&mut next.conditions, new);
+    }
+}
+
+fn ready(v: &View<'_>) -> Word {
+    let serving: Vec<Color> = Color::BOTH.into_iter().filter(|c| v.share(*c) > 0).collect();
+    let dead = serving.iter().find(|c| v.ready(**c) == 0);
+    match (serving.is_empty(), dead) {
+        (true, _) => no(Reason::NoHealthyBackend, "no router gives a color any traffic"),
+        (_, Some(c)) if v.ready(c.other()) == 0 => no(Reason::NoHealthyBackend, "no color has a ready endpoint"),
+        (_, Some(c)) if v.status.active == Some(*c) => {
+            no(Reason::ActiveUnready, format!("{} has traffic and no ready endpoint", c.word()))
+        }
+        (_, Some(c)) => no(Reason::CandidateUnready, format!("{} has traffic and no ready endpoint", c.word())),
+        (false, None) => yes(Reason::ActiveReady, "every color with traffic has ready endpoints"),
+    }
+}
+
+fn progressing(next: &LlmRolloutStatus, reason: Reason) -> Word {
+    let moving = matches!(next.phase, Some(Phase::Preparing | Phase::Shifting | Phase::Holding));
+    if moving { yes(reason, next.message.clone()) } else { no(reason, next.message.clone()) }
+}
+
+fn gates_healthy(next: &LlmRolloutStatus) -> Word {
+    let worst = next.gates.iter().min_by_key(|g| g.verdict);
+    match worst.map(|g| (g.verdict, g)) {
+        None => (ConditionStatus::Unknown, Reason::NotMeasuring, "no gate is being asked now".to_owned()),
+        Some((VerdictWord::Fail, g)) => no(Reason::GateFailed, format!("{} is above {}", g.name, g.limit)),
+        Some((VerdictWord::NoData, g)) => {
+            (ConditionStatus::Unknown, Reason::NoData, format!("{} has no usable data", g.name))
+        }
+        Some((VerdictWord::Pass, _)) => yes(Reason::AllPass, "all gates pass"),
+    }
+}
+
+fn traffic_confirmed(v: &View<'_>, next: &LlmRolloutStatus) -> Word {
+    let Some(active) = next.active else { return no(Reason::Installing, "nothing serves yet") };
+    let other = active.other();
+    let weight = next.attempt.as_ref().filter(|a| a.ended_at.is_none()).map_or(0, |a| a.weight);
+    let weight = if next.phase == Some(Phase::RollingBack) { 0 } else { weight };
+    let strays = v.strays(other, weight, weight).is_some();
+    let waits = v.routers().find(|(_, seen)| seen.follows != Follows::Yes);
+    match waits {
+        _ if strays => no(next.reason.unwrap_or(Reason::Drifted), format!("{} should have {weight}%", other.word())),
+        Some((claim, Seen { follows: Follows::Refuses(words), .. })) => {
+            no(Reason::RouteNotReady, clipped(format!("{}: {words}", claim.name())))
+        }
+        Some((claim, _)) => no(Reason::RouteNotReady, format!("no gateway has confirmed {} yet", claim.name())),
+        None => yes(Reason::Confirmed, format!("{} has {weight}%", other.word())),
+    }
+}
+
+fn rollback_possible(v: &View<'_>, next: &LlmRolloutStatus) -> Word {
+    let running = next.attempt.as_ref().is_some_and(|a| a.ended_at.is_none());
+    match next.active.map(|a| if running { a } else { a.other() }) {
+        Some(old) if v.ready(old) > 0 => {
+            yes(Reason::ActiveReady, format!("{} is ready to take everything", old.word()))
+        }
+        Some(old) => no(Reason::ActiveUnready, format!("{} has no ready endpoint", old.word())),
+        None => no(Reason::Installing, "there is nothing to go back to yet"),
+    }
+}
+
+fn promoted(v: &View<'_>, next: &LlmRolloutStatus, reason: Reason) -> Word {
+    if next.active_revision.as_ref() == Some(&v.wanted) {
+        return yes(Reason::Promoted, format!("revision {} serves all traffic", v.wanted));
+    }
+    no(reason, next.message.clone())
+}

@@ -1,0 +1,85 @@
+//! The candidate comes up: its objects are applied, its pods become ready. No traffic moves here but, on the very
+//! first release, to the only color there is.
+
+use std::time::Duration;
+
+use super::{
+    answer::{Answer, end_attempt},
+    intent::{Intent, Owned},
+    view::View,
+    workload,
+};
+use crate::api::{Phase, Reason, status::Color};
+
+/// The candidate is not ready yet.
+pub(super) fn preparing(v: &View<'_>) -> Option<Answer> {
+    let candidate = v.candidate()?;
+    if v.running()?.step_entered_at.is_some() || v.status.intent.is_some() {
+        return None;
+    }
+    let reason = if v.status.active.is_some() { Reason::Preparing } else { Reason::Installing };
+    let answer = |message: String| Some(Answer::new(v, Phase::Preparing, reason, message).by(deadline(v)));
+    let mut applies = services(v);
+    applies.extend(deployment(v, candidate));
+    if !applies.is_empty() {
+        return answer(format!("revision {} is coming up on {}", v.wanted, candidate.word())).map(|a| a.doing(applies));
+    }
+    let seen = v.s.color(candidate).deployment.as_ref()?;
+    let ready = seen.ready.min(v.ready(candidate));
+    if !seen.settled || ready < seen.wanted.max(1) {
+        return answer(format!("{} pods of {} are to become ready", seen.wanted, candidate.word()));
+    }
+    None
+}
+
+fn deadline(v: &View<'_>) -> crate::api::Moment {
+    let timeout = v.plan.as_ref().map_or(Duration::from_mins(30), |p| p.ready_timeout);
+    v.running().map_or(v.now(), |a| a.clock_from).plus(timeout)
+}
+
+/// The first revision is ready and nothing served before: it gets the traffic, and that is all.
+pub(super) fn installed(v: &View<'_>) -> Option<Answer> {
+    let color = v.candidate().filter(|_| v.status.active.is_none())?;
+    let writes = v.home(color);
+    let answer = Answer::new(v, Phase::Preparing, Reason::Installing, "giving the first revision the traffic");
+    if !writes.is_empty() && (!v.s.live || v.ready(color) == 0) {
+        return Some(answer.after_a_live_look());
+    }
+    if !writes.is_empty() {
+        return Some(answer.doing(writes).by(v.now().plus(Duration::from_secs(1))));
+    }
+    Some(live(v, color))
+}
+
+/// The release has arrived: the candidate is the active color now.
+pub(super) fn live(v: &View<'_>, color: Color) -> Answer {
+    let message = format!("revision {} serves from {}", v.wanted, color.word());
+    Answer::new(v, Phase::Completed, Reason::Promoted, message.clone()).by(v.now()).changing(|s| {
+        end_attempt(s, v.now(), Reason::Promoted, &message);
+        s.active = Some(color);
+        s.active_revision = Some(v.wanted.clone());
+        s.candidate = None;
+        s.aborted_revision = None;
+    })
+}
+
+/// The applies that make both color Services as they should be; none when they are.
+pub(super) fn services(v: &View<'_>) -> Vec<Intent> {
+    let needed = Color::BOTH.into_iter().filter_map(|color| {
+        let owned = workload::service(&v.s.rollout, color);
+        let applied = v.s.color(color).service.as_ref().and_then(|s| s.applied.as_deref());
+        unless_applied(owned, applied)
+    });
+    needed.collect()
+}
+
+/// The apply that makes a color's Deployment as the manifest wants it; none when it is.
+pub(super) fn deployment(v: &View<'_>, color: Color) -> Option<Intent> {
+    let owned = workload::deployment(&v.s.rollout, color, &v.wanted);
+    let applied = v.s.color(color).deployment.as_ref().and_then(|d| d.object.applied.as_deref());
+    unless_applied(owned, applied)
+}
+
+fn unless_applied(owned: Owned, applied: Option<&str>) -> Option<Intent> {
+    (workload::applied_hash(&owned) != applied).then_some(Intent::Apply(owned))
+}

@@ -1,0 +1,99 @@
+//! What one decision is made on: plain data, gathered once by `observe`. Never a client and nothing that is read later.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::{
+    api::{LlmRollout, Moment, status::Color},
+    metrics::{Question, Reading},
+    routers::RouterSeen,
+};
+
+/// Everything a decision may know.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// The time, read once.
+    pub now: Moment,
+    /// The rollout with its status.
+    pub rollout: Arc<LlmRollout>,
+    /// Whether rollout, routers and endpoints were read from the API server in this very pass.
+    pub live: bool,
+    /// The slot `<name>-blue`.
+    pub blue: ColorSeen,
+    /// The slot `<name>-green`.
+    pub green: ColorSeen,
+    /// The routers in the order of `spec.traffic`.
+    pub routers: Vec<RouterSeen>,
+    /// An older rollout that already drives one of our routers.
+    pub rival: Option<Rival>,
+    /// The newest readings of each question, oldest first.
+    pub readings: BTreeMap<Question, Vec<Reading>>,
+    /// What the operator's configuration offers.
+    pub offers: Arc<Offers>,
+}
+
+impl Snapshot {
+    /// One slot.
+    pub const fn color(&self, color: Color) -> &ColorSeen {
+        match color {
+            Color::Blue => &self.blue,
+            Color::Green => &self.green,
+        }
+    }
+}
+
+/// What was seen of one slot.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ColorSeen {
+    /// Its Deployment.
+    pub deployment: Option<DeploymentSeen>,
+    /// Its Service.
+    pub service: Option<OwnedSeen>,
+    /// Ready addresses behind its Service.
+    pub ready: i32,
+}
+
+/// What was seen of an object that should be ours.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwnedSeen {
+    /// Whether it carries our label with this rollout's name.
+    pub ours: bool,
+    /// Hash of what we last applied.
+    pub applied: Option<String>,
+    /// The resource version that was read.
+    pub version: String,
+    /// Where in its owner references this rollout stands.
+    pub owner_index: Option<usize>,
+}
+
+/// What was seen of a colour's Deployment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeploymentSeen {
+    /// The object itself.
+    pub object: OwnedSeen,
+    /// The revision it was made from.
+    pub revision: Option<String>,
+    /// Pods that are wanted.
+    pub wanted: i32,
+    /// Pods of the newest template that are ready, once the controller has seen the newest template; else 0.
+    pub ready: i32,
+    /// Whether nothing but the newest template's pods is left.
+    pub settled: bool,
+}
+
+/// An older rollout that drives a router we claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rival {
+    /// Its name.
+    pub name: String,
+    /// The router, `httpRoute/chat`.
+    pub router: String,
+}
+
+/// What the operator's configuration offers to every rollout.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Offers {
+    /// Names of the metrics providers.
+    pub providers: Vec<String>,
+    /// Prices for rollouts that give none.
+    pub prices: Option<crate::api::v1alpha1::Prices>,
+}

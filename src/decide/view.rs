@@ -1,0 +1,214 @@
+//! The snapshot as the questions of `decide` see it: plan read, wanted revision known, pause taken off the clocks,
+//! gates judged. Small answers about it, and nothing else.
+
+use std::time::Duration;
+
+use super::{
+    gate::{self, Measuring, Verdict},
+    intent::Intent,
+    plan::{self, Plan, Wrong},
+    snapshot::Snapshot,
+    workload,
+};
+use crate::{
+    api::{
+        LlmRolloutSpec, LlmRolloutStatus, Moment, Phase, Reason,
+        status::{Attempt, Color},
+    },
+    metrics::{Question, vllm},
+    routers::{self, Claim, Follows, Seen, Shares},
+};
+
+/// How long a data plane that never says whether it follows is waited for.
+pub(super) const SETTLE: Duration = Duration::from_secs(10);
+
+/// The snapshot, understood.
+pub(super) struct View<'a> {
+    pub(super) s: &'a Snapshot,
+    pub(super) status: LlmRolloutStatus,
+    pub(super) plan: Result<Plan, Wrong>,
+    pub(super) wanted: String,
+    pub(super) verdicts: Vec<Verdict>,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn of(s: &'a Snapshot) -> Self {
+        let spec = &s.rollout.spec;
+        let status = s.rollout.status.clone().unwrap_or_default();
+        let plan = Plan::read(spec, &s.offers);
+        let wanted = plan::revision(&spec.release.template.pod_template.0);
+        let mut view = Self { s, status, plan, wanted, verdicts: Vec::new() };
+        if !spec.paused && trouble(&view).is_none() {
+            resume(&mut view.status, s.now);
+        }
+        view.verdicts = view.judge();
+        view
+    }
+
+    pub(super) fn spec(&self) -> &LlmRolloutSpec {
+        &self.s.rollout.spec
+    }
+
+    pub(super) fn now(&self) -> Moment {
+        self.s.now
+    }
+
+    /// The release under way, if one is.
+    pub(super) fn running(&self) -> Option<&Attempt> {
+        self.status.attempt.as_ref().filter(|a| a.ended_at.is_none())
+    }
+
+    /// The slot of the release under way.
+    pub(super) fn candidate(&self) -> Option<Color> {
+        self.running().and(self.status.candidate)
+    }
+
+    pub(super) fn ready(&self, color: Color) -> i32 {
+        self.s.color(color).ready
+    }
+
+    pub(super) fn going_back(&self) -> bool {
+        self.status.phase == Some(Phase::RollingBack)
+    }
+
+    /// The routers that can be driven, with what they claim.
+    pub(super) fn routers(&self) -> impl Iterator<Item = (Claim<'_>, &Seen)> {
+        let claims = self.spec().traffic.iter().map(Claim::of);
+        claims.zip(&self.s.routers).filter_map(|(claim, seen)| Some((claim?, seen.state.as_ref().ok()?)))
+    }
+
+    /// The writes that bring every router to the shares of `color` at `weight`; none when all stand there.
+    pub(super) fn writes(&self, color: Color, weight: i32) -> Vec<Intent> {
+        let mut all: Vec<_> = self
+            .routers()
+            .map(|(claim, seen)| (claim, seen, Shares::giving(color, claim.share_at(weight))))
+            .filter(|(_, seen, to)| seen.shares != *to || !seen.exact)
+            .collect();
+        // The router that sends most is raised last and lowered first; a selector always sends everything.
+        all.sort_by_key(|(claim, _, _)| matches!(claim, Claim::Service(_)));
+        all.iter().map(|(_, seen, to)| Intent::Patch(routers::write(seen, *to))).collect()
+    }
+
+    /// The writes that bring everything home to `color`, the selector first.
+    pub(super) fn home(&self, color: Color) -> Vec<Intent> {
+        self.writes(color, 100).into_iter().rev().collect()
+    }
+
+    /// The largest share that any router gives a color.
+    pub(super) fn share(&self, color: Color) -> i32 {
+        self.routers().map(|(_, seen)| seen.shares.of(color)).max().unwrap_or(0)
+    }
+
+    /// Whether a router gives the candidate less, or more, than a release standing at `low` … `high` does.
+    pub(super) fn strays(&self, candidate: Color, low: i32, high: i32) -> Option<Stray> {
+        let share = |claim: Claim<'_>, w| claim.share_at(w);
+        let below = self.routers().any(|(c, seen)| seen.shares.of(candidate) < share(c, low));
+        let above = self.routers().any(|(c, seen)| seen.shares.of(candidate) > share(c, high) || !seen.exact);
+        if below { Some(Stray::Below) } else { above.then_some(Stray::Above) }
+    }
+
+    /// Whether every data plane says it follows, or has had its time to.
+    pub(super) fn followed(&self, since: Moment) -> bool {
+        let said = self.routers().all(|(_, seen)| seen.follows == Follows::Yes);
+        said || self.now().since(since) >= SETTLE
+    }
+
+    /// The words of a data plane that refuses.
+    pub(super) fn refusal(&self) -> Option<String> {
+        self.routers().find_map(|(claim, seen)| match &seen.follows {
+            Follows::Refuses(words) => Some(format!("{}: {words}", claim.name())),
+            Follows::Yes | Follows::NotYet => None,
+        })
+    }
+
+    /// The questions of the step that is being measured, one for each gate.
+    pub(super) fn questions(&self) -> Vec<Question> {
+        let (Ok(plan), Some(candidate)) = (&self.plan, self.candidate()) else { return Vec::new() };
+        let Some(since) = self.running().and_then(|a| a.step_entered_at) else { return Vec::new() };
+        let meta = &self.s.rollout.metadata;
+        let workload = workload::name_of(meta.name.as_deref().unwrap_or_default(), candidate);
+        let ask = |g: &plan::PlannedGate| {
+            vllm::question(&vllm::Ask {
+                provider: &plan.provider,
+                namespace: meta.namespace.as_deref().unwrap_or_default(),
+                workload: &workload,
+                metric: g.metric,
+                quantile: g.quantile.as_deref(),
+                prices: plan.prices,
+                since,
+                window: g.window,
+                interval: g.interval,
+            })
+        };
+        plan.gates.iter().map(ask).collect()
+    }
+
+    fn judge(&self) -> Vec<Verdict> {
+        let (Ok(plan), Some(attempt)) = (&self.plan, self.running()) else { return Vec::new() };
+        let Some(entered) = attempt.step_entered_at else { return Vec::new() };
+        let m = Measuring { step: attempt.step, entered, clock_from: attempt.clock_from, now: self.now() };
+        let judged = plan.gates.iter().zip(self.questions()).map(|(g, q)| {
+            let old = self.status.gates.iter().find(|o| o.name == g.name);
+            gate::judge(g, self.s.readings.get(&q).map_or(&[], Vec::as_slice), old, m)
+        });
+        judged.collect()
+    }
+}
+
+/// How the routers differ from where the release stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stray {
+    /// The candidate gets less.
+    Below,
+    /// The candidate gets more, or the shares do not stand there explicitly.
+    Above,
+}
+
+/// Takes a standstill that has ended off the clocks: a hold is never shorter for it, a deadline never nearer.
+fn resume(status: &mut LlmRolloutStatus, now: Moment) {
+    if let Some(attempt) = status.attempt.as_mut()
+        && let Some(since) = attempt.paused_at.take()
+    {
+        let pause = now.since(since);
+        attempt.hold_until = attempt.hold_until.map(|at| at.plus(pause));
+        attempt.clock_from = now;
+    }
+}
+
+/// The clocks stand still from now on.
+pub(super) fn stop_clocks(status: &mut LlmRolloutStatus, now: Moment) {
+    if let Some(attempt) = status.attempt.as_mut().filter(|a| a.ended_at.is_none()) {
+        attempt.paused_at = attempt.paused_at.or(Some(now));
+    }
+}
+
+/// The word for why nothing may be raised now, and its message.
+pub(super) fn trouble(v: &View<'_>) -> Option<(Reason, String)> {
+    if let Some(rival) = &v.s.rival {
+        let message = format!(
+            "LlmRollout {} is older and already drives {}; remove it from `traffic` here or there",
+            rival.name, rival.router
+        );
+        return Some((Reason::Conflict, message));
+    }
+    if let Err(wrong) = &v.plan {
+        return Some((wrong.reason, wrong.message.clone()));
+    }
+    if let Some(t) = v.s.routers.iter().find_map(|r| r.state.as_ref().err()) {
+        return Some((t.reason, t.message.clone()));
+    }
+    let name = v.s.rollout.metadata.name.as_deref().unwrap_or_default();
+    for color in Color::BOTH {
+        let seen = v.s.color(color);
+        let foreign =
+            seen.deployment.as_ref().is_some_and(|d| !d.object.ours) || seen.service.as_ref().is_some_and(|s| !s.ours);
+        if foreign {
+            let taken = workload::name_of(name, color);
+            let message = format!(
+                "a Deployment or Service named {taken} exists and is not ours; rename this rollout, or remove that object"
+            );
+            return Some((Reason::NotOurs, message));
+        }
+    }
+    None
+}

@@ -1,0 +1,311 @@
+//! Limits with their units, figures shown beside them, and prices: text in, numbers in base units out (share 0…1,
+//! seconds, dollars), exact to the last decimal. Never decides whether a figure is within its limit.
+
+use std::fmt;
+
+use crate::api::v1alpha1::{self, Metric};
+
+/// A limit in the unit of its metric.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Limit {
+    /// A share, 0…1.
+    Share(f64),
+    /// A time in seconds.
+    Seconds(f64),
+    /// Dollars.
+    Dollars(f64),
+}
+
+/// Why a text is no limit and no price.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnitError {
+    /// Not a number with a unit.
+    #[error("`{0}` is no limit; write a number with its unit, for example `1%`, `1.5s`, `800ms` or `$0.005`")]
+    NotALimit(String),
+    /// A share that nothing can exceed.
+    #[error("`{0}` can never be exceeded; write a share below 100%, for example `1%`")]
+    ShareTooHigh(String),
+    /// A unit that does not fit the metric.
+    #[error("`{limit}` is not in the unit of this metric; write for example `{example}`")]
+    WrongUnit {
+        /// The limit as shown.
+        limit: String,
+        /// A limit that fits.
+        example: &'static str,
+    },
+    /// Not a price.
+    #[error("`{0}` is no price; write dollars per million tokens, for example `$0.50`")]
+    NotAPrice(String),
+}
+
+impl Limit {
+    /// Reads `1%`, `1.5s`, `800ms` or `$0.005`.
+    pub fn parse(text: &str) -> Result<Self, UnitError> {
+        let read = if let Some(number) = text.strip_prefix('$') {
+            decimal(number, 0).map(Self::Dollars)
+        } else if let Some(number) = text.strip_suffix('%') {
+            decimal(number, -2).map(Self::Share)
+        } else if let Some(number) = text.strip_suffix("ms") {
+            decimal(number, -3).map(Self::Seconds)
+        } else {
+            text.strip_suffix('s').and_then(|number| decimal(number, 0)).map(Self::Seconds)
+        };
+        match read {
+            Some(Self::Share(share)) if share >= 1.0 => Err(UnitError::ShareTooHigh(short(text))),
+            Some(limit) => Ok(limit),
+            None => Err(UnitError::NotALimit(short(text))),
+        }
+    }
+
+    /// Whether the unit is that of the metric.
+    pub fn fits(self, metric: Metric) -> Result<(), UnitError> {
+        let example = match (metric, self) {
+            (Metric::ErrorRate, Self::Share(_))
+            | (Metric::Latency, Self::Seconds(_))
+            | (Metric::CostPerRequest, Self::Dollars(_)) => return Ok(()),
+            (Metric::ErrorRate, _) => "1%",
+            (Metric::Latency, _) => "1.5s",
+            (Metric::CostPerRequest, _) => "$0.005",
+        };
+        Err(UnitError::WrongUnit { limit: self.to_string(), example })
+    }
+
+    /// The limit in its base unit, to compare with a sample.
+    pub const fn value(self) -> f64 {
+        match self {
+            Self::Share(v) | Self::Seconds(v) | Self::Dollars(v) => v,
+        }
+    }
+
+    /// A measured value in the limit's unit, with three digits that count; more when fewer would make it look like the
+    /// limit itself though it is not.
+    pub fn show(self, value: f64) -> String {
+        if !value.is_finite() {
+            return "-".to_owned();
+        }
+        let shown = value * self.scale();
+        let limit = self.to_string();
+        let mut text = String::new();
+        for digits in 3..=9 {
+            text = self.with_unit(&rounded(shown, digits));
+            if text != limit || value.total_cmp(&self.value()).is_eq() {
+                break;
+            }
+        }
+        text
+    }
+
+    /// What base units are multiplied by to be shown.
+    fn scale(self) -> f64 {
+        10_f64.powi(self.places())
+    }
+
+    /// By how many decimal places base units are shifted to be shown: milliseconds below one second.
+    fn places(self) -> i32 {
+        match self {
+            Self::Share(_) => 2,
+            Self::Seconds(v) if v > 0.0 && v < 1.0 => 3,
+            Self::Seconds(_) | Self::Dollars(_) => 0,
+        }
+    }
+
+    fn with_unit(self, number: &str) -> String {
+        match (self, self.places()) {
+            (Self::Share(_), _) => format!("{number}%"),
+            (Self::Seconds(_), 3) => format!("{number}ms"),
+            (Self::Seconds(_), _) => format!("{number}s"),
+            (Self::Dollars(_), _) => format!("${number}"),
+        }
+    }
+}
+
+/// As a user would write it: `1%`, `1.5s`, `800ms`, `$0.005`.
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.with_unit(&shifted(self.value(), self.places())))
+    }
+}
+
+/// Dollars per million tokens.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Prices {
+    /// Prompt tokens that were computed.
+    pub input: f64,
+    /// Prompt tokens that came from a cache.
+    pub cached_input: f64,
+    /// Tokens that were generated.
+    pub output: f64,
+}
+
+impl Prices {
+    /// Reads prices; tokens from a cache cost as much as computed ones unless they have their own price.
+    pub fn parse(prices: &v1alpha1::Prices) -> Result<Self, UnitError> {
+        let input = price(&prices.input)?;
+        let cached_input = prices.cached_input.as_deref().map_or(Ok(input), price)?;
+        Ok(Self { input, cached_input, output: price(&prices.output)? })
+    }
+}
+
+fn price(text: &str) -> Result<f64, UnitError> {
+    let number = text.strip_prefix('$').and_then(|number| decimal(number, 0));
+    number.ok_or_else(|| UnitError::NotAPrice(short(text)))
+}
+
+/// `12`, `12.5` or `.5`, shifted by decimal places before it is rounded to binary: `0.7%` is the double nearest 0.007.
+fn decimal(text: &str, places: i32) -> Option<f64> {
+    let (whole, fraction) = match text.split_once('.') {
+        Some((_, "")) => return None,
+        Some(parts) => parts,
+        None => (text, ""),
+    };
+    let digits = |part: &str| part.len() <= 9 && part.bytes().all(|b| b.is_ascii_digit());
+    if !digits(whole) || !digits(fraction) || text.is_empty() {
+        return None;
+    }
+    format!("{text}e{places}").parse::<f64>().ok().filter(|v| v.is_finite())
+}
+
+/// A number shifted by decimal places in its shortest decimal form, so that 0.07 is shown as 7 and not 7.000000000000001.
+fn shifted(value: f64, places: i32) -> String {
+    let text = format!("{value:e}");
+    let moved = text.split_once('e').and_then(|(digits, exponent)| {
+        let exponent = exponent.parse::<i32>().ok()?.checked_add(places)?;
+        format!("{digits}e{exponent}").parse::<f64>().ok()
+    });
+    moved.unwrap_or(value).to_string()
+}
+
+/// A number with so many digits that count, whole parts never cut.
+fn rounded(value: f64, digits: i32) -> String {
+    let text = format!("{value:.*e}", usize::try_from(digits - 1).unwrap_or(0));
+    let exponent = text.split_once('e').and_then(|(_, e)| e.parse::<i32>().ok()).unwrap_or(0);
+    let decimals = usize::try_from((digits - 1 - exponent).clamp(0, 12)).unwrap_or(0);
+    let fixed = format!("{value:.decimals$}");
+    if fixed.contains('.') { fixed.trim_end_matches('0').trim_end_matches('.').to_owned() } else { fixed }
+}
+
+/// The text for a message, cut where nobody reads on.
+fn short(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Limit, Prices, UnitError};
+    use crate::api::v1alpha1::{self, Metric};
+
+    #[test]
+    fn reads_and_writes_every_unit() {
+        for (text, limit, shown) in [
+            ("1%", Limit::Share(0.01), "1%"),
+            ("0.5%", Limit::Share(0.005), "0.5%"),
+            ("7%", Limit::Share(0.07), "7%"),
+            ("0.70%", Limit::Share(0.007), "0.7%"),
+            ("99.9%", Limit::Share(0.999), "99.9%"),
+            ("0%", Limit::Share(0.0), "0%"),
+            ("1.5s", Limit::Seconds(1.5), "1.5s"),
+            ("1.50s", Limit::Seconds(1.5), "1.5s"),
+            ("800ms", Limit::Seconds(0.8), "800ms"),
+            ("1500ms", Limit::Seconds(1.5), "1.5s"),
+            ("0.3s", Limit::Seconds(0.3), "300ms"),
+            ("0.5ms", Limit::Seconds(0.0005), "0.5ms"),
+            ("0s", Limit::Seconds(0.0), "0s"),
+            ("$0.005", Limit::Dollars(0.005), "$0.005"),
+            ("$.5", Limit::Dollars(0.5), "$0.5"),
+            ("$12", Limit::Dollars(12.0), "$12"),
+            ("$0.000000001", Limit::Dollars(1e-9), "$0.000000001"),
+        ] {
+            assert_eq!(Limit::parse(text), Ok(limit), "{text}");
+            assert_eq!(limit.to_string(), shown, "{text}");
+            assert_eq!(Limit::parse(shown), Ok(limit), "{text} round trip");
+        }
+    }
+
+    #[test]
+    fn refuses_everything_else() {
+        for text in [
+            "",
+            "$",
+            "%",
+            "s",
+            "ms",
+            "1",
+            "-1%",
+            "+1%",
+            "1 %",
+            " 1%",
+            "1e3s",
+            "infs",
+            "NaN%",
+            "0x1p3s",
+            "1.s",
+            "1.%",
+            ".%",
+            "$.",
+            "1..5s",
+            "1,5s",
+            "٣%",
+            "1m",
+            "1S",
+            "$1%",
+            "5$",
+            "1%%",
+            "$-1",
+            "9999999999s",
+            "1.0000000001s",
+        ] {
+            assert_eq!(Limit::parse(text), Err(UnitError::NotALimit(text.into())), "{text}");
+        }
+        assert!(matches!(Limit::parse("100%"), Err(UnitError::ShareTooHigh(_))));
+        let long = format!("{}\u{1b}", "9".repeat(500));
+        assert!(Limit::parse(&long).unwrap_err().to_string().len() < 200);
+    }
+
+    #[test]
+    fn knows_the_unit_of_each_metric() {
+        let limits = [Limit::Share(0.01), Limit::Seconds(1.5), Limit::Dollars(0.005)];
+        let metrics = [Metric::ErrorRate, Metric::Latency, Metric::CostPerRequest];
+        for (i, limit) in limits.into_iter().enumerate() {
+            for (j, metric) in metrics.into_iter().enumerate() {
+                assert_eq!(limit.fits(metric).is_ok(), i == j, "{limit} {metric:?}");
+            }
+        }
+        let said = Limit::Share(0.01).fits(Metric::Latency).unwrap_err().to_string();
+        assert_eq!(said, "`1%` is not in the unit of this metric; write for example `1.5s`");
+    }
+
+    #[test]
+    fn shows_measured_values() {
+        for (limit, value, shown) in [
+            ("1%", 0.004, "0.4%"),
+            ("1%", 0.0, "0%"),
+            ("1%", 0.079_999, "8%"),
+            ("1%", 0.010_001, "1.0001%"),
+            ("1%", 0.01, "1%"),
+            ("1.5s", 1.2149, "1.21s"),
+            ("1.5s", 0.043_21, "0.0432s"),
+            ("1.5s", 7680.0, "7680s"),
+            ("1.5s", 1.500_000_000_1, "1.5s"),
+            ("800ms", 1.21, "1210ms"),
+            ("800ms", 0.0432, "43.2ms"),
+            ("$0.005", 0.0041, "$0.0041"),
+            ("$0.005", 0.004_123_4, "$0.00412"),
+            ("$0.005", 12.0, "$12"),
+            ("1%", f64::NAN, "-"),
+        ] {
+            assert_eq!(Limit::parse(limit).unwrap().show(value), shown, "{limit} {value}");
+        }
+    }
+
+    #[test]
+    fn reads_prices() {
+        let mut written = v1alpha1::Prices { input: "$0.50".into(), cached_input: None, output: "$1.50".into() };
+        assert_eq!(Prices::parse(&written), Ok(Prices { input: 0.5, cached_input: 0.5, output: 1.5 }));
+        written.cached_input = Some("$0.05".into());
+        assert_eq!(Prices::parse(&written), Ok(Prices { input: 0.5, cached_input: 0.05, output: 1.5 }));
+        for wrong in ["0.5", "$", "$-1", "$1e9", "", "$ 1"] {
+            written.output = wrong.into();
+            assert_eq!(Prices::parse(&written), Err(UnitError::NotAPrice(wrong.into())));
+        }
+    }
+}

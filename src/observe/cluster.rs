@@ -1,0 +1,99 @@
+//! Objects → what a decision may know of them. The only place that looks inside Deployments, Services and
+//! EndpointSlices; a new Kubernetes version touches this file. Pure translation: fetching is `observe::mod`.
+
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::Service, discovery::v1::EndpointSlice};
+use kube::{Resource, ResourceExt};
+
+use crate::{
+    api::{LlmRollout, labels, route::HttpRoute, status::Color},
+    decide::{
+        snapshot::{ColorSeen, DeploymentSeen, OwnedSeen, Rival},
+        workload,
+    },
+    routers::{Claim, RouterSeen, http_route, service},
+};
+
+/// The objects of one color as they were read.
+#[derive(Default)]
+pub(super) struct ColorObjects<'a> {
+    pub(super) deployment: Option<&'a Deployment>,
+    pub(super) service: Option<&'a Service>,
+    pub(super) slices: Vec<&'a EndpointSlice>,
+}
+
+/// What was seen of one color.
+pub(super) fn color(rollout: &LlmRollout, objects: &ColorObjects<'_>) -> ColorSeen {
+    ColorSeen {
+        deployment: objects.deployment.map(|d| deployment(rollout, d)),
+        service: objects.service.map(|s| owned(rollout, s)),
+        ready: ready_addresses(&objects.slices),
+    }
+}
+
+fn owned(rollout: &LlmRollout, object: &impl Resource) -> OwnedSeen {
+    let meta = object.meta();
+    let label = meta.labels.as_ref().and_then(|l| l.get(labels::ROLLOUT));
+    let owners = meta.owner_references.as_deref().unwrap_or_default();
+    OwnedSeen {
+        ours: label == rollout.metadata.name.as_ref(),
+        applied: meta.annotations.as_ref().and_then(|a| a.get(labels::APPLIED)).cloned(),
+        version: meta.resource_version.clone().unwrap_or_default(),
+        owner_index: owners.iter().position(|o| Some(&o.uid) == rollout.metadata.uid.as_ref()),
+    }
+}
+
+fn deployment(rollout: &LlmRollout, d: &Deployment) -> DeploymentSeen {
+    let wanted = d.spec.as_ref().and_then(|s| s.replicas).unwrap_or(1);
+    let status = d.status.clone().unwrap_or_default();
+    let current = status.observed_generation >= d.metadata.generation;
+    let updated = status.updated_replicas.unwrap_or(0);
+    let ready = status.ready_replicas.unwrap_or(0);
+    let total = status.replicas.unwrap_or(0);
+    DeploymentSeen {
+        object: owned(rollout, d),
+        revision: d.annotations().get(labels::REVISION).cloned(),
+        wanted,
+        ready: if current { ready.min(updated) } else { 0 },
+        settled: current && total == updated,
+    }
+}
+
+/// Ready addresses, each counted once however many slices name it.
+fn ready_addresses(slices: &[&EndpointSlice]) -> i32 {
+    let ready = slices.iter().flat_map(|s| &s.endpoints).filter(|e| {
+        let conditions = e.conditions.as_ref();
+        conditions.and_then(|c| c.ready) != Some(false) && conditions.and_then(|c| c.terminating) != Some(true)
+    });
+    let addresses: std::collections::BTreeSet<_> = ready.flat_map(|e| &e.addresses).collect();
+    i32::try_from(addresses.len()).unwrap_or(i32::MAX)
+}
+
+/// What was seen of one router.
+pub(super) fn router(
+    rollout: &LlmRollout,
+    claim: Claim<'_>,
+    front: Option<&Service>,
+    route: Option<&HttpRoute>,
+) -> RouterSeen {
+    let name = rollout.metadata.name.as_deref().unwrap_or_default();
+    let (blue, green) = (workload::name_of(name, Color::Blue), workload::name_of(name, Color::Green));
+    let state = match claim {
+        Claim::Service(s) => service::read(s, front),
+        Claim::HttpRoute(r) => http_route::read(r, &blue, &green, route),
+    };
+    RouterSeen { name: claim.name(), state }
+}
+
+/// The oldest other rollout of the namespace that drives one of our routers before us.
+pub(super) fn rival<'a>(rollout: &LlmRollout, others: impl Iterator<Item = &'a LlmRollout>) -> Option<Rival> {
+    let age = |r: &LlmRollout| (r.metadata.creation_timestamp.as_ref().map(|t| t.0), r.metadata.uid.clone());
+    let older = others.filter(|o| o.metadata.uid != rollout.metadata.uid && age(o) < age(rollout));
+    let clash = |other: &LlmRollout| {
+        let ours = rollout.spec.traffic.iter().filter_map(Claim::of);
+        let theirs: Vec<Claim<'_>> = other.spec.traffic.iter().filter_map(Claim::of).collect();
+        ours.into_iter().find(|c| theirs.iter().any(|t| c.clashes(*t))).map(Claim::name)
+    };
+    let mut rivals: Vec<_> = older.filter_map(|o| Some((age(o), o.name_any(), clash(o)?))).collect();
+    rivals.sort();
+    rivals.into_iter().next().map(|(_, name, router)| Rival { name, router })
+}

@@ -1,0 +1,119 @@
+//! The same snapshot read from the API server: rollout, Services, routes, Deployments and endpoints by GET, each with a
+//! deadline of its own. Taken before a write that raises the candidate, and before what a cache shows takes one back.
+
+use std::{fmt::Debug, sync::Arc, time::Duration};
+
+use k8s_openapi::{
+    NamespaceResourceScope,
+    api::{apps::v1::Deployment, core::v1::Service, discovery::v1::EndpointSlice},
+};
+use kube::{Api, Client, Resource, api::ListParams};
+use serde::de::DeserializeOwned;
+
+use super::{
+    World,
+    cluster::{self, ColorObjects},
+};
+use crate::{
+    api::{LlmRollout, route::HttpRoute, status::Color},
+    decide::{Snapshot, snapshot::ColorSeen, workload},
+    routers::{Claim, RouterSeen},
+};
+
+/// Why the world could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ObserveError {
+    /// The API server answered with an error.
+    #[error("reading {what} failed")]
+    Read {
+        /// What was read.
+        what: String,
+        /// Its answer.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// The deadline passed.
+    #[error("reading {what} took longer than allowed")]
+    Late {
+        /// What was read.
+        what: String,
+    },
+    /// The rollout is gone.
+    #[error("the rollout is gone")]
+    Gone,
+}
+
+/// A client with a deadline for each call.
+#[derive(Clone)]
+pub struct Eyes {
+    /// The client.
+    pub client: Client,
+    /// The deadline of one call.
+    pub deadline: Duration,
+}
+
+/// The snapshot, read from the API server.
+pub async fn observe_live(rollout: &LlmRollout, world: &World, eyes: &Eyes) -> Result<Snapshot, ObserveError> {
+    let namespace = rollout.metadata.namespace.as_deref().unwrap_or_default();
+    let name = rollout.metadata.name.as_deref().unwrap_or_default();
+    let fresh: LlmRollout = eyes.get(namespace, name).await?.ok_or(ObserveError::Gone)?;
+    if fresh.metadata.uid != rollout.metadata.uid {
+        return Err(ObserveError::Gone);
+    }
+    let fresh = Arc::new(fresh);
+    let (blue, green) = tokio::try_join!(eyes.color(&fresh, Color::Blue), eyes.color(&fresh, Color::Green))?;
+    let mut routers = Vec::new();
+    for claim in fresh.spec.traffic.iter().filter_map(Claim::of) {
+        routers.push(eyes.router(&fresh, claim).await?);
+    }
+    let cached = super::observe(&fresh, world);
+    Ok(Snapshot { live: true, blue, green, routers, ..cached })
+}
+
+impl Eyes {
+    async fn router(&self, rollout: &LlmRollout, claim: Claim<'_>) -> Result<RouterSeen, ObserveError> {
+        let namespace = rollout.metadata.namespace.as_deref().unwrap_or_default();
+        let (front, route): (Option<Service>, Option<HttpRoute>) = match claim {
+            Claim::Service(s) => (self.get(namespace, &s.name).await?, None),
+            Claim::HttpRoute(r) => (None, self.get(namespace, &r.name).await?),
+        };
+        Ok(cluster::router(rollout, claim, front.as_ref(), route.as_ref()))
+    }
+
+    async fn color(&self, rollout: &LlmRollout, color: Color) -> Result<ColorSeen, ObserveError> {
+        let namespace = rollout.metadata.namespace.as_deref().unwrap_or_default();
+        let name = workload::name_of(rollout.metadata.name.as_deref().unwrap_or_default(), color);
+        let (deployment, service, slices): (Option<Deployment>, Option<Service>, Vec<EndpointSlice>) =
+            tokio::try_join!(self.get(namespace, &name), self.get(namespace, &name), self.slices(namespace, &name))?;
+        let objects = ColorObjects {
+            deployment: deployment.as_ref(),
+            service: service.as_ref(),
+            slices: slices.iter().collect(),
+        };
+        Ok(cluster::color(rollout, &objects))
+    }
+
+    async fn get<K>(&self, namespace: &str, name: &str) -> Result<Option<K>, ObserveError>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
+    {
+        let what = format!("{} {namespace}/{name}", K::kind(&()));
+        let api: Api<K> = Api::namespaced(self.client.clone(), namespace);
+        self.within(what, api.get_opt(name)).await
+    }
+
+    async fn slices(&self, namespace: &str, service: &str) -> Result<Vec<EndpointSlice>, ObserveError> {
+        let what = format!("EndpointSlices of {namespace}/{service}");
+        let api: Api<EndpointSlice> = Api::namespaced(self.client.clone(), namespace);
+        let params = ListParams::default().labels(&format!("kubernetes.io/service-name={service}"));
+        Ok(self.within(what, api.list(&params)).await?.items)
+    }
+
+    async fn within<T>(&self, what: String, call: impl Future<Output = kube::Result<T>>) -> Result<T, ObserveError> {
+        match tokio::time::timeout(self.deadline, call).await {
+            Ok(Ok(found)) => Ok(found),
+            Ok(Err(source)) => Err(ObserveError::Read { what, source: Box::new(source) }),
+            Err(_) => Err(ObserveError::Late { what }),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Reads the world into one snapshot: caches, the newest readings of the board, the clock once; and, before traffic
+//! moves on what was seen, rollout, routers and endpoints live. Never waits for a metrics provider, never decides,
+//! never writes.
+
+pub mod board;
+pub mod clock;
+mod cluster;
+pub mod live;
+pub mod prometheus;
+pub mod stores;
+
+use std::sync::Arc;
+
+use kube::runtime::reflector::ObjectRef;
+pub use live::ObserveError;
+
+use self::{
+    board::Board,
+    clock::Clock,
+    cluster::ColorObjects,
+    stores::{Stores, named},
+};
+use crate::{
+    api::{LlmRollout, status::Color},
+    decide::{
+        Snapshot,
+        snapshot::{ColorSeen, Offers},
+        workload,
+    },
+    routers::{Claim, RouterSeen},
+};
+
+/// Everything that `observe` looks at.
+pub struct World {
+    /// The caches of the scope.
+    pub stores: Stores,
+    /// The newest readings.
+    pub board: Board,
+    /// The time.
+    pub clock: Clock,
+    /// What the operator's configuration offers.
+    pub offers: Arc<Offers>,
+}
+
+/// A snapshot from the caches.
+pub fn observe(rollout: &Arc<LlmRollout>, world: &World) -> Snapshot {
+    let namespace = rollout.metadata.namespace.as_deref().unwrap_or_default();
+    let others = world.stores.rollouts_in(namespace);
+    let routers = rollout.spec.traffic.iter().filter_map(Claim::of).map(|claim| {
+        let front = match claim {
+            Claim::Service(s) => named(&world.stores.services, namespace, &s.name),
+            Claim::HttpRoute(_) => None,
+        };
+        let route = match claim {
+            Claim::HttpRoute(r) => named(&world.stores.routes, namespace, &r.name),
+            Claim::Service(_) => None,
+        };
+        cluster::router(rollout, claim, front.as_deref(), route.as_deref())
+    });
+    let routers: Vec<RouterSeen> = routers.collect();
+    Snapshot {
+        now: world.clock.now(),
+        rollout: Arc::clone(rollout),
+        live: false,
+        blue: cached_color(rollout, world, Color::Blue),
+        green: cached_color(rollout, world, Color::Green),
+        routers,
+        rival: cluster::rival(rollout, others.iter().map(AsRef::as_ref)),
+        readings: world.board.readings_of(&ObjectRef::from_obj(rollout)),
+        offers: Arc::clone(&world.offers),
+    }
+}
+
+fn cached_color(rollout: &LlmRollout, world: &World, color: Color) -> ColorSeen {
+    let namespace = rollout.metadata.namespace.as_deref().unwrap_or_default();
+    let name = workload::name_of(rollout.metadata.name.as_deref().unwrap_or_default(), color);
+    let deployment = named(&world.stores.deployments, namespace, &name);
+    let service = named(&world.stores.services, namespace, &name);
+    let slices = world.stores.slices_of(namespace, &name);
+    let objects = ColorObjects {
+        deployment: deployment.as_deref(),
+        service: service.as_deref(),
+        slices: slices.iter().map(AsRef::as_ref).collect(),
+    };
+    cluster::color(rollout, &objects)
+}

@@ -1,0 +1,218 @@
+//! When each question of one provider is due: at once when it is new and its step old enough, then at its interval, each
+//! at its own point of it; never faster than the provider's limit. Time is a parameter; never sends anything.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+    time::Duration,
+};
+
+use crate::{api::Moment, metrics::Question};
+
+/// Questions with their due times. `now` is the running time of the operator's clock.
+#[derive(Debug)]
+pub(super) struct Schedule {
+    turns: BTreeMap<Arc<Question>, Turn>,
+    /// The least time between two questions.
+    gap: Duration,
+    /// Before this no question may be sent.
+    free: Duration,
+}
+
+#[derive(Debug)]
+struct Turn {
+    due: Duration,
+    /// It is being asked right now, since then.
+    asking: Option<Duration>,
+    /// Somebody still wants to know.
+    wanted: bool,
+    /// Since when it waits without a word.
+    silent: Duration,
+}
+
+impl Schedule {
+    pub(super) fn new(gap: Duration) -> Self {
+        Self { turns: BTreeMap::new(), gap, free: Duration::ZERO }
+    }
+
+    /// Takes over what is wanted now. `moment` is `now` as a point in time.
+    pub(super) fn set(&mut self, questions: Vec<Arc<Question>>, moment: Moment, now: Duration) {
+        let wanted: BTreeSet<Arc<Question>> = questions.into_iter().collect();
+        // A question in flight stays until its answer, so that it is never asked twice at the same time.
+        self.turns.retain(|question, turn| {
+            turn.wanted = wanted.contains(question);
+            turn.wanted || turn.asking.is_some()
+        });
+        for question in wanted {
+            let due = now + wait(&question, moment);
+            self.turns.entry(question).or_insert(Turn { due, asking: None, wanted: true, silent: due });
+        }
+    }
+
+    /// The question to send now, the longest overdue first.
+    pub(super) fn take(&mut self, now: Duration) -> Option<Arc<Question>> {
+        if now < self.free {
+            return None;
+        }
+        let due = self.turns.iter_mut().filter(|(_, turn)| turn.asking.is_none() && turn.due <= now);
+        let (question, turn) = due.min_by_key(|(_, turn)| turn.due)?;
+        turn.asking = Some(now);
+        self.free = now + self.gap;
+        Some(question.clone())
+    }
+
+    /// A question was answered, or could not be asked yet.
+    pub(super) fn done(&mut self, question: &Question, moment: Moment, now: Duration) {
+        let Some(turn) = self.turns.get_mut(question) else { return };
+        if !turn.wanted {
+            self.turns.remove(question);
+            return;
+        }
+        let asked = turn.asking.take().unwrap_or(now);
+        turn.due = next(question, asked).max(now + wait(question, moment));
+        turn.silent = turn.due;
+    }
+
+    /// Questions that the limits have kept waiting for two intervals since they were due, or were last named here.
+    pub(super) fn starved(&mut self, now: Duration) -> Vec<Arc<Question>> {
+        let waiting = self.turns.iter_mut().filter(|(_, turn)| turn.asking.is_none());
+        let starved = waiting.filter(|(question, turn)| now.saturating_sub(turn.silent) >= 2 * interval(question));
+        starved
+            .map(|(question, turn)| {
+                turn.silent = now;
+                question.clone()
+            })
+            .collect()
+    }
+
+    /// When `take` is worth calling again.
+    pub(super) fn wake(&self) -> Option<Duration> {
+        let due = self.turns.values().filter(|turn| turn.asking.is_none()).map(|turn| turn.due).min();
+        due.map(|due| due.max(self.free))
+    }
+}
+
+/// How long a question must wait until its step is old enough for the shortest window.
+fn wait(question: &Question, moment: Moment) -> Duration {
+    let ready = question.since.plus(Question::SHORTEST);
+    ready.since(moment)
+}
+
+fn interval(question: &Question) -> Duration {
+    question.interval.max(Duration::from_secs(1))
+}
+
+/// The first of the question's own points at least a quarter of its interval after it was asked. Points of different
+/// questions differ, so that many with the same interval spread over it.
+fn next(question: &Question, asked: Duration) -> Duration {
+    let interval = interval(question);
+    let mut hasher = DefaultHasher::new();
+    question.hash(&mut hasher);
+    let millis = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
+    let point = hasher.finish() % millis;
+    let from = u64::try_from((asked + interval / 4).as_millis()).unwrap_or(u64::MAX);
+    let ahead = (point + millis - from % millis) % millis;
+    Duration::from_millis(from.saturating_add(ahead))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use super::Schedule;
+    use crate::{
+        api::Moment,
+        metrics::{Question, Template},
+    };
+
+    const GAP: Duration = Duration::from_millis(100);
+    const SECOND: Duration = Duration::from_secs(1);
+    const START: Moment = Moment::from_unix(1_790_000_000);
+
+    fn question(text: &str, since: i64) -> Arc<Question> {
+        Arc::new(Question {
+            provider: "default".into(),
+            value: Template::new(text.into()),
+            samples: Template::new("n".into()),
+            since: Moment::from_unix(START.unix() + since),
+            window: Duration::from_mins(5),
+            interval: 15 * SECOND,
+        })
+    }
+
+    #[test]
+    fn a_new_question_is_due_at_once_unless_its_step_is_too_young() {
+        let mut schedule = Schedule::new(GAP);
+        assert_eq!(schedule.wake(), None);
+        schedule.set(vec![question("old", -60), question("young", -1), question("future", 5)], START, SECOND);
+        assert_eq!(schedule.take(SECOND), Some(question("old", -60)));
+        assert_eq!(schedule.take(SECOND), None, "the gap");
+        assert_eq!(schedule.wake(), Some(3 * SECOND));
+        assert_eq!(schedule.take(3 * SECOND), Some(question("young", -1)));
+        assert_eq!(schedule.wake(), Some(9 * SECOND));
+    }
+
+    #[test]
+    fn asks_at_the_interval_and_never_twice_at_once() {
+        let mut schedule = Schedule::new(GAP);
+        let x = question("x", -60);
+        schedule.set(vec![x.clone()], START, Duration::ZERO);
+        let mut now = Duration::ZERO;
+        let mut asked = Vec::new();
+        for _ in 0..10 {
+            now = schedule.wake().unwrap().max(now);
+            assert_eq!(schedule.take(now), Some(x.clone()));
+            assert_eq!((schedule.take(now + 3600 * SECOND), schedule.wake()), (None, None), "in flight");
+            asked.push(now);
+            schedule.done(&x, START, now + SECOND);
+        }
+        let first = asked[1].checked_sub(asked[0]).unwrap();
+        assert!((15 * SECOND / 4..=15 * SECOND * 5 / 4).contains(&first), "{first:?}");
+        for pair in asked[1..].windows(2) {
+            assert_eq!(pair[1].checked_sub(pair[0]), Some(15 * SECOND), "a slow answer delays nothing");
+        }
+    }
+
+    #[test]
+    fn questions_with_the_same_interval_spread_over_it() {
+        let mut schedule = Schedule::new(Duration::ZERO);
+        let all: Vec<_> = (0..300).map(|i| question(&i.to_string(), -60)).collect();
+        schedule.set(all.clone(), START, Duration::ZERO);
+        while let Some(question) = schedule.take(Duration::ZERO) {
+            schedule.done(&question, START, Duration::ZERO);
+        }
+        let within =
+            |from: Duration| schedule.turns.values().filter(|t| (from..from + SECOND).contains(&t.due)).count();
+        let most = (0..30).map(|second| within(second * SECOND)).max().unwrap();
+        assert!(most <= 40, "{most} of 300 in one of 15 seconds");
+    }
+
+    #[test]
+    fn an_unwanted_question_in_flight_ends_with_its_answer() {
+        let mut schedule = Schedule::new(GAP);
+        let x = question("x", -60);
+        schedule.set(vec![x.clone()], START, Duration::ZERO);
+        schedule.take(Duration::ZERO).unwrap();
+        schedule.set(vec![], START, SECOND);
+        schedule.set(vec![x.clone()], START, 2 * SECOND);
+        assert_eq!(schedule.take(2 * SECOND), None, "still in flight");
+        schedule.set(vec![], START, 3 * SECOND);
+        schedule.done(&x, START, 4 * SECOND);
+        assert!(schedule.turns.is_empty());
+    }
+
+    #[test]
+    fn names_what_has_to_wait_too_long() {
+        let mut schedule = Schedule::new(GAP);
+        let (x, y) = (question("x", -60), question("y", -60));
+        schedule.set(vec![x.clone(), y.clone()], START, Duration::ZERO);
+        let taken = schedule.take(Duration::ZERO).unwrap();
+        let other = if taken == x { y } else { x };
+        assert!(schedule.starved(29 * SECOND).is_empty());
+        assert_eq!(schedule.starved(30 * SECOND), std::slice::from_ref(&other));
+        assert!(schedule.starved(31 * SECOND).is_empty(), "said once");
+        assert_eq!(schedule.starved(60 * SECOND), std::slice::from_ref(&other));
+        assert_eq!(schedule.take(61 * SECOND), Some(other));
+    }
+}

@@ -1,0 +1,62 @@
+//! The caches of one scope (a namespace, or the whole cluster), filled by `control`. Looked up by name, never listed on
+//! a decision's path except for the rollouts of a namespace.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::Service, discovery::v1::EndpointSlice};
+use kube::{
+    Resource,
+    runtime::reflector::{ObjectRef, Store},
+};
+
+use crate::api::{LlmRollout, labels, route::HttpRoute};
+
+/// The caches of one scope.
+#[derive(Clone)]
+pub struct Stores {
+    /// All rollouts.
+    pub rollouts: Store<LlmRollout>,
+    /// Deployments with our label.
+    pub deployments: Store<Deployment>,
+    /// All Services: front Services are the users'.
+    pub services: Store<Service>,
+    /// EndpointSlices of Services with our label.
+    pub slices: Store<EndpointSlice>,
+    /// All HTTPRoutes.
+    pub routes: Store<HttpRoute>,
+}
+
+impl Stores {
+    /// The rollouts of a namespace.
+    pub fn rollouts_in(&self, namespace: &str) -> Vec<Arc<LlmRollout>> {
+        let mut all = self.rollouts.state();
+        all.retain(|r| r.metadata.namespace.as_deref() == Some(namespace));
+        all
+    }
+
+    /// The slices of one colour's Service.
+    pub fn slices_of(&self, namespace: &str, service: &str) -> Vec<Arc<EndpointSlice>> {
+        let mut all = self.slices.state();
+        all.retain(|s| s.metadata.namespace.as_deref() == Some(namespace) && service_of(s) == Some(service));
+        all
+    }
+}
+
+/// The Service that a slice belongs to.
+pub fn service_of(slice: &EndpointSlice) -> Option<&str> {
+    slice.metadata.labels.as_ref()?.get("kubernetes.io/service-name").map(String::as_str)
+}
+
+/// An object by name.
+pub fn named<K>(store: &Store<K>, namespace: &str, name: &str) -> Option<Arc<K>>
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    store.get(&ObjectRef::new(name).within(namespace))
+}
+
+/// The rollout that our label on an object names.
+pub fn rollout_of(object: &impl Resource) -> Option<ObjectRef<LlmRollout>> {
+    let name = object.meta().labels.as_ref()?.get(labels::ROLLOUT)?;
+    Some(ObjectRef::new(name).within(object.meta().namespace.as_deref()?))
+}

@@ -1,0 +1,152 @@
+//! A rule of a user's HTTPRoute: the two weights. `rules` and `backendRefs` are atomic lists, so nothing is ever
+//! applied; a JSON patch guarded by version and backend names changes two numbers and leaves every other byte.
+
+use serde_json::json;
+
+use super::{Follows, GuardedPatch, PatchKind, Place, Seen, Shares, Trouble, guard};
+use crate::api::{
+    Reason,
+    route::{BackendRef, HttpRoute, RouteRule},
+    v1alpha1::HttpRouteRouter,
+};
+
+/// What the route says about traffic between the Services `blue` and `green`.
+pub fn read(router: &HttpRouteRouter, blue: &str, green: &str, route: Option<&HttpRoute>) -> Result<Seen, Trouble> {
+    let route = route.ok_or_else(|| Trouble {
+        reason: Reason::RouteNotFound,
+        message: format!("HTTPRoute {} does not exist; create it, or correct `traffic[].httpRoute.name`", router.name),
+    })?;
+    let (index, rule) = find_rule(router, blue, green, route)?;
+    let at = |name: &str| {
+        rule.backend_refs.iter().position(|b| is_service(b, name)).ok_or_else(|| Trouble {
+            reason: Reason::BackendMissing,
+            message: format!(
+                "a rule of HTTPRoute {} lacks the backend {name}; both colors must stand there from the start, for example `backendRefs: [{{name: {blue}, port: 80, weight: 100}}, {{name: {green}, port: 80, weight: 0}}]`",
+                router.name
+            ),
+        })
+    };
+    let (b, g) = (at(blue)?, at(green)?);
+    if let Some((_, third)) = rule.backend_refs.iter().enumerate().find(|(i, _)| *i != b && *i != g) {
+        return Err(Trouble {
+            reason: Reason::UnmanagedBackend,
+            message: format!(
+                "the rule of HTTPRoute {} also sends to {}, which is neither color; move it to a rule of its own",
+                router.name, third.name
+            ),
+        });
+    }
+    let (shares, exact) = shares_of(&rule.backend_refs[b], &rule.backend_refs[g]);
+    Ok(Seen {
+        version: route.metadata.resource_version.clone().unwrap_or_default(),
+        shares,
+        exact,
+        follows: follows(route),
+        place: Place::Rule {
+            route: router.name.clone(),
+            rule: index,
+            blue: (b, blue.to_owned()),
+            green: (g, green.to_owned()),
+        },
+    })
+}
+
+fn find_rule<'a>(
+    router: &HttpRouteRouter,
+    blue: &str,
+    green: &str,
+    route: &'a HttpRoute,
+) -> Result<(usize, &'a RouteRule), Trouble> {
+    let trouble = |reason, message| Err(Trouble { reason, message });
+    let rules = || route.spec.rules.iter().enumerate();
+    if let Some(name) = &router.rule {
+        let found = rules().find(|(_, r)| r.name.as_ref() == Some(name));
+        return found.map_or_else(
+            || trouble(Reason::RuleNotFound, format!("HTTPRoute {} has no rule named {name}; give the rule that name, or correct `traffic[].httpRoute.rule`", router.name)),
+            Ok,
+        );
+    }
+    let names_a_color = |r: &RouteRule| r.backend_refs.iter().any(|b| is_service(b, blue) || is_service(b, green));
+    let mut fitting = rules().filter(|(_, r)| names_a_color(r));
+    match (fitting.next(), fitting.next()) {
+        (Some(one), None) => Ok(one),
+        (None, _) => trouble(
+            Reason::BackendMissing,
+            format!(
+                "no rule of HTTPRoute {} has the backends {blue} and {green}; write `backendRefs: [{{name: {blue}, port: 80, weight: 100}}, {{name: {green}, port: 80, weight: 0}}]`",
+                router.name
+            ),
+        ),
+        (Some(_), Some(_)) => trouble(
+            Reason::RuleNotFound,
+            format!(
+                "several rules of HTTPRoute {} send to {blue} or {green}; name the one meant with `traffic[].httpRoute.rule`",
+                router.name
+            ),
+        ),
+    }
+}
+
+fn is_service(backend: &BackendRef, name: &str) -> bool {
+    let core = backend.group.as_deref().unwrap_or("").is_empty();
+    core && backend.kind.as_deref().unwrap_or("Service") == "Service"
+        && backend.namespace.is_none()
+        && backend.name == name
+}
+
+/// Percent of each, and whether that is literally what stands there. An omitted weight means 1, not 0.
+fn shares_of(blue: &BackendRef, green: &BackendRef) -> (Shares, bool) {
+    let (b, g) = (i64::from(blue.weight.unwrap_or(1)), i64::from(green.weight.unwrap_or(1)));
+    let sum = (b + g).max(1);
+    // Rounded so that a color which gets anything at all never reads as 0.
+    let green_share = if b == 0 && g == 0 {
+        0
+    } else if b == 0 {
+        100
+    } else {
+        ((g * 100 + sum - 1) / sum).min(99)
+    };
+    let green_share = i32::try_from(green_share).unwrap_or(100);
+    let exact = blue.weight.is_some() && green.weight.is_some() && b + g == 100;
+    (Shares { blue: 100 - green_share, green: green_share }, exact)
+}
+
+fn follows(route: &HttpRoute) -> Follows {
+    let generation = route.metadata.generation;
+    let parents = route.status.as_ref().map(|s| s.parents.as_slice()).unwrap_or_default();
+    let mut answered = 0;
+    for parent in parents {
+        let current =
+            |word: &str| parent.conditions.iter().find(|c| c.type_ == word && c.observed_generation >= generation);
+        for word in ["Accepted", "ResolvedRefs"] {
+            if let Some(c) = current(word).filter(|c| c.status == "False") {
+                return Follows::Refuses(format!("{word}: {}: {}", c.reason, c.message));
+            }
+        }
+        answered += usize::from(current("Accepted").is_some());
+    }
+    if answered > 0 && answered >= route.spec.parent_refs.len() { Follows::Yes } else { Follows::NotYet }
+}
+
+/// The write that sets both weights, explicitly, in one patch.
+pub(super) fn write(
+    version: &str,
+    route: &str,
+    rule: usize,
+    blue: &(usize, String),
+    green: &(usize, String),
+    shares: Shares,
+) -> GuardedPatch {
+    let path = |(i, _): &(usize, String), field: &str| format!("/spec/rules/{rule}/backendRefs/{i}/{field}");
+    GuardedPatch {
+        kind: PatchKind::HttpRoute,
+        name: route.to_owned(),
+        ops: vec![
+            guard(version),
+            json!({"op": "test", "path": path(blue, "name"), "value": blue.1}),
+            json!({"op": "test", "path": path(green, "name"), "value": green.1}),
+            json!({"op": "add", "path": path(blue, "weight"), "value": shares.blue}),
+            json!({"op": "add", "path": path(green, "weight"), "value": shares.green}),
+        ],
+    }
+}

@@ -1,0 +1,12 @@
+//! One binary for all integration tests: linking a dozen costs more than running them. Modules only.
+#![cfg(test)]
+
+mod architecture;
+mod crds;
+mod docs;
+mod files;
+mod samples;
+mod scenarios;
+mod schema;
+mod source;
+mod world;

@@ -1,0 +1,113 @@
+//! Manifests that people start from: each one parses strictly, passes the CRD, and fits together with what stands beside
+//! it, so that the rollout could drive the routers as they are written. Never asks a cluster.
+
+use std::path::Path;
+
+use k8s_openapi::api::core::v1::{Namespace, Service};
+use llmrollout::{
+    api::{LlmRollout, route::HttpRoute},
+    decide::{plan::Plan, snapshot::Offers},
+    routers::{Claim, Shares, http_route, service},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use crate::{
+    files::{below, top, yaml},
+    schema::{complaints, schema},
+};
+
+#[test]
+fn samples_parse_strictly_and_pass_the_crd() {
+    let files = [below(&top("config/samples"), ".yaml"), below(&top("examples"), ".yaml")].concat();
+    assert!(!files.is_empty(), "there are no samples");
+    let schema = schema();
+    for file in files {
+        for document in yaml(&file) {
+            let wrong = judge(&schema, &document);
+            assert!(wrong.is_empty(), "{}: {}", file.display(), wrong.join("\n"));
+        }
+    }
+}
+
+#[test]
+fn unknown_fields_are_refused() {
+    let schema = schema();
+    let typo: Value =
+        serde_saphyr::from_str("{apiVersion: v1, kind: Service, metadata: {name: a}, spec: {prots: []}}").unwrap();
+    assert_eq!(judge(&schema, &typo).len(), 1);
+    let kind: Value = serde_saphyr::from_str("{apiVersion: v1, kind: Secret, metadata: {name: a}}").unwrap();
+    assert_eq!(judge(&schema, &kind).len(), 1);
+}
+
+/// What is wrong with one document.
+fn judge(schema: &Value, document: &Value) -> Vec<String> {
+    match document["kind"].as_str().unwrap_or_default() {
+        "LlmRollout" => complaints(schema, document),
+        "Namespace" => lost::<Namespace>(document),
+        "Service" => lost::<Service>(document),
+        // Our view of a route is narrow; that it can be driven is tested below.
+        "HTTPRoute" => vec![],
+        kind => vec![format!("kind {kind} is not expected in a sample; teach tests/it/samples.rs to check it")],
+    }
+}
+
+/// What a type does not know of a document.
+fn lost<T: Serialize + DeserializeOwned>(document: &Value) -> Vec<String> {
+    match serde_json::from_value::<T>(document.clone()) {
+        Ok(typed) if contains(&serde_json::to_value(&typed).unwrap(), document) => vec![],
+        Ok(_) => vec![format!("a field of {} is unknown to its kind", document["kind"])],
+        Err(e) => vec![e.to_string()],
+    }
+}
+
+fn contains(whole: &Value, part: &Value) -> bool {
+    match (whole, part) {
+        (Value::Object(whole), Value::Object(part)) => {
+            part.iter().all(|(key, value)| whole.get(key).is_some_and(|w| contains(w, value)))
+        }
+        (Value::Array(whole), Value::Array(part)) => {
+            whole.len() == part.len() && whole.iter().zip(part).all(|(w, p)| contains(w, p))
+        }
+        (whole, part) => whole == part,
+    }
+}
+
+#[test]
+fn the_examples_fit_together() {
+    let folders: Vec<_> = std::fs::read_dir(top("examples")).unwrap().map(|e| e.unwrap().path()).collect();
+    for folder in folders.iter().filter(|folder| folder.is_dir()) {
+        let documents: Vec<Value> = below(folder, ".yaml").iter().flat_map(|file| yaml(file)).collect();
+        let rollouts: Vec<LlmRollout> = of_kind(&documents, "LlmRollout");
+        assert!(!rollouts.is_empty(), "{}: no LlmRollout", folder.display());
+        for rollout in rollouts {
+            fits(folder, &documents, &rollout);
+        }
+    }
+}
+
+fn fits(folder: &Path, documents: &[Value], rollout: &LlmRollout) {
+    let offers = Offers { providers: vec!["default".into()], prices: None };
+    let plan = Plan::read(&rollout.spec, &offers);
+    assert!(plan.is_ok(), "{}: {plan:?}", folder.display());
+    let name = rollout.metadata.name.as_deref().unwrap();
+    let (blue, green) = (format!("{name}-blue"), format!("{name}-green"));
+    let routes: Vec<HttpRoute> = of_kind(documents, "HTTPRoute");
+    let services: Vec<Service> = of_kind(documents, "Service");
+    for claim in rollout.spec.traffic.iter().filter_map(Claim::of) {
+        let seen = match claim {
+            Claim::HttpRoute(r) => {
+                let route = routes.iter().find(|o| o.metadata.name.as_ref() == Some(&r.name));
+                http_route::read(r, &blue, &green, route)
+            }
+            Claim::Service(s) => service::read(s, services.iter().find(|o| o.metadata.name.as_ref() == Some(&s.name))),
+        };
+        let seen = seen.unwrap_or_else(|t| panic!("{}: {}", folder.display(), t.message));
+        assert_eq!((seen.shares, seen.exact), (Shares { blue: 100, green: 0 }, true), "{}", folder.display());
+    }
+}
+
+fn of_kind<T: DeserializeOwned>(documents: &[Value], kind: &str) -> Vec<T> {
+    let fitting = documents.iter().filter(|d| d["kind"] == kind);
+    fitting.map(|d| serde_json::from_value(d.clone()).unwrap()).collect()
+}

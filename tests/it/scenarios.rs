@@ -1,0 +1,135 @@
+//! Golden scenarios: `tests/scenarios/*.txt` are played on the model cluster and must print `*.out`, byte for byte.
+//! `UPDATE=1 cargo test` rewrites the outputs; the diff is the behaviour change.
+
+use std::{fmt::Write, fs, path::Path};
+
+use llmrollout::{
+    api::{Moment, Phase, status::Color},
+    decide::{plan::duration, snapshot::Rival},
+    metrics::NoData,
+};
+use serde_json::json;
+
+use super::world::{Signal, World};
+
+const MANIFEST: &str = include_str!("../scenarios/manifest.yaml");
+
+#[test]
+fn scenarios_print_what_they_printed() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
+    let mut files: Vec<_> = fs::read_dir(&folder).unwrap().map(|f| f.unwrap().path()).collect();
+    files.retain(|f| f.extension().is_some_and(|e| e == "txt"));
+    files.sort();
+    assert!(files.len() >= 20, "only {} scenarios found", files.len());
+    let mut wrong = Vec::new();
+    for file in files {
+        let printed = play(&fs::read_to_string(&file).unwrap());
+        let golden = file.with_extension("out");
+        if std::env::var_os("UPDATE").is_some() {
+            fs::write(&golden, &printed).unwrap();
+        } else if fs::read_to_string(&golden).unwrap_or_default() != printed {
+            wrong.push(format!("{}:\n{printed}", file.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "changed; run with UPDATE=1 and read the diff\n{}", wrong.join("\n"));
+}
+
+/// Plays a script and prints each command with what followed from it.
+fn play(script: &str) -> String {
+    let mut world = World::new(MANIFEST);
+    let mut out = String::new();
+    for line in script.lines() {
+        if line.starts_with('#') || line.trim().is_empty() {
+            writeln!(out, "{line}").unwrap();
+            continue;
+        }
+        command(&mut world, line);
+        writeln!(out, "> {line}").unwrap();
+        for said in world.log.drain(..) {
+            writeln!(out, "{said}").unwrap();
+        }
+        writeln!(out, "= {}", columns(&world)).unwrap();
+    }
+    out
+}
+
+fn columns(world: &World) -> String {
+    let Some(s) = &world.rollout.status else { return "(no status)".into() };
+    let phase = s.phase.map_or("-".to_owned(), |p: Phase| format!("{p:?}"));
+    let reason = s.reason.map_or("-", llmrollout::api::Reason::word);
+    let (blue, green) = world.shares();
+    let active = s.active.map_or("-", Color::word);
+    format!("{phase} {} {} [{reason}] active {active} route {blue}/{green} | {}", s.step, s.weight, s.summary)
+}
+
+fn command(world: &mut World, line: &str) {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    match words.as_slice() {
+        ["settle"] => world.settle(),
+        ["tick", by] => world.tick(duration(by).unwrap()),
+        ["image", tag] => {
+            let image = json!(format!("registry.example/chat:{tag}"));
+            world.edit(|r| r.spec.release.template.pod_template.0["spec"]["containers"][0]["image"] = image);
+        }
+        ["replicas", n] => world.edit(|r| r.spec.release.template.replicas = Some(n.parse().unwrap())),
+        ["paused", v] => world.edit(|r| r.spec.paused = v.parse().unwrap()),
+        ["abort", v] => world.edit(|r| r.spec.abort = v.parse().unwrap()),
+        ["steps", weights] => {
+            let steps: Vec<_> =
+                weights.split(',').map(|w| json!({"weight": w.parse::<i32>().unwrap(), "hold": "60s"})).collect();
+            world.edit(|r| r.spec.steps = serde_json::from_value(json!(steps)).unwrap());
+        }
+        ["provider", name] => world.edit(|r| r.spec.metrics.provider = Some((*name).to_owned())),
+        ["no-data", then] => world.edit(|r| {
+            for gate in &mut r.spec.gates {
+                gate.no_data = serde_json::from_value(json!({"budget": "120s", "then": then})).unwrap();
+            }
+        }),
+        ["signal", gate, value, samples] => {
+            let signal = Signal::Value(value.parse().unwrap(), samples.parse().unwrap());
+            world.signals.insert(gate_name(gate), signal);
+        }
+        ["silent", gate] => drop(world.signals.insert(gate_name(gate), Signal::Silent(NoData::Empty))),
+        _ => disturbance(world, &words),
+    }
+}
+
+/// What the world does to the rollout.
+fn disturbance(world: &mut World, words: &[&str]) {
+    match words {
+        ["pods", color, ready] => world.slots.get_mut(&color_of(color)).unwrap().ready = ready.parse().unwrap(),
+        ["crashloop", color] => world.slots.get_mut(&color_of(color)).unwrap().comes_up = false,
+        ["route", blue, green] => {
+            let mut route = super::world::route(blue.parse().unwrap(), green.parse().unwrap());
+            route["metadata"]["resourceVersion"] = json!("edited");
+            world.route = Some(route);
+        }
+        ["route-gone"] => world.route = None,
+        ["gateway", "refuses"] => world.gateway_refuses = true,
+        ["rival", name] => world.rival = Some(Rival { name: (*name).to_owned(), router: "httpRoute/chat".into() }),
+        ["no-rival"] => world.rival = None,
+        ["api", "refuses"] => world.refuse_writes = true,
+        ["api", "works"] => world.refuse_writes = false,
+        ["forget-status"] => world.rollout.status = None,
+        ["restart"] => {
+            world.readings.clear();
+            world.asks.clear();
+        }
+        ["delete"] => {
+            let now = k8s_openapi::jiff::Timestamp::from_second(world.now.unix()).unwrap();
+            world.edit(|r| {
+                r.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(now))
+            });
+        }
+        ["at", seconds] => world.now = Moment::from_unix(seconds.parse().unwrap()),
+        _ => panic!("unknown command: {}", words.join(" ")),
+    }
+}
+
+fn color_of(word: &str) -> Color {
+    Color::BOTH.into_iter().find(|c| c.word() == word).expect("blue or green")
+}
+
+fn gate_name(word: &str) -> &'static str {
+    ["errors", "p95", "cost"].into_iter().find(|g| *g == word).expect("errors, p95 or cost")
+}

@@ -1,0 +1,379 @@
+//! A model cluster: obeys the intents of `decide`, ages by ticks, and can be told to misbehave. Scenarios and
+//! properties share it. It knows nothing of how `decide` decides.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use k8s_openapi::api::core::v1::Service;
+use llmrollout::{
+    api::{LlmRollout, Moment, labels, route::HttpRoute, status::Color},
+    decide::{
+        Decision, Intent, Snapshot, decide,
+        intent::OwnedKind,
+        snapshot::{ColorSeen, DeploymentSeen, Offers, OwnedSeen, Rival},
+    },
+    metrics::{NoData, Question, Reading, Sample},
+    routers::{Claim, GuardedPatch, PatchKind, RouterSeen, http_route, service},
+};
+use serde_json::{Value, json};
+
+/// What Prometheus would say of a metric.
+#[derive(Clone, Debug)]
+pub(crate) enum Signal {
+    Value(f64, f64),
+    Silent(NoData),
+}
+
+/// One color's objects.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Slot {
+    pub(crate) deployment: Option<Value>,
+    pub(crate) service: Option<Value>,
+    pub(crate) ready: i32,
+    /// Pods come up by themselves unless told otherwise.
+    pub(crate) comes_up: bool,
+}
+
+/// The model cluster.
+pub(crate) struct World {
+    pub(crate) now: Moment,
+    pub(crate) rollout: LlmRollout,
+    pub(crate) slots: BTreeMap<Color, Slot>,
+    pub(crate) route: Option<Value>,
+    pub(crate) front: Option<Value>,
+    pub(crate) signals: BTreeMap<&'static str, Signal>,
+    pub(crate) readings: BTreeMap<Question, Vec<Reading>>,
+    pub(crate) asks: std::collections::BTreeSet<Question>,
+    pub(crate) rival: Option<Rival>,
+    pub(crate) gateway_refuses: bool,
+    pub(crate) refuse_writes: bool,
+    pub(crate) log: Vec<String>,
+    version: i64,
+}
+
+impl World {
+    pub(crate) fn new(manifest: &str) -> Self {
+        let mut rollout: LlmRollout = serde_saphyr::from_str(manifest).expect("the manifest parses");
+        rollout.metadata.namespace = Some("llm".into());
+        rollout.metadata.uid = Some("uid-1".into());
+        rollout.metadata.generation = Some(1);
+        rollout.metadata.resource_version = Some("1".into());
+        let slot = Slot { comes_up: true, ..Slot::default() };
+        let mut world = Self {
+            now: Moment::from_unix(1_800_000_000),
+            rollout,
+            slots: Color::BOTH.into_iter().map(|c| (c, slot.clone())).collect(),
+            route: Some(route(100, 0)),
+            front: Some(front("blue")),
+            signals: BTreeMap::new(),
+            readings: BTreeMap::new(),
+            asks: std::collections::BTreeSet::new(),
+            rival: None,
+            gateway_refuses: false,
+            refuse_writes: false,
+            log: Vec::new(),
+            version: 1,
+        };
+        for (name, value) in [("errors", 0.001), ("p95", 0.8), ("cost", 0.002)] {
+            world.signals.insert(name, Signal::Value(value, 1000.0));
+        }
+        world
+    }
+
+    fn next_version(&mut self) -> String {
+        self.version += 1;
+        self.version.to_string()
+    }
+
+    /// Somebody edits the manifest.
+    pub(crate) fn edit(&mut self, change: impl FnOnce(&mut LlmRollout)) {
+        change(&mut self.rollout);
+        self.rollout.metadata.generation = self.rollout.metadata.generation.map(|g| g + 1);
+        self.rollout.metadata.resource_version = Some(self.next_version());
+    }
+
+    pub(crate) fn snapshot(&self, live: bool) -> Snapshot {
+        let routers = self.rollout.spec.traffic.iter().filter_map(Claim::of).map(|claim| self.router(claim));
+        Snapshot {
+            now: self.now,
+            rollout: Arc::new(self.rollout.clone()),
+            live,
+            blue: self.color(Color::Blue),
+            green: self.color(Color::Green),
+            routers: routers.collect(),
+            rival: self.rival.clone(),
+            readings: self
+                .readings
+                .iter()
+                .filter(|(q, _)| self.asks.contains(q))
+                .map(|(q, r)| (q.clone(), r.clone()))
+                .collect(),
+            offers: Arc::new(Offers { providers: vec!["default".into()], prices: None }),
+        }
+    }
+
+    fn router(&self, claim: Claim<'_>) -> RouterSeen {
+        let name = claim.name();
+        let state = match claim {
+            Claim::Service(s) => {
+                let front: Option<Service> = self.front.clone().map(|v| serde_json::from_value(v).expect("a Service"));
+                service::read(s, front.as_ref())
+            }
+            Claim::HttpRoute(r) => {
+                let mut value = self.route.clone();
+                if let (Some(route), true) = (&mut value, self.gateway_refuses) {
+                    route["status"]["parents"][0]["conditions"][0]["status"] = json!("False");
+                }
+                let route: Option<HttpRoute> = value.map(|v| serde_json::from_value(v).expect("a route"));
+                http_route::read(r, "chat-blue", "chat-green", route.as_ref())
+            }
+        };
+        RouterSeen { name, state }
+    }
+
+    fn color(&self, color: Color) -> ColorSeen {
+        let slot = &self.slots[&color];
+        let owned = |v: &Value| OwnedSeen {
+            ours: v["metadata"]["labels"][labels::ROLLOUT] == "chat",
+            applied: v["metadata"]["annotations"][labels::APPLIED].as_str().map(ToOwned::to_owned),
+            version: v["metadata"]["resourceVersion"].as_str().unwrap_or("1").to_owned(),
+            owner_index: v["metadata"]["ownerReferences"].as_array().filter(|o| !o.is_empty()).map(|_| 0),
+        };
+        ColorSeen {
+            deployment: slot.deployment.as_ref().map(|v| DeploymentSeen {
+                object: owned(v),
+                revision: v["metadata"]["annotations"][labels::REVISION].as_str().map(ToOwned::to_owned),
+                wanted: i32::try_from(v["spec"]["replicas"].as_i64().unwrap_or(1)).unwrap(),
+                ready: slot.ready,
+                settled: true,
+            }),
+            service: slot.service.as_ref().map(owned),
+            ready: slot.ready,
+        }
+    }
+
+    /// Passes until nothing changes any more.
+    pub(crate) fn settle(&mut self) {
+        for _ in 0..40 {
+            if !self.pass() {
+                return;
+            }
+        }
+        panic!("no rest after 40 passes; last words: {:?}", self.rollout.status);
+    }
+
+    /// One pass; says whether it changed anything.
+    pub(crate) fn pass(&mut self) -> bool {
+        let mut decision = decide(&self.snapshot(false));
+        if decision.wants_live {
+            decision = decide(&self.snapshot(true));
+            assert!(!decision.wants_live, "a live snapshot must be enough");
+        }
+        self.obey(&decision)
+    }
+
+    /// Carries a decision out as `act` and `record` do.
+    pub(crate) fn obey(&mut self, decision: &Decision) -> bool {
+        let mut stopped = false;
+        for intent in &decision.intents {
+            let done = match intent {
+                _ if self.refuse_writes => false,
+                Intent::Apply(owned) => {
+                    self.apply(owned.kind, &owned.name, &owned.body);
+                    true
+                }
+                Intent::Patch(patch) => self.patch(patch),
+            };
+            stopped |= !done;
+            if stopped && !decision.home {
+                break;
+            }
+        }
+        self.asks.clone_from(&decision.asks);
+        let may_record = !stopped || decision.latched;
+        let changed = may_record && self.rollout.status.as_ref() != Some(&decision.next);
+        if changed {
+            for news in &decision.news {
+                self.log.push(format!("{} {}: {}", if news.warning { "!" } else { "-" }, news.reason, news.message));
+            }
+            self.rollout.status = Some(decision.next.clone());
+            self.rollout.metadata.resource_version = Some(self.next_version());
+        }
+        changed || !decision.intents.is_empty() && !stopped
+    }
+
+    fn apply(&mut self, kind: OwnedKind, name: &str, body: &Value) {
+        let color = if name.ends_with("-blue") { Color::Blue } else { Color::Green };
+        let version = self.next_version();
+        let slot = self.slots.get_mut(&color).unwrap();
+        let mut body = body.clone();
+        body["metadata"]["resourceVersion"] = json!(version);
+        self.log.push(format!("  apply {kind:?} {name}"));
+        match kind {
+            OwnedKind::Service => slot.service = Some(body),
+            OwnedKind::Deployment => {
+                let wanted = i32::try_from(body["spec"]["replicas"].as_i64().unwrap()).unwrap();
+                slot.ready = if slot.comes_up { wanted } else { 0 };
+                slot.deployment = Some(body);
+            }
+        }
+    }
+
+    fn patch(&mut self, patch: &GuardedPatch) -> bool {
+        let version = self.next_version();
+        let (what, object) = match patch.kind {
+            PatchKind::HttpRoute => ("route", self.route.as_mut()),
+            PatchKind::Service if patch.name == "chat" => ("selector", self.front.as_mut()),
+            PatchKind::LlmRollout => return self.patch_self(patch),
+            PatchKind::Service | PatchKind::Deployment => {
+                let color = if patch.name.ends_with("-blue") { Color::Blue } else { Color::Green };
+                let slot = self.slots.get_mut(&color).unwrap();
+                let object =
+                    if patch.kind == PatchKind::Service { slot.service.as_mut() } else { slot.deployment.as_mut() };
+                ("owner of", object)
+            }
+        };
+        let Some(object) = object else { return false };
+        if !obeys(object, &patch.ops) {
+            return false;
+        }
+        object["metadata"]["resourceVersion"] = json!(version);
+        let generation = object["metadata"]["generation"].as_i64().unwrap_or(1) + 1;
+        object["metadata"]["generation"] = json!(generation);
+        if what == "route" {
+            object["status"] = status(generation);
+        }
+        let told = match what {
+            "route" => format!("  route {}/{}", weight(object, 0), weight(object, 1)),
+            "selector" => format!("  selector {}", object["spec"]["selector"][labels::COLOR].as_str().unwrap_or("?")),
+            _ => format!("  let go {:?} {}", patch.kind, patch.name),
+        };
+        self.log.push(told);
+        true
+    }
+
+    fn patch_self(&mut self, patch: &GuardedPatch) -> bool {
+        let mut value = serde_json::to_value(&self.rollout.metadata).unwrap();
+        let mut object = json!({"metadata": value.take()});
+        if !obeys(&mut object, &patch.ops) {
+            return false;
+        }
+        self.rollout.metadata = serde_json::from_value(object["metadata"].take()).unwrap();
+        self.rollout.metadata.resource_version = Some(self.next_version());
+        self.log.push(format!("  finalizers {:?}", self.rollout.metadata.finalizers.clone().unwrap_or_default()));
+        true
+    }
+
+    /// Time passes, second by second: Prometheus answers, then the operator looks.
+    pub(crate) fn tick(&mut self, by: Duration) {
+        for _ in 0..by.as_secs() {
+            self.now = self.now.plus(Duration::from_secs(1));
+            self.ask();
+            self.settle();
+        }
+    }
+
+    fn ask(&mut self) {
+        for question in self.asks.clone() {
+            let age = self.now.since(question.since).as_secs();
+            if age < question.interval.as_secs().max(3) || age % question.interval.as_secs() != 0 {
+                continue;
+            }
+            let text = question.value.to_string();
+            let gate = match () {
+                () if text.contains("histogram_quantile") => "p95",
+                () if text.contains("generation_tokens") => "cost",
+                () => "errors",
+            };
+            let outcome = match self.signals[gate].clone() {
+                Signal::Value(value, samples) => Ok(Sample { value, samples }),
+                Signal::Silent(why) => Err(why),
+            };
+            let reading = Reading { at: self.now, window: question.window, outcome };
+            self.readings.entry(question).or_default().push(reading);
+        }
+    }
+
+    pub(crate) fn shares(&self) -> (i64, i64) {
+        self.route.as_ref().map_or((0, 0), |r| (weight(r, 0), weight(r, 1)))
+    }
+}
+
+/// A user's route with both colors.
+pub(crate) fn route(blue: i64, green: i64) -> Value {
+    json!({
+        "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute",
+        "metadata": {"name": "chat", "namespace": "llm", "resourceVersion": "1", "generation": 1},
+        "spec": {
+            "parentRefs": [{"name": "gw"}],
+            "rules": [{"backendRefs": [
+                {"name": "chat-blue", "port": 8000, "weight": blue},
+                {"name": "chat-green", "port": 8000, "weight": green},
+            ]}],
+        },
+        "status": status(1),
+    })
+}
+
+fn status(generation: i64) -> Value {
+    json!({"parents": [{"parentRef": {"name": "gw"}, "conditions": [
+        {"type": "Accepted", "status": "True", "reason": "Accepted", "message": "", "observedGeneration": generation},
+        {"type": "ResolvedRefs", "status": "True", "reason": "ResolvedRefs", "message": "", "observedGeneration": generation},
+    ]}]})
+}
+
+fn front(color: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Service",
+        "metadata": {"name": "chat", "namespace": "llm", "resourceVersion": "1"},
+        "spec": {"selector": {"app": "chat", labels::COLOR: color}, "ports": [{"port": 80}]},
+    })
+}
+
+fn weight(route: &Value, backend: usize) -> i64 {
+    route["spec"]["rules"][0]["backendRefs"][backend]["weight"].as_i64().unwrap_or(1)
+}
+
+/// JSON patch as the API server does it: the guard compares versions, a failed test refuses everything.
+fn obeys(object: &mut Value, ops: &[Value]) -> bool {
+    let mut trial = object.clone();
+    for op in ops {
+        let path = op["path"].as_str().unwrap();
+        let fits = match op["op"].as_str().unwrap() {
+            "replace" => trial.pointer(path) == Some(&op["value"]),
+            "test" => trial.pointer(path) == Some(&op["value"]),
+            "add" => put(&mut trial, path, &op["value"]),
+            "remove" => cut(&mut trial, path),
+            other => panic!("unexpected operation {other}"),
+        };
+        if !fits {
+            return false;
+        }
+    }
+    *object = trial;
+    true
+}
+
+fn parent<'a>(object: &'a mut Value, path: &str) -> (Option<&'a mut Value>, String) {
+    let (head, last) = path.rsplit_once('/').unwrap();
+    (object.pointer_mut(head), last.replace("~1", "/").replace("~0", "~"))
+}
+
+fn put(object: &mut Value, path: &str, value: &Value) -> bool {
+    match parent(object, path) {
+        (Some(Value::Array(items)), last) if last == "-" => items.push(value.clone()),
+        (Some(Value::Object(map)), last) => drop(map.insert(last, value.clone())),
+        _ => return false,
+    }
+    true
+}
+
+fn cut(object: &mut Value, path: &str) -> bool {
+    match parent(object, path) {
+        (Some(Value::Array(items)), last) => {
+            let index: usize = last.parse().unwrap();
+            (index < items.len()).then(|| items.remove(index)).is_some()
+        }
+        (Some(Value::Object(map)), last) => map.remove(&last).is_some(),
+        _ => false,
+    }
+}
