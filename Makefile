@@ -33,7 +33,10 @@ crds: ## write the CRDs from the code, and the chart's copy
 
 chart: crds ## check and render the chart with helm
 	$(HELM) lint $(CHART)
-	$(HELM) template llmrollout $(CHART) >/dev/null
+	{ printf '%s\n' '# Everything to install, for those who do not use Helm. Made from the chart by `make chart`.' \
+	  '# Name a metrics provider under `providers` in the ConfigMap, then: kubectl apply --server-side -f config/install.yaml' \
+	  'apiVersion: v1' 'kind: Namespace' 'metadata: {name: llmrollout-system}'; \
+	  $(HELM) template llmrollout $(CHART) -n llmrollout-system --include-crds; } > config/install.yaml
 
 test: ## everything that must hold: writes target/test/report.json
 	$(CARGO) run -q -p e2e -- check

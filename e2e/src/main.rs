@@ -1,11 +1,10 @@
 //! The test ground's command line.
 //! Nothing here does the work: each subcommand has a room of its own.
 
+mod cases;
 mod check;
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the bans keep the operator's decisions pure; a lab reads its environment, measures and writes by trade"
-)]
+mod demo;
+mod kit;
 mod lab;
 
 use std::{error::Error, process::ExitCode};
@@ -23,13 +22,19 @@ struct Arguments {
 enum Command {
     /// Run everything that must hold of the tree and write `target/test/report.json`
     Check(check::CheckArgs),
+    /// Prove the claims on a lab, or on the cluster of KUBECONFIG
+    Cases(cases::CasesArgs),
+    /// Show one release promoted and one taken back, with their figures
+    Demo(demo::DemoArgs),
     /// Bring up, use and end a lab
     Lab(lab::cli::LabArgs),
 }
 
 fn main() -> ExitCode {
     let result: Result<ExitCode, Box<dyn Error>> = match Arguments::parse().command {
+        Command::Cases(arguments) => cases::run(&arguments),
         Command::Check(arguments) => check::run(&arguments).map_err(Into::into),
+        Command::Demo(arguments) => demo::run(&arguments).map_err(Into::into),
         Command::Lab(arguments) => lab::cli::run(arguments).map_err(Into::into),
     };
     result.unwrap_or_else(|error| {

@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use futures::{StreamExt, future, stream};
+use futures::{FutureExt, StreamExt, future, stream};
 use kube::{
     Client, Config,
     runtime::{
@@ -39,12 +39,13 @@ use crate::{
     act::Hands,
     api::LlmRollout,
     decide::snapshot::Offers,
+    metrics::Reading,
     observe::{
         World,
         board::Board,
         clock::Clock,
         live::Eyes,
-        prometheus::{Provider, ProviderError},
+        prometheus::{Provider, ProviderError, ProviderSettings},
     },
     record::{Pen, events::Herald, metrics::Metrics},
     serve::{self, Ready},
@@ -107,14 +108,14 @@ pub async fn run(settings: Settings) -> Result<(), ControlError> {
         }
         None => (LeaseHandle::without_election(), Box::pin(future::pending())),
     };
-    let clock = Clock::start();
-    let board = Board::default();
-    for provider in settings.providers.clone() {
-        let name = provider.name.clone();
-        let provider = Provider::new(provider).map_err(|source| ControlError::Provider { name, source })?;
-        tasks.spawn(provider.run(board.clone(), clock, stopped(stop.clone())));
+    let (clock, board) = (Clock::start(), Board::default());
+    for asking in providers(&settings, &board, clock, &metrics, &stop)? {
+        tasks.spawn(asking);
     }
-    let (herald, speak) = Herald::start(client(&config)?, "llmrollout-operator".to_owned());
+    let (herald, speak) = Herald::start(
+        client(&config)?,
+        settings.election.as_ref().map_or_else(|| "alone".to_owned(), |e| e.identity.clone()),
+    );
     tasks.spawn(speak);
     let parts = Parts {
         settings,
@@ -139,13 +140,34 @@ pub async fn run(settings: Settings) -> Result<(), ControlError> {
             signal?;
             tracing::info!("stopping: finishing what is under way");
             stopping.send_replace(true);
-            working.await;
-            last_write.send_replace(true);
+            // The lease is renewed while the last passes end, and given back only after them.
+            tokio::select! {
+                lost = &mut election => return lost.map_err(ControlError::Lost),
+                _ = working => drop(last_write.send_replace(true)),
+            }
             // Without an election there is nothing to give back, and the future never ends.
             let _ = tokio::time::timeout(Duration::from_secs(5), election).await;
             Ok(())
         }
     }
+}
+
+/// One task for each provider.
+fn providers(
+    settings: &Settings,
+    board: &Board,
+    clock: Clock,
+    metrics: &Arc<Metrics>,
+    stop: &cell::Receiver<bool>,
+) -> Result<Vec<future::BoxFuture<'static, ()>>, ControlError> {
+    let one = |provider: &ProviderSettings| {
+        let name = provider.name.clone();
+        let provider = Provider::new(provider.clone()).map_err(|source| ControlError::Provider { name, source })?;
+        let tally = Arc::clone(metrics);
+        let told = move |name: &str, reading: &Reading, took| tally.provider_asked(name, reading, took);
+        Ok(provider.run(board.clone(), clock, told, stopped(stop.clone())).boxed())
+    };
+    settings.providers.iter().map(one).collect()
 }
 
 /// A client configuration that never retries by itself: each room has its own deadline and its own next pass.
@@ -224,7 +246,6 @@ impl Parts {
             ready.set(true);
             lease.won().await;
             metrics.leads(true);
-            tracing::info!("leading");
             stream::iter(stores.rollouts.state()).map(|r| ObjectRef::from_obj(r.as_ref()))
         };
         let dialled = stream::unfold(dialled, |mut d| async move { d.recv().await.map(|owner| (owner, d)) });

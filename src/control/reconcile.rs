@@ -80,8 +80,9 @@ pub(super) async fn reconcile(rollout: Arc<LlmRollout>, ctx: Arc<Context>) -> Re
     let (status, news) = record::outcome(&snapshot, &decision, &acted);
     ctx.world.board.subscribe(&ObjectRef::from_obj(rollout.as_ref()), decision.asks.clone());
     let written = ctx.pen.write(&snapshot.rollout, &status).await?;
+    ctx.metrics.stands(&snapshot.rollout, &status);
     if written {
-        ctx.metrics.recorded(&snapshot.rollout, &status);
+        ctx.metrics.recorded();
         for item in news {
             if !ctx.herald.tell(&rollout, item) {
                 ctx.metrics.event_dropped();

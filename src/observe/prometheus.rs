@@ -47,8 +47,14 @@ impl Provider {
         Ok(Self { endpoint: settings.endpoint()?, client: settings.client()?, settings })
     }
 
-    /// Asks until `stop` resolves; questions on the way are then dropped.
-    pub async fn run(self, board: Board, clock: Clock, stop: impl Future<Output = ()>) {
+    /// Asks until `stop` resolves; questions on the way are then dropped. Each answer is told with how long it took.
+    pub async fn run(
+        self,
+        board: Board,
+        clock: Clock,
+        told: impl Fn(&str, &Reading, Duration),
+        stop: impl Future<Output = ()>,
+    ) {
         let mut stop = pin!(stop);
         let mut changes = board.changes();
         changes.mark_changed();
@@ -77,8 +83,9 @@ impl Provider {
                 }
                 Some((question, reading)) = on_the_way.next() => {
                     schedule.done(&question, clock.now(), clock.running());
-                    if let Some(reading) = reading {
+                    if let Some((reading, took)) = reading {
                         log.tell(&self.settings.name, &reading);
+                        told(&self.settings.name, &reading, took);
                         board.publish(&question, reading);
                     }
                 }
@@ -88,13 +95,14 @@ impl Provider {
     }
 
     /// One question with its reading; none when its step is too young.
-    async fn read(&self, question: Arc<Question>, clock: Clock) -> (Arc<Question>, Option<Reading>) {
-        let at = clock.now();
+    async fn read(&self, question: Arc<Question>, clock: Clock) -> (Arc<Question>, Option<(Reading, Duration)>) {
+        let (at, began) = (clock.now(), clock.running());
         let Some(window) = question.window_at(at) else { return (question, None) };
         let deadline = Duration::from_secs(self.settings.timeout_seconds);
         let asked = timeout(deadline, self.sample(&question, window, clock)).await;
         let outcome = asked.unwrap_or(Err(NoData::Late));
-        (question, Some(Reading { at, window, outcome }))
+        let took = clock.running().saturating_sub(began);
+        (question, Some((Reading { at, window, outcome }, took)))
     }
 
     /// Without requests there is nothing to ask a value of: it would be an empty vector or 0/0.

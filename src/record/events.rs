@@ -40,7 +40,9 @@ async fn speak(client: Client, instance: String, mut waiting: mpsc::Receiver<Ite
             type_: if news.warning { EventType::Warning } else { EventType::Normal },
             reason: news.reason.word().to_owned(),
             note: Some(news.message.chars().take(1000).collect()),
-            action: "Rollout".to_owned(),
+            // Part of the key by which the recorder folds events together; the note is not. With the words in it, step 2
+            // does not disappear behind step 1.
+            action: news.message.chars().take(120).collect(),
             secondary: None,
         };
         if let Err(error) = recorder.publish(&event, &about).await {

@@ -17,19 +17,9 @@ use crate::{
     act::{Acted, Class},
     api::{LlmRollout, LlmRolloutStatus, Phase, Reason},
     decide::{Decision, Intent},
+    metrics::{NoData, Reading},
     routers::{GuardedPatch, PatchKind},
 };
-
-/// What became of a question to a provider.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Outcome {
-    /// A usable sample came back.
-    Sample,
-    /// An answer came back, but no usable sample.
-    NoData,
-    /// No answer: unreachable, late, refused or throttled.
-    Failed,
-}
 
 /// One rollout.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
@@ -181,9 +171,8 @@ impl Metrics {
     }
 
     /// A status was written.
-    pub fn recorded(&self, rollout: &LlmRollout, status: &LlmRolloutStatus) {
+    pub fn recorded(&self) {
         self.status_writes.inc();
-        self.stands(rollout, status);
     }
 
     /// An event found no room.
@@ -221,11 +210,11 @@ impl Metrics {
     }
 
     /// A provider was asked.
-    pub fn provider_asked(&self, provider: &str, outcome: Outcome, took: Duration) {
-        let outcome = match outcome {
-            Outcome::Sample => "sample",
-            Outcome::NoData => "noData",
-            Outcome::Failed => "failed",
+    pub fn provider_asked(&self, provider: &str, reading: &Reading, took: Duration) {
+        let outcome = match &reading.outcome {
+            Ok(_) => "sample",
+            Err(NoData::Unreachable(_) | NoData::Late | NoData::Status(_) | NoData::Throttled) => "failed",
+            Err(_) => "noData",
         };
         let labels = ProviderOutcome { provider: provider.to_owned(), outcome: Word(outcome) };
         self.provider_queries.get_or_create(&labels).inc();
@@ -299,7 +288,7 @@ mod tests {
     use prometheus_client::{encoding::text::encode, registry::Registry};
     use serde_json::json;
 
-    use super::{Metrics, Outcome};
+    use super::Metrics;
     use crate::{
         act::{Class, Hands, act},
         api::{LlmRollout, LlmRolloutStatus, Phase, Reason},
@@ -378,10 +367,16 @@ mod tests {
         );
         metrics.decided(&decision);
         metrics.acted(&decision, &act(&decision, "llm", &hands()).await);
-        metrics.recorded(&rollout("chat"), &decision.next);
+        metrics.recorded();
+        metrics.stands(&rollout("chat"), &decision.next);
         metrics.event_dropped();
         metrics.leads(true);
-        metrics.provider_asked("default", Outcome::Sample, Duration::from_millis(3));
+        let reading = crate::metrics::Reading {
+            at: crate::api::Moment::from_unix(1),
+            window: Duration::from_secs(30),
+            outcome: Ok(crate::metrics::Sample { value: 0.0, samples: 100.0 }),
+        };
+        metrics.provider_asked("default", &reading, Duration::from_millis(3));
         let text = printed(&registry);
         for line in [
             concat!("llmrollout_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),

@@ -20,8 +20,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("stats", &["api"]),
     ("decide", &["api", "metrics", "routers", "stats"]),
     ("observe", &["api", "decide", "metrics", "routers"]),
-    ("act", &["api", "decide", "routers"]),
-    ("record", &["act::Acted", "api", "decide"]),
+    ("act", &["api", "decide", "metrics", "routers"]),
+    ("record", &["act::Acted", "act::Class", "api", "decide", "metrics", "routers"]),
     (
         "control",
         &["act", "api", "decide", "metrics", "observe", "record", "routers", "serve", "settings", "stats", "telemetry"],

@@ -1,10 +1,13 @@
 //! One binary for all integration tests: linking a dozen costs more than running them. Modules only.
 #![cfg(test)]
 
+mod act_wire;
 mod architecture;
 mod crds;
 mod docs;
 mod files;
+mod properties;
+mod routes;
 mod samples;
 mod scenarios;
 mod schema;

@@ -1,6 +1,8 @@
 //! Golden scenarios: `tests/scenarios/*.txt` are played on the model cluster and must print `*.out`, byte for byte.
 //! `UPDATE=1 cargo test` rewrites the outputs; the diff is the behaviour change.
 
+#![expect(clippy::disallowed_methods, reason = "UPDATE=1 asks for new golden files")]
+
 use std::{fmt::Write, fs, path::Path};
 
 use llmrollout::{
@@ -118,7 +120,7 @@ fn disturbance(world: &mut World, words: &[&str]) {
         ["delete"] => {
             let now = k8s_openapi::jiff::Timestamp::from_second(world.now.unix()).unwrap();
             world.edit(|r| {
-                r.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(now))
+                r.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(now));
             });
         }
         ["at", seconds] => world.now = Moment::from_unix(seconds.parse().unwrap()),

@@ -272,10 +272,10 @@ impl World {
         }
     }
 
-    fn ask(&mut self) {
+    pub(crate) fn ask(&mut self) {
         for question in self.asks.clone() {
             let age = self.now.since(question.since).as_secs();
-            if age < question.interval.as_secs().max(3) || age % question.interval.as_secs() != 0 {
+            if age < question.interval.as_secs().max(3) || !age.is_multiple_of(question.interval.as_secs()) {
                 continue;
             }
             let text = question.value.to_string();
@@ -334,13 +334,12 @@ fn weight(route: &Value, backend: usize) -> i64 {
 }
 
 /// JSON patch as the API server does it: the guard compares versions, a failed test refuses everything.
-fn obeys(object: &mut Value, ops: &[Value]) -> bool {
+pub(crate) fn obeys(object: &mut Value, ops: &[Value]) -> bool {
     let mut trial = object.clone();
     for op in ops {
         let path = op["path"].as_str().unwrap();
         let fits = match op["op"].as_str().unwrap() {
-            "replace" => trial.pointer(path) == Some(&op["value"]),
-            "test" => trial.pointer(path) == Some(&op["value"]),
+            "replace" | "test" => trial.pointer(path) == Some(&op["value"]),
             "add" => put(&mut trial, path, &op["value"]),
             "remove" => cut(&mut trial, path),
             other => panic!("unexpected operation {other}"),

@@ -1,47 +1,39 @@
 //! The chart: helm's own judgment, and a real API server's word on everything it renders.
 //! Nothing here installs it: that is what the cases do.
 
-use std::{fs, path::Path, process::Command};
+use std::fs;
 
 use super::{CheckError, process, report, report::Row};
 use crate::lab::{self, Lab, Options, Target};
 
 /// Ways to install it that differ in what is rendered.
-const VARIANTS: [(&str, &[&str]); 3] = [
-    ("defaults", &[]),
-    ("one replica", &["--set", "replicas=1,config.leaderElection.enabled=false"]),
-    ("one namespace", &["--set", "rbac.scope=namespace,config.watchNamespaces={default}"]),
+const VARIANTS: [(&str, &str); 3] = [
+    ("defaults", "replicas=2"),
+    ("one replica", "replicas=1,config.leaderElection.enabled=false"),
+    ("one namespace", "rbac.scope=namespace,config.watchNamespaces={default}"),
 ];
 
+/// Lints it, renders it in every way, and lets the server judge what came of it.
 pub(super) fn check(name: &str) -> Result<Vec<Row>, CheckError> {
     let lab = match lab::target() {
-        // Built by the suites before, or by hand.
-        Target::Lab => Some(Lab::ephemeral(&Options { no_build: false, ..Options::default() })?),
+        Target::Lab => Some(Lab::ephemeral(&Options::default())?),
         Target::Foreign(_) => None,
     };
-    let tool = |tool: &str| match &lab {
-        Some(lab) => lab.command(Path::new(tool)),
-        None => Ok(Command::new(tool)),
-    };
+    let lab = lab.as_ref();
     let log = report::log(name);
-    let chart = process::root().join("charts/llmrollout");
-    let mut helm = tool("helm")?;
-    helm.args(["lint", "--strict"]).arg(&chart);
-    let ended = process::run(helm, &log, &mut |_| true)?;
-    let mut rows = vec![Row::single(&format!("{name}: lint"), ended)];
-    for (variant, words) in VARIANTS {
+    let chart = process::root().join("charts/llmrollout").display().to_string();
+    let lint = process::run_tool(lab, &["helm", "lint", "--strict", &chart], &log, &mut |_| true)?;
+    let mut rows = vec![Row::single(&format!("{name}: lint"), lint)];
+    for (variant, values) in VARIANTS {
         let row = format!("{name}: {variant}");
-        let mut helm = tool("helm")?;
-        helm.args(["template", "llmrollout"])
-            .arg(&chart)
-            .args(["--namespace", "default", "--include-crds"])
-            .args(words);
+        let words =
+            ["helm", "template", "llmrollout", &chart, "--namespace", "default", "--include-crds", "--set", values];
         let mut yaml = String::new();
-        let ended = process::run(helm, &log, &mut |line| {
+        let ended = process::run_tool(lab, &words, &log, &mut |line| {
             yaml.push_str(line);
             yaml.push('\n');
             // A rendered chart is long; what helm complains about is not.
-            line.starts_with("Error") || line.starts_with("level=")
+            line.starts_with("Error")
         })?;
         if !ended.ok {
             rows.push(Row::single(&row, ended));
@@ -49,11 +41,10 @@ pub(super) fn check(name: &str) -> Result<Vec<Row>, CheckError> {
         }
         let path = report::dir().join(format!("chart-{}.yaml", variant.replace(' ', "-")));
         fs::write(&path, yaml).map_err(CheckError::file(&path))?;
-        let mut kubectl = tool("kubectl")?;
-        kubectl
-            .args(["apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f"])
-            .arg(&path);
-        rows.push(Row::single(&row, process::run(kubectl, &log, &mut |_| true)?));
+        let path = path.display().to_string();
+        let words = ["kubectl", "apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict"];
+        let words: Vec<&str> = words.into_iter().chain(["-f", &path]).collect();
+        rows.push(Row::single(&row, process::run_tool(lab, &words, &log, &mut |_| true)?));
     }
     Ok(rows)
 }

@@ -11,6 +11,7 @@ use std::{
 };
 
 use super::CheckError;
+use crate::{kit::operator, lab::Lab};
 
 /// How a program ended.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +24,14 @@ pub(super) struct Ended {
 
 /// The root of the workspace.
 pub(super) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    operator::root()
+}
+
+/// The running program, or what took its place: a suite before may have built it anew, and this one is "… (deleted)".
+pub(super) fn own() -> Result<PathBuf, CheckError> {
+    let own = env::current_exe().map_err(CheckError::file("the running program"))?;
+    let text = own.to_string_lossy();
+    Ok(text.strip_suffix(" (deleted)").map_or_else(|| own.clone(), PathBuf::from))
 }
 
 /// A command of Cargo at the root, as if it had been typed there.
@@ -40,11 +48,33 @@ pub(super) fn cargo(words: &[&str]) -> Command {
     command
 }
 
+/// Runs a tool of the lab, or of PATH when the cluster is the user's. `read` as in `run`.
+pub(super) fn run_tool(
+    lab: Option<&Lab>,
+    words: &[&str],
+    log: &Path,
+    read: &mut dyn FnMut(&str) -> bool,
+) -> Result<Ended, CheckError> {
+    let (tool, arguments) = words.split_first().unwrap_or((&"true", &[]));
+    let mut command = match lab {
+        Some(lab) => lab.command(Path::new(tool))?,
+        None => Command::new(tool),
+    };
+    command.args(arguments);
+    eprintln!("$ {}", words.join(" "));
+    follow(command, log, read)
+}
+
 /// Runs it to its end. `read` gets each line, of both streams in their order, and says whether the terminal shows it.
-pub(super) fn run(mut command: Command, log: &Path, read: &mut dyn FnMut(&str) -> bool) -> Result<Ended, CheckError> {
+pub(super) fn run(command: Command, log: &Path, read: &mut dyn FnMut(&str) -> bool) -> Result<Ended, CheckError> {
     let program = command.get_program().to_string_lossy().into_owned();
     let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
     eprintln!("$ {program} {}", words.join(" "));
+    follow(command, log, read)
+}
+
+fn follow(mut command: Command, log: &Path, read: &mut dyn FnMut(&str) -> bool) -> Result<Ended, CheckError> {
+    let program = command.get_program().to_string_lossy().into_owned();
     let since = Instant::now();
     let mut file = File::options().create(true).append(true).open(log).map_err(CheckError::file(log))?;
     let (lines, out) = io::pipe().map_err(CheckError::file("a pipe"))?;

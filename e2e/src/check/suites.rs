@@ -74,8 +74,7 @@ fn cases(name: &str) -> Result<Vec<Row>, CheckError> {
     if path.exists() {
         fs::remove_file(&path).map_err(CheckError::file(&path))?;
     }
-    let own = env::current_exe().map_err(CheckError::file("the running program"))?;
-    let mut command = Command::new(own);
+    let mut command = Command::new(process::own()?);
     command.current_dir(process::root()).arg("cases");
     let ended = process::run(command, &report::log(name), &mut |_| true)?;
     let seconds = since.elapsed().as_secs_f64();

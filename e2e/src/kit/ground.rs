@@ -18,7 +18,7 @@ const GATEWAY_URL: &str = "LLMROLLOUT_GATEWAY_URL";
 const PROMETHEUS_URL: &str = "LLMROLLOUT_PROMETHEUS_URL";
 
 /// What a program inside has at hand.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Ground {
     /// All rights.
     pub client: Client,
@@ -36,6 +36,12 @@ pub(crate) struct Ground {
 pub(crate) fn resource(api_version: &str, kind: &str) -> ApiResource {
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
     ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind))
+}
+
+impl std::fmt::Debug for Ground {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ground").field("gateway_url", &self.gateway_url).finish_non_exhaustive()
+    }
 }
 
 impl Ground {

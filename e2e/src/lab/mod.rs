@@ -28,6 +28,7 @@ use std::{
 };
 
 pub(crate) use error::LabError;
+pub(crate) use siblings::own_program;
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 use state::State;
@@ -106,7 +107,7 @@ pub(crate) fn enter<S: AsRef<OsStr>>(
     lab: &Lab,
     arguments: impl IntoIterator<Item = S>,
 ) -> Result<ExitStatus, LabError> {
-    let own = env::current_exe().map_err(LabError::file("the running program"))?;
+    let own = siblings::own_program()?;
     lab.run(&own, arguments)
 }
 

@@ -17,11 +17,16 @@ const IMAGES: [&str; 3] = ["llm-sim", "llm-load", "llmrollout-operator"];
 /// Everything a lab puts on its PATH besides the tools.
 const ON_PATH: [&str; 5] = [NODE, "llm-sim", "llm-load", "llmrollout-operator", "kubectl-llmrollout"];
 
-/// The directory of the running binary.
-pub(crate) fn dir() -> Result<PathBuf, LabError> {
+/// The running program, or what took its place: a rebuild while we run leaves "… (deleted)" behind.
+pub(crate) fn own_program() -> Result<PathBuf, LabError> {
     let own = env::current_exe().map_err(LabError::file("the running program"))?;
-    // A rebuild while we run leaves "… (deleted)": its directory is still right.
-    Ok(own.parent().unwrap_or(Path::new("/")).to_path_buf())
+    let text = own.to_string_lossy();
+    Ok(text.strip_suffix(" (deleted)").map_or_else(|| own.clone(), PathBuf::from))
+}
+
+/// The directory of the running program.
+pub(crate) fn dir() -> Result<PathBuf, LabError> {
+    Ok(own_program()?.parent().unwrap_or(Path::new("/")).to_path_buf())
 }
 
 /// Builds the siblings when run by Cargo: `cargo run` builds only what it runs, and a stale node would lie.

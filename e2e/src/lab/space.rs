@@ -11,7 +11,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 
-use super::LabError;
+use super::{LabError, siblings};
 
 /// Addresses on the loopback device: API server, Envoy, Prometheus.
 pub(crate) const API_ADDRESS: &str = "172.31.0.1";
@@ -32,7 +32,7 @@ pub(crate) fn needs_user_namespace() -> bool {
 /// The command that makes the namespaces and runs this program in them as pid 1.
 /// It stands in a session of its own, so that Ctrl-C and a closing terminal reach the caller only.
 pub(crate) fn unshare(arguments: &[&str]) -> Result<Command, LabError> {
-    let own = env::current_exe().map_err(LabError::file("the running program"))?;
+    let own = siblings::own_program()?;
     let mut command = Command::new("setsid");
     command.arg("unshare");
     if needs_user_namespace() {

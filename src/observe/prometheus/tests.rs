@@ -184,7 +184,7 @@ async fn poll(board: &Board, question: &Question, count: usize) -> Vec<Reading> 
 
 fn run(settings: ProviderSettings, board: &Board) -> JoinHandle<()> {
     let provider = Provider::new(settings).unwrap();
-    tokio::spawn(provider.run(board.clone(), Clock::start(), std::future::pending()))
+    tokio::spawn(provider.run(board.clone(), Clock::start(), |_, _, _| {}, std::future::pending()))
 }
 
 /// What one provider with these settings makes of one question.
@@ -379,7 +379,7 @@ async fn stops_at_once_with_questions_on_the_way() {
     board.subscribe(&Owner::new("a").within("prod"), BTreeSet::from([question("default", "x")]));
     let provider = Provider::new(patient("default", &server.url)).unwrap();
     let started = Clock::start();
-    provider.run(board, started, server.poll_requests(1)).await;
+    provider.run(board, started, |_, _, _| {}, server.poll_requests(1)).await;
     assert!(started.running() < Duration::from_secs(10));
 }
 

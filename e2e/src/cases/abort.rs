@@ -1,0 +1,65 @@
+//! Claims about the orders a person gives: abort, pause, resume.
+//! Nothing here makes a candidate bad.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::stand::{Service, Stand, is_promoted};
+use crate::kit::{KitError, LoadPlan, Weights, Wish, claim, space};
+
+const STEP: Duration = Duration::from_secs(40);
+const HOME: Weights = Weights { blue: 100, green: 0 };
+
+/// Sets `abort` and measures from the patch until the route stands at home.
+pub(super) async fn abort(stand: &Stand, service: &Service) -> Result<Duration, KitError> {
+    let since = Instant::now();
+    stand.space.change(&json!({"abort": true})).await?;
+    let home = service.route.until("home", Duration::from_secs(10), |route| Weights::of(route) == HOME).await?;
+    Ok(home.at.saturating_duration_since(since))
+}
+
+/// From the patch to the route it is a matter of milliseconds, and nobody notices.
+pub(super) async fn abort_takes_traffic_home_at_once(stand: &Stand) -> Result<(), KitError> {
+    let service = stand.serve(&Wish::new("v1"), &LoadPlan::default()).await?;
+    stand.space.apply(&Wish::new("v2").steps(&[(20, "120s"), (100, "5s")]).manifest()).await?;
+    service.holding(20, STEP).await?;
+    let took = abort(stand, &service).await?;
+    claim(took < Duration::from_secs(1), || format!("from abort to route at home: {} ms", took.as_millis()))?;
+    let back = service.phase("RolledBack", Duration::from_secs(15)).await?;
+    service.load.mark("after").await?;
+    let reason = back.object.as_deref().map(|rollout| rollout["status"]["reason"].clone());
+    claim(reason == Some(json!("Aborted")), || format!("the reason is {reason:?}"))?;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let report = stand.end(service.load).await?;
+    claim(report.failed == 0, || report.words())?;
+    let late = report.phase("after").by_version.get("v2").map_or(0, |side| side.requests);
+    claim(late == 0, || format!("v2 got {late} requests after the abort"))?;
+    let (weights, selector) = (stand.space.weights().await?, stand.space.selector().await?);
+    claim(weights == HOME && selector == "blue", || format!("{weights:?}, selector {selector}"))
+}
+
+/// While paused nothing moves, however long; resumed, the step still needs what was left of its hold.
+pub(super) async fn pause_holds_and_resume_goes_on(stand: &Stand) -> Result<(), KitError> {
+    let service = stand.serve(&Wish::new("v1"), &LoadPlan::default()).await?;
+    stand.space.apply(&Wish::new("v2").steps(&[(20, "8s"), (100, "3s")]).manifest()).await?;
+    let entered = service.holding(20, STEP).await?;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    stand.space.change(&json!({"paused": true})).await?;
+    let paused = service.phase("Paused", Duration::from_secs(5)).await?;
+    // Longer than what is left of the hold.
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let weights = stand.space.weights().await?;
+    claim(weights.green == 20, || format!("paused at 20%, the route stands at {weights:?}"))?;
+    let resumed = Instant::now();
+    stand.space.change(&json!({"paused": false})).await?;
+    let raised = service.route.until("100%", STEP, |route| Weights::of(route).green == 100).await?;
+    let held = paused.at.saturating_duration_since(entered.at) + raised.at.saturating_duration_since(resumed);
+    // The status is stamped in whole seconds.
+    claim(held >= Duration::from_secs(7), || format!("20% was held {} ms without the pause, not 8 s", held.as_millis()))?;
+    service.rollout.until("v2 is promoted", STEP, is_promoted).await?;
+    let report = stand.end(service.load).await?;
+    claim(report.failed == 0, || report.words())?;
+    let greens: Vec<_> = space::weights_seen(&service.route).iter().map(|(weights, _)| weights.green).collect();
+    claim(greens == [0, 20, 100], || format!("green's weights in the route were {greens:?}"))
+}

@@ -1,0 +1,115 @@
+//! Claims about the operator, each a function that proves it on the real servers.
+//! Nothing here is shared with the demo; what both need is the kit's.
+
+mod abort;
+mod promote;
+mod rollback;
+mod runner;
+mod stand;
+
+use std::{path::Path, process::ExitCode};
+
+use clap::Args;
+use futures::future::BoxFuture;
+use stand::Stand;
+
+use crate::{
+    kit::KitError,
+    lab::{self, Lab, LabError, Options, Target},
+};
+
+/// Arguments of `e2e cases`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct CasesArgs {
+    /// Only cases whose names hold one of these; may be repeated
+    #[arg(long)]
+    only: Vec<String>,
+    /// Say which cases there are and run none
+    #[arg(long)]
+    list: bool,
+    /// How many run at the same time
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=16))]
+    parallel: u16,
+    /// Leave namespaces and operator as they are at the end
+    #[arg(long)]
+    keep: bool,
+    /// Shorter looks at what must not happen; also with FAST=1
+    #[arg(long)]
+    fast: bool,
+    /// A lab that is to be kept, by its name; without it one that ends with the cases
+    #[arg(long)]
+    name: Option<String>,
+    #[command(flatten)]
+    lab: Options,
+}
+
+/// Which cases may stand beside a case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    /// Any of its stage: one operator for all.
+    Beside,
+    /// None: it disturbs the others.
+    Alone,
+    /// Any of its stage: each has an operator of its own, and the common one is away.
+    Own,
+    /// What is looked at when everything else is over.
+    Last,
+}
+
+type Proof = for<'a> fn(&'a Stand) -> BoxFuture<'a, Result<(), KitError>>;
+
+/// One claim.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Case {
+    /// The claim, in words.
+    pub name: &'static str,
+    /// What it answers to.
+    pub row: &'static str,
+    /// What may stand beside it.
+    pub stage: Stage,
+    /// Its proof.
+    pub proof: Proof,
+}
+
+macro_rules! cases {
+    ($($stage:ident $row:literal: $room:ident::$name:ident,)+) => {
+        &[$(Case { name: stringify!($name), row: $row, stage: Stage::$stage, proof: |stand| Box::pin($room::$name(stand)) },)+]
+    };
+}
+
+/// All of them; the longest of a stage first.
+const CASES: &[Case] = cases![
+    Beside "promote": promote::promotes_through_all_steps_without_a_failed_request,
+    Beside "rollback by each of the three gates": rollback::rolls_back_on_error_rate,
+    Beside "rollback by each of the three gates": rollback::rolls_back_on_latency,
+    Beside "rollback by each of the three gates": rollback::rolls_back_on_cost,
+    Beside "abort": abort::abort_takes_traffic_home_at_once,
+    Beside "pause and resume": abort::pause_holds_and_resume_goes_on,
+];
+
+/// Runs the cases, inside a lab unless the user named a cluster.
+pub(crate) fn run(arguments: &CasesArgs) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    if arguments.list || std::env::var_os(lab::VARIABLE).is_some() {
+        return block_on(runner::run(arguments));
+    }
+    match (lab::target(), &arguments.name) {
+        (Target::Foreign(_), _) => block_on(runner::run(arguments)),
+        (Target::Lab, Some(name)) => enter(&Lab::ensure(name, &arguments.lab)?),
+        (Target::Lab, None) => enter(&Lab::ephemeral(&arguments.lab)?),
+    }
+}
+
+/// The same command again, inside.
+fn enter(lab: &Lab) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let status = lab::enter(lab, std::env::args_os().skip(1))?;
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    Ok(ExitCode::from(code.unwrap_or(1)))
+}
+
+fn block_on(
+    future: impl Future<Output = Result<ExitCode, KitError>>,
+) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.map_err(LabError::file(Path::new("the runtime")))?;
+    Ok(runtime.block_on(future)?)
+}

@@ -1,0 +1,70 @@
+//! Claims about a release that goes well.
+//! Nothing here makes a release fail.
+
+use std::time::Duration;
+
+use super::stand::{Stand, is_promoted};
+use crate::kit::{Film, KitError, LoadPlan, Report, Wish, claim, operator::run as tool, space};
+
+const STEP: Duration = Duration::from_secs(40);
+
+/// The share of a version in a phase of the load, held against the weight it was given.
+pub(super) fn share_fits(report: &Report, phase: &str, version: &str, weight: f64) -> Result<(), KitError> {
+    let phase = report.phase(phase);
+    let measured = phase.by_version.get(version).map_or(0.0, |side| side.share);
+    let wanted = weight / 100.0;
+    #[expect(clippy::cast_precision_loss, reason = "some thousand requests")]
+    let count = (phase.requests as f64).max(1.0);
+    // Four standard deviations of a fair draw, and what is on its way when the phase begins.
+    let tolerance = 4.0 * (wanted * (1.0 - wanted) / count).sqrt() + 0.02;
+    claim(phase.requests > 100 && (measured - wanted).abs() <= tolerance, || {
+        format!("at {weight}% {version} got {measured:.3} of {} requests, not {wanted} ± {tolerance:.3}", phase.requests)
+    })
+}
+
+/// Weights go 5 → 20 → 50 → 100, shares follow, both Services always stand, and what is said of it is true.
+pub(super) async fn promotes_through_all_steps_without_a_failed_request(stand: &Stand) -> Result<(), KitError> {
+    let v1 = Wish::new("v1");
+    let service = stand.serve(&v1, &LoadPlan::default()).await?;
+    let colors = [
+        Film::start(stand.space.services(), "chat-blue").await?,
+        Film::start(stand.space.services(), "chat-green").await?,
+    ];
+    stand.space.apply(&Wish::new("v2").manifest()).await?;
+    for weight in [5, 20, 50, 100] {
+        service.holding(weight, STEP).await?;
+    }
+    service.rollout.until("v2 is promoted", STEP, is_promoted).await?;
+    service.load.mark("after").await?;
+    tool("kubectl", &["wait", "--for=condition=Promoted", "--timeout=5s", "-n", &stand.space.name, "llmrollout/chat"]).await?;
+    let selector = stand.space.selector().await?;
+    claim(selector == "green", || format!("the front Service selects {selector}, not green"))?;
+    let report = stand.end(service.load).await?;
+    claim(report.failed == 0, || report.words())?;
+    for weight in [5.0, 20.0, 50.0, 100.0] {
+        share_fits(&report, &format!("{weight}%"), "v2", weight)?;
+    }
+    let seen: Vec<_> = space::weights_seen(&service.route).iter().map(|(weights, _)| weights.green).collect();
+    claim(seen == [0, 5, 20, 50, 100], || format!("green's weights in the route were {seen:?}"))?;
+    for film in &colors {
+        let gone = film.frames().iter().any(|frame| frame.object.is_none());
+        claim(!gone, || "a color was without its Service".to_owned())?;
+    }
+    told(stand).await
+}
+
+/// Columns, history and events say what happened.
+async fn told(stand: &Stand) -> Result<(), KitError> {
+    let rollout = stand.space.rollout().await?;
+    let status = &rollout["status"];
+    let fits = status["active"] == "green" && status["step"] == "4/4" && status["weight"] == "100%";
+    claim(fits, || format!("the status is {status}"))?;
+    let newest = &status["history"][0];
+    claim(newest["outcome"] == "Promoted" && newest["revision"] == status["activeRevision"], || {
+        format!("the newest of the history is {newest}")
+    })?;
+    let events = stand.space.list("events.k8s.io/v1", "Event").await?;
+    let reasons: Vec<_> = events.iter().filter_map(|event| event["reason"].as_str()).collect();
+    let missing: Vec<_> = ["Preparing", "Shifting", "Holding", "Promoted"].into_iter().filter(|r| !reasons.contains(r)).collect();
+    claim(missing.is_empty(), || format!("no event says {missing:?}; there are {reasons:?}"))
+}

@@ -1,0 +1,68 @@
+//! Claims about releases that go back by themselves.
+//! Nothing here gives an order to go back.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::stand::Stand;
+use crate::kit::{KitError, LoadPlan, Weights, Wish, claim, space};
+
+const BACK: Duration = Duration::from_secs(60);
+
+/// 5 % … 20 % of v2's answers are errors.
+pub(super) async fn rolls_back_on_error_rate(stand: &Stand) -> Result<(), KitError> {
+    rolls_back(stand, Wish::new("v2").with("SIM_ERROR_SHARE", "0.2"), "errors").await
+}
+
+/// v2 needs two seconds for an answer.
+pub(super) async fn rolls_back_on_latency(stand: &Stand) -> Result<(), KitError> {
+    rolls_back(stand, Wish::new("v2").with("SIM_LATENCY", "fixed:2s"), "p95").await
+}
+
+/// v2 talks twenty times as much.
+pub(super) async fn rolls_back_on_cost(stand: &Stand) -> Result<(), KitError> {
+    rolls_back(stand, Wish::new("v2").with("SIM_TOKENS_MEAN", "640"), "cost").await
+}
+
+/// A bad v2 goes back by its gate; blue is untouched; the same revision gets nothing again.
+async fn rolls_back(stand: &Stand, bad: Wish, gate: &str) -> Result<(), KitError> {
+    let service = stand.serve(&Wish::new("v1"), &LoadPlan::default()).await?;
+    let blue = stand.space.pods("blue").await?;
+    stand.space.apply(&bad.manifest()).await?;
+    let back = service.phase("RolledBack", BACK).await?;
+    service.load.mark("after").await?;
+    let rollout = back.object.as_deref().cloned().unwrap_or_default();
+    let figures = figures_of(&rollout, gate)?;
+    // The same revision again, after another touch of the manifest: it gets nothing.
+    stand.space.change(&serde_json::json!({"steps": [{"weight": 50, "hold": "5s"}, {"weight": 100, "hold": "5s"}]})).await?;
+    service.phase("RolledBack", Duration::from_secs(10)).await?;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let (weights, selector) = (stand.space.weights().await?, stand.space.selector().await?);
+    let home = weights == Weights { blue: 100, green: 0 } && selector == "blue";
+    claim(home, || format!("the route stands at {weights:?}, the selector at {selector}; {figures}"))?;
+    let report = stand.end(service.load).await?;
+    let others = report.failures.iter().filter(|failure| failure.version.as_deref() != Some("v2")).count();
+    claim(report.failed_unanswered == 0 && others == 0, || report.words())?;
+    let late = report.phase("after").by_version.get("v2").map_or(0, |side| side.requests);
+    claim(late <= 2, || format!("v2 got {late} requests after it was rolled back"))?;
+    let after = stand.space.pods("blue").await?;
+    claim(blue == after, || format!("blue's pods were {blue:?} and are {after:?}"))?;
+    let greens: Vec<_> = space::weights_seen(&service.route).iter().map(|(weights, _)| weights.green).collect();
+    claim(greens.last() == Some(&0) && greens.windows(2).filter(|pair| pair[1] < pair[0]).count() == 1, || {
+        format!("green's weights in the route were {greens:?}")
+    })
+}
+
+/// The gate's figures, as summary, history and status tell them.
+fn figures_of(rollout: &Value, gate: &str) -> Result<String, KitError> {
+    let status = &rollout["status"];
+    let summary = status["summary"].as_str().unwrap_or_default();
+    let says = summary.starts_with(&format!("{gate} ")) && summary.contains('>');
+    claim(says, || format!("the summary does not begin with the failing gate {gate}: {summary}"))?;
+    claim(status["reason"] == "GateFailed", || format!("the reason is {}", status["reason"]))?;
+    let past = &status["history"][0];
+    let told = past["outcome"] == "GateFailed" && past["message"].as_str().is_some_and(|words| words.contains(gate));
+    claim(told, || format!("the history says {past}"))?;
+    Ok(summary.to_owned())
+}

@@ -1,0 +1,158 @@
+//! Runs the cases stage by stage, tells what came of each, and writes the report.
+//! Nothing here knows what a case proves.
+
+#![expect(clippy::print_stdout, reason = "the lines are this command's output")]
+
+use std::{
+    process::ExitCode,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures::{StreamExt, stream};
+use serde::Serialize;
+
+use super::{CASES, Case, CasesArgs, Stage, Stand};
+use crate::kit::{
+    Ground, KitError, Space,
+    operator::{self, Install, run as tool},
+};
+
+/// No case may take longer.
+const LIMIT: Duration = Duration::from_secs(150);
+
+#[derive(Debug, Serialize)]
+struct Row {
+    name: &'static str,
+    issue_row: &'static str,
+    result: &'static str,
+    seconds: f64,
+    requests: u64,
+    failed_requests: u64,
+    failed_unanswered: u64,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    why: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Document<'a> {
+    cases: &'a [Row],
+    seconds: f64,
+}
+
+/// Runs what was asked for.
+pub(super) async fn run(arguments: &CasesArgs) -> Result<ExitCode, KitError> {
+    let wanted = |case: &&Case| arguments.only.is_empty() || arguments.only.iter().any(|part| case.name.contains(part));
+    let cases: Vec<_> = CASES.iter().filter(wanted).copied().collect();
+    if arguments.list {
+        for case in &cases {
+            println!("{:<62} {}", case.name, case.row);
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    if cases.is_empty() {
+        return Err(KitError::Refuted("no case has such a name; `cases --list` shows all".to_owned()));
+    }
+    let since = Instant::now();
+    let ground = Ground::find().await?;
+    let mut rows = Vec::new();
+    for stage in [Stage::Beside, Stage::Alone, Stage::Own, Stage::Last] {
+        let of_stage: Vec<_> = cases.iter().filter(|case| case.stage == stage).copied().collect();
+        if !of_stage.is_empty() {
+            rows.extend(run_stage(&ground, arguments, stage, of_stage).await?);
+        }
+    }
+    finish(&rows, since.elapsed())
+}
+
+/// Puts the common operator there, or away, and runs the cases of one stage.
+async fn run_stage(ground: &Ground, arguments: &CasesArgs, stage: Stage, cases: Vec<Case>) -> Result<Vec<Row>, KitError> {
+    let common = Install::default();
+    match stage {
+        Stage::Beside | Stage::Alone => common.install(ground).await?,
+        Stage::Own if is_there(ground, &common).await => common.uninstall().await?,
+        Stage::Own | Stage::Last => {}
+    }
+    let parallel = if matches!(stage, Stage::Beside | Stage::Own) { usize::from(arguments.parallel) } else { 1 };
+    let run = |case: Case| {
+        let (ground, common, arguments) = (ground.clone(), common.clone(), arguments.clone());
+        async move { one(&ground, common, &arguments, case).await }
+    };
+    Ok(stream::iter(cases).map(run).buffer_unordered(parallel).collect().await)
+}
+
+async fn is_there(ground: &Ground, install: &Install) -> bool {
+    ground.within(&install.namespace, "apps/v1", "Deployment").get(&install.full_name()).await.is_ok()
+}
+
+/// One case from its namespace to its line.
+async fn one(ground: &Ground, operator: Install, arguments: &CasesArgs, case: Case) -> Row {
+    let since = Instant::now();
+    let fast = arguments.fast || std::env::var("FAST").is_ok_and(|word| !word.is_empty() && word != "0");
+    let rest = Duration::from_secs(if fast { 30 } else { 60 });
+    let (result, why, counts) = match Space::create(ground, &namespace(case.name)).await {
+        Err(error) => ("failed", error.to_string(), (0, 0, 0)),
+        Ok(space) => {
+            let stand = Arc::new(Stand::new(space, operator, rest));
+            let why = proved(&stand, case).await.err().unwrap_or_default();
+            if !why.is_empty() {
+                show(&stand, case, &why).await;
+            } else if !arguments.keep {
+                // What is left ends with the lab.
+                let _ = stand.space.delete().await;
+            }
+            (if why.is_empty() { "ok" } else { "failed" }, why, stand.counts())
+        }
+    };
+    let (requests, failed_requests, failed_unanswered) = counts;
+    let seconds = since.elapsed().as_secs_f64();
+    let word = if result == "ok" { "ok" } else { "FAILED" };
+    println!("{word:<6} {:<62} {seconds:>5.1} s {requests:>6} requests {failed_requests:>4} failed", case.name);
+    Row { name: case.name, issue_row: case.row, result, seconds, requests, failed_requests, failed_unanswered, why }
+}
+
+/// Runs the proof; a panic and a standstill are failures too.
+async fn proved(stand: &Arc<Stand>, case: Case) -> Result<(), String> {
+    let own = stand.clone();
+    let mut task = tokio::spawn(async move { (case.proof)(&own).await });
+    match tokio::time::timeout(LIMIT, &mut task).await {
+        Ok(Ok(result)) => result.map_err(|error| error.to_string()),
+        Ok(Err(panic)) => Err(panic.to_string()),
+        Err(_) => {
+            task.abort();
+            Err(format!("not over after {} s", LIMIT.as_secs()))
+        }
+    }
+}
+
+/// A Kubernetes name made of the case's.
+fn namespace(case: &str) -> String {
+    let name = case.replace('_', "-");
+    name[..name.len().min(50)].trim_end_matches('-').to_owned()
+}
+
+/// Everything that helps to understand a failure.
+async fn show(stand: &Stand, case: Case, why: &str) {
+    let namespace = &stand.space.name;
+    let yaml = tool("kubectl", &["get", "llmrollouts", "-n", namespace, "-o", "yaml"]).await;
+    let yaml = yaml.unwrap_or_else(|error| error.to_string());
+    let log = stand.operator.log_of(&stand.space.ground, namespace, 40);
+    println!("--- {}: {why}\n--- the operator on {namespace}:\n{log}\n--- the rollout:\n{yaml}---", case.name);
+}
+
+fn finish(rows: &[Row], took: Duration) -> Result<ExitCode, KitError> {
+    let path = operator::target()?.join("e2e/report.json");
+    let what = || path.display().to_string();
+    if let Some(dir) = path.parent() {
+        std::fs::create_dir_all(dir).map_err(KitError::failed(what()))?;
+    }
+    let document = Document { cases: rows, seconds: took.as_secs_f64() };
+    let text = serde_json::to_string_pretty(&document).map_err(KitError::failed(what()))?;
+    std::fs::write(&path, text).map_err(KitError::failed(what()))?;
+    let failed: Vec<_> = rows.iter().filter(|row| row.result == "failed").collect();
+    println!("\n{} of {} cases hold, {:.0} s; {}", rows.len() - failed.len(), rows.len(), took.as_secs_f64(), what());
+    for row in &failed {
+        println!("FAILED {}: {}", row.name, row.why.lines().next().unwrap_or_default());
+    }
+    Ok(if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -1,0 +1,97 @@
+//! What a case stands on: a namespace of its own, the operator that drives it, and a count of the requests it sent.
+//! Nothing here proves anything.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use serde_json::Value;
+
+use crate::kit::{Film, Frame, KitError, Load, LoadPlan, Report, Space, Wish, operator::Install, space};
+
+/// Longer than an installation ever took.
+const INSTALLED: Duration = Duration::from_secs(30);
+
+/// What a case has.
+#[derive(Debug)]
+pub(crate) struct Stand {
+    /// Its namespace.
+    pub space: Space,
+    /// The operator that is there, or that the case will install.
+    pub operator: Install,
+    /// How long to look at what must not happen.
+    pub rest: Duration,
+    requests: AtomicU64,
+    failed: AtomicU64,
+    unanswered: AtomicU64,
+}
+
+/// A service in operation, filmed.
+#[derive(Debug)]
+pub(crate) struct Service {
+    /// The rollout.
+    pub rollout: Film,
+    /// The route.
+    pub route: Film,
+    /// The load on it.
+    pub load: Load,
+}
+
+impl Stand {
+    /// A stand in this namespace.
+    pub(crate) fn new(space: Space, operator: Install, rest: Duration) -> Self {
+        Self { space, operator, rest, requests: 0.into(), failed: 0.into(), unanswered: 0.into() }
+    }
+
+    /// Requests, failed ones, and those nobody answered, of all loads that ended.
+    pub(crate) fn counts(&self) -> (u64, u64, u64) {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        (read(&self.requests), read(&self.failed), read(&self.unanswered))
+    }
+
+    /// Installs a first version, waits until it serves, and starts the load.
+    pub(crate) async fn serve(&self, wish: &Wish, plan: &LoadPlan) -> Result<Service, KitError> {
+        self.space.install(wish).await?;
+        let (rollout, route) = (self.space.film().await?, self.space.film_route().await?);
+        rollout.until("the first version serves", INSTALLED, is_promoted).await?;
+        self.space.poll_answers(Duration::from_secs(10)).await?;
+        let load = Load::start(&self.space, plan).await?;
+        Ok(Service { rollout, route, load })
+    }
+
+    /// Ends a load and counts its requests.
+    pub(crate) async fn end(&self, load: Load) -> Result<Report, KitError> {
+        let report = load.stop().await?;
+        self.requests.fetch_add(report.requests, Ordering::Relaxed);
+        self.failed.fetch_add(report.failed, Ordering::Relaxed);
+        self.unanswered.fetch_add(report.failed_unanswered, Ordering::Relaxed);
+        Ok(report)
+    }
+}
+
+impl Service {
+    /// Waits until a step is being measured, and marks it in the load as `N%`.
+    pub(crate) async fn holding(&self, weight: i64, within: Duration) -> Result<Frame, KitError> {
+        let what = format!("holding at {weight}%");
+        let frame = self.rollout.until(&what, within, |rollout| is_holding(rollout, weight)).await?;
+        self.load.mark(&format!("{weight}%")).await?;
+        Ok(frame)
+    }
+
+    /// Waits for a phase in a status that speaks of the manifest as it stands.
+    pub(crate) async fn phase(&self, phase: &str, within: Duration) -> Result<Frame, KitError> {
+        self.rollout.until(phase, within, |rollout| space::phase(rollout) == phase && space::is_current(rollout)).await
+    }
+}
+
+/// Whether the wanted revision serves.
+pub(crate) fn is_promoted(rollout: &Value) -> bool {
+    let promoted = space::condition(rollout, "Promoted").is_some_and(|condition| condition["status"] == "True");
+    space::phase(rollout) == "Completed" && space::is_current(rollout) && promoted
+}
+
+/// Whether a step of this weight is being measured.
+pub(crate) fn is_holding(rollout: &Value, weight: i64) -> bool {
+    space::phase(rollout) == "Holding" && rollout["status"]["attempt"]["weight"] == weight && space::is_current(rollout)
+}

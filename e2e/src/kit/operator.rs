@@ -1,0 +1,149 @@
+//! The operator as its chart installs it: in the cluster's scope, or for one namespace only.
+//! Nothing here looks into it but its logs and its lease.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Output,
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use super::{Ground, KitError, Space, pods};
+
+/// How the chart is installed.
+#[derive(Debug, Clone)]
+pub(crate) struct Install {
+    /// Name of the release; it stands in all names.
+    pub release: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Replicas.
+    pub replicas: u32,
+    /// Watches, and may touch, its own namespace only.
+    pub own_namespace_only: bool,
+    /// How long a silent lease is respected.
+    pub lease: Duration,
+}
+
+impl Default for Install {
+    fn default() -> Self {
+        Self {
+            release: "llmrollout".to_owned(),
+            namespace: "llmrollout-system".to_owned(),
+            replicas: 2,
+            own_namespace_only: false,
+            lease: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Install {
+    /// The name of Deployment, `ServiceAccount` and Lease.
+    pub(crate) fn full_name(&self) -> String {
+        if self.release.contains("llmrollout") {
+            format!("{}-operator", self.release)
+        } else {
+            format!("{}-llmrollout-operator", self.release)
+        }
+    }
+
+    /// The user under which it appears in the audit log.
+    pub(crate) fn user(&self) -> String {
+        format!("system:serviceaccount:{}:{}", self.namespace, self.full_name())
+    }
+
+    fn values(&self, ground: &Ground) -> Value {
+        let scope = if self.own_namespace_only { "namespace" } else { "cluster" };
+        let watched: &[&String] = if self.own_namespace_only { &[&self.namespace] } else { &[] };
+        json!({
+            "replicas": self.replicas,
+            "rbac": {"scope": scope},
+            "config": {
+                "providers": [{"name": "default", "url": ground.prometheus_url}],
+                "watchNamespaces": watched,
+                "leaderElection": {"leaseDuration": format!("{}s", self.lease.as_secs())},
+            },
+        })
+    }
+
+    /// Installs or upgrades and waits until it is ready.
+    pub(crate) async fn install(&self, ground: &Ground) -> Result<(), KitError> {
+        self.apply_crd().await?;
+        let values = std::env::temp_dir().join(format!("{}-{}.json", self.full_name(), std::process::id()));
+        let text = self.values(ground).to_string();
+        std::fs::write(&values, text).map_err(KitError::failed(values.display().to_string()))?;
+        let (values_text, chart) = (values.display().to_string(), root().join("charts/llmrollout").display().to_string());
+        let installed = run("helm", &[
+            "upgrade", "--install", &self.release, &chart, "--namespace", &self.namespace, "--create-namespace",
+            "--skip-crds", "--values", &values_text, "--wait", "--timeout", "60s",
+        ])
+        .await;
+        // It was for helm only.
+        let _ = std::fs::remove_file(&values);
+        installed.map(drop)
+    }
+
+    /// The CRD as the chart has it; helm never updates one that is there.
+    async fn apply_crd(&self) -> Result<(), KitError> {
+        let crd = root().join("charts/llmrollout/crds").display().to_string();
+        run("kubectl", &["apply", "--server-side", "--force-conflicts", "-f", &crd]).await?;
+        run("kubectl", &["wait", "--for=condition=Established", "--timeout=20s", "crd/llmrollouts.llmrollout.io"]).await.map(drop)
+    }
+
+    /// Takes it away.
+    pub(crate) async fn uninstall(&self) -> Result<(), KitError> {
+        run("helm", &["uninstall", &self.release, "--namespace", &self.namespace, "--wait", "--timeout", "60s"]).await.map(drop)
+    }
+
+    /// Its running pods: name and uid.
+    pub(crate) async fn pods(&self, ground: &Ground) -> Result<Vec<(String, String)>, KitError> {
+        let space = Space { ground: ground.clone(), name: self.namespace.clone() };
+        let pods = space.list("v1", "Pod").await?;
+        let begin = format!("{}-", self.full_name());
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let ours = pods.iter().filter(|pod| pod["metadata"]["deletionTimestamp"].is_null());
+        let named = ours.filter_map(|pod| Some((text(&pod["metadata"]["name"])?, text(&pod["metadata"]["uid"])?)));
+        Ok(named.filter(|(name, _)| name.starts_with(&begin)).collect())
+    }
+
+    /// Who holds the lease; the word is empty when nobody does.
+    pub(crate) async fn leader(&self, ground: &Ground) -> Result<String, KitError> {
+        let space = Space { ground: ground.clone(), name: self.namespace.clone() };
+        let lease = space.get("coordination.k8s.io/v1", "Lease", &self.full_name()).await?;
+        Ok(lease["spec"]["holderIdentity"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// The last lines of its logs that speak of a namespace.
+    pub(crate) fn log_of(&self, ground: &Ground, namespace: &str, lines: usize) -> String {
+        let all = pods::logs(ground, &self.namespace, &self.full_name()).unwrap_or_else(|error| error.to_string());
+        let mut ours: Vec<_> = all.lines().filter(|line| line.contains(namespace)).collect();
+        // Several replicas wrote them; each line begins with its time.
+        ours.sort_unstable();
+        ours[ours.len().saturating_sub(lines)..].join("\n")
+    }
+}
+
+/// The workspace this program was built from.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_path_buf()
+}
+
+/// Runs a tool of the ground to its end and gives what it printed.
+pub(crate) async fn run(program: &str, arguments: &[&str]) -> Result<String, KitError> {
+    let what = || format!("{program} {}", arguments.join(" "));
+    let Output { status, stdout, stderr } =
+        Command::new(program).args(arguments).kill_on_drop(true).output().await.map_err(KitError::failed(what()))?;
+    let stdout = String::from_utf8_lossy(&stdout).into_owned();
+    if status.success() {
+        return Ok(stdout);
+    }
+    Err(KitError::Failed { what: what(), detail: format!("{}{}", stdout.trim(), String::from_utf8_lossy(&stderr).trim()) })
+}
+
+/// Where reports go: `target/debug/e2e` → `target`.
+pub(crate) fn target() -> Result<PathBuf, KitError> {
+    let own = std::env::current_exe().map_err(KitError::failed("the running program"))?;
+    Ok(own.ancestors().nth(2).unwrap_or(Path::new(".")).to_path_buf())
+}
