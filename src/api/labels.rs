@@ -10,6 +10,8 @@ pub const COLOR: &str = "llmrollout.io/color";
 pub const REVISION: &str = "llmrollout.io/revision";
 /// Annotation: hash of what we last applied, so that an unchanged object costs no request.
 pub const APPLIED: &str = "llmrollout.io/applied";
+/// Annotation: hash of the pod template as we made it. What serves is never applied again with another one.
+pub const TEMPLATE: &str = "llmrollout.io/template";
 /// Finalizer on `LlmRollout`: traffic is brought to a healthy color before the object may go.
 pub const FINALIZER: &str = "llmrollout.io/traffic";
 /// Field manager of every write of the operator.

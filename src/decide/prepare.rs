@@ -7,9 +7,9 @@ use super::{
     answer::{Answer, end_attempt},
     intent::{Intent, Owned},
     view::View,
-    workload,
+    workload::{self, Role},
 };
-use crate::api::{Phase, Reason, status::Color};
+use crate::api::{Phase, Reason, labels, status::Color};
 
 /// The candidate is not ready yet.
 pub(super) fn preparing(v: &View<'_>) -> Option<Answer> {
@@ -20,7 +20,7 @@ pub(super) fn preparing(v: &View<'_>) -> Option<Answer> {
     let reason = if v.status.active.is_some() { Reason::Preparing } else { Reason::Installing };
     let answer = |message: String| Some(Answer::new(v, Phase::Preparing, reason, message).by(deadline(v)));
     let mut applies = services(v);
-    applies.extend(deployment(v, candidate));
+    applies.extend(candidate_deployment(v, candidate));
     if !applies.is_empty() {
         return answer(format!("revision {} is coming up on {}", v.wanted, candidate.word())).map(|a| a.doing(applies));
     }
@@ -73,13 +73,22 @@ pub(super) fn services(v: &View<'_>) -> Vec<Intent> {
     needed.collect()
 }
 
-/// The apply that makes a color's Deployment as the manifest wants it; none when it is.
-pub(super) fn deployment(v: &View<'_>, color: Color) -> Option<Intent> {
-    let owned = workload::deployment(&v.s.rollout, color, &v.wanted);
+/// The apply that makes the candidate's Deployment as the manifest wants it; none when it is.
+fn candidate_deployment(v: &View<'_>, color: Color) -> Option<Intent> {
+    let owned = workload::deployment(&v.s.rollout, color, &v.wanted, Role::Candidate);
     let applied = v.s.color(color).deployment.as_ref().and_then(|d| d.object.applied.as_deref());
     unless_applied(owned, applied)
 }
 
+/// The apply that gives what serves its replicas, its owner and its role. Never another pod template, whoever made the
+/// one that runs: an operator that makes templates differently must not restart what serves.
+pub(super) fn active_deployment(v: &View<'_>, color: Color) -> Option<Intent> {
+    let owned = workload::deployment(&v.s.rollout, color, &v.wanted, Role::Active);
+    let Some(seen) = v.s.color(color).deployment.as_ref() else { return Some(Intent::Apply(owned)) };
+    let same_pods = seen.template.as_deref() == workload::note(&owned, labels::TEMPLATE);
+    unless_applied(owned, seen.object.applied.as_deref()).filter(|_| same_pods)
+}
+
 fn unless_applied(owned: Owned, applied: Option<&str>) -> Option<Intent> {
-    (workload::applied_hash(&owned) != applied).then_some(Intent::Apply(owned))
+    (workload::note(&owned, labels::APPLIED) != applied).then_some(Intent::Apply(owned))
 }

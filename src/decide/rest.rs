@@ -81,7 +81,7 @@ pub(super) fn up_to_date(v: &View<'_>) -> Option<Answer> {
 /// Replicas follow the manifest while nothing is being released; both Services always stand.
 fn upkeep(v: &View<'_>, active: Color) -> Vec<Intent> {
     let mut all = prepare::services(v);
-    all.extend(prepare::deployment(v, active));
+    all.extend(prepare::active_deployment(v, active));
     all
 }
 

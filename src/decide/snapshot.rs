@@ -72,6 +72,8 @@ pub struct DeploymentSeen {
     pub object: OwnedSeen,
     /// The revision it was made from.
     pub revision: Option<String>,
+    /// Hash of its pod template as we made it.
+    pub template: Option<String>,
     /// Pods that are wanted.
     pub wanted: i32,
     /// Pods of the newest template that are ready, once the controller has seen the newest template; else 0.

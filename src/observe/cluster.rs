@@ -52,6 +52,7 @@ fn deployment(rollout: &LlmRollout, d: &Deployment) -> DeploymentSeen {
     DeploymentSeen {
         object: owned(rollout, d),
         revision: d.annotations().get(labels::REVISION).cloned(),
+        template: d.annotations().get(labels::TEMPLATE).cloned(),
         wanted,
         ready: if current { ready.min(updated) } else { 0 },
         settled: current && total == updated,

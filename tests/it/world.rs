@@ -141,6 +141,7 @@ impl World {
         ColorSeen {
             deployment: slot.deployment.as_ref().map(|v| DeploymentSeen {
                 object: owned(v),
+                template: v["metadata"]["annotations"][labels::TEMPLATE].as_str().map(ToOwned::to_owned),
                 revision: v["metadata"]["annotations"][labels::REVISION].as_str().map(ToOwned::to_owned),
                 wanted: i32::try_from(v["spec"]["replicas"].as_i64().unwrap_or(1)).unwrap(),
                 ready: slot.ready,

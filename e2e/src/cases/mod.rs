@@ -2,9 +2,15 @@
 //! Nothing here is shared with the demo; what both need is the kit's.
 
 mod abort;
+mod hands;
+mod inputs;
+mod leaving;
+mod operators;
 mod promote;
+mod quiet;
 mod rollback;
 mod runner;
+mod selector;
 mod stand;
 
 use std::{path::Path, process::ExitCode};
@@ -79,12 +85,28 @@ macro_rules! cases {
 
 /// All of them; the longest of a stage first.
 const CASES: &[Case] = cases![
-    Beside "promote": promote::promotes_through_all_steps_without_a_failed_request,
+    Beside "status writes at rest": quiet::nothing_is_written_at_rest,
+    Beside "front Service only": selector::selector_only_rollout_promotes_and_rolls_back,
+    Beside "requests in flight during each shift": promote::requests_in_flight_finish_during_each_shift,
+    Beside "promote; both colors always have their Service": promote::promotes_through_all_steps_without_a_failed_request,
     Beside "rollback by each of the three gates": rollback::rolls_back_on_error_rate,
     Beside "rollback by each of the three gates": rollback::rolls_back_on_latency,
     Beside "rollback by each of the three gates": rollback::rolls_back_on_cost,
     Beside "abort": abort::abort_takes_traffic_home_at_once,
     Beside "pause and resume": abort::pause_holds_and_resume_goes_on,
+    Beside "CR deleted mid-way": leaving::deleted_midway_leaves_traffic_on_blue,
+    Beside "newer revision mid-way": leaving::newer_revision_supersedes_at_a_middle_step,
+    Beside "route edited by somebody else": hands::foreign_edit_blueward_is_an_abort,
+    Beside "route edited by somebody else": hands::foreign_edit_greenward_is_put_right,
+    Beside "candidate dies mid-way": rollback::candidate_that_dies_midway_goes_home,
+    Beside "bad input": inputs::server_refuses_bad_manifests_and_takes_good_ones,
+    Beside "bad input": inputs::conditions_name_what_is_wrong_and_traffic_is_untouched,
+    Beside "bad input": inputs::two_rollouts_on_one_route_do_not_quarrel,
+    Alone "abort": abort::abort_works_while_prometheus_hangs,
+    Own "operator killed in the middle of each step": operators::operator_killed_in_each_step,
+    Own "two replicas with the leader killed": operators::leader_killed_of_two_replicas,
+    Own "two replicas with the leader killed": operators::leader_stopped_cleanly_hands_over_at_once,
+    Last "its own RBAC": quiet::operator_was_forbidden_nothing_under_its_own_account,
 ];
 
 /// Runs the cases, inside a lab unless the user named a cluster.

@@ -68,3 +68,26 @@ async fn told(stand: &Stand) -> Result<(), KitError> {
     let missing: Vec<_> = ["Preparing", "Shifting", "Holding", "Promoted"].into_iter().filter(|r| !reasons.contains(r)).collect();
     claim(missing.is_empty(), || format!("no event says {missing:?}; there are {reasons:?}"))
 }
+
+/// Answers of three seconds, in the middle of which their side's share goes up, or to nothing.
+pub(super) async fn requests_in_flight_finish_during_each_shift(stand: &Stand) -> Result<(), KitError> {
+    let slow = |version: &str| {
+        let mut wish = Wish::new(version).with("SIM_LATENCY", "fixed:3s").steps(&[(20, "3s"), (50, "3s"), (100, "3s")]);
+        // The latency is wanted here.
+        wish.gates[1]["max"] = serde_json::json!("6s");
+        wish
+    };
+    let plan = LoadPlan { rps: 40, stream_share: 0.5, ..LoadPlan::default() };
+    let service = stand.serve(&slow("v1"), &plan).await?;
+    stand.space.apply(&slow("v2").manifest()).await?;
+    service.rollout.until("v2 is promoted", Duration::from_secs(90), is_promoted).await?;
+    stand.space.apply(&slow("v3").manifest()).await?;
+    service.holding(20, STEP).await?;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    stand.space.change(&serde_json::json!({"abort": true})).await?;
+    service.phase("RolledBack", Duration::from_secs(15)).await?;
+    let report = stand.end(service.load).await?;
+    claim(report.failed == 0, || report.words())?;
+    let cut: Vec<_> = ["v1", "v2", "v3"].into_iter().filter(|version| !report.by_version.contains_key(*version)).collect();
+    claim(cut.is_empty(), || format!("no answers of {cut:?}"))
+}

@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use super::stand::Stand;
-use crate::kit::{KitError, LoadPlan, Weights, Wish, claim, space};
+use crate::kit::{KitError, LoadPlan, Weights, Wish, claim, pods, space};
 
 const BACK: Duration = Duration::from_secs(60);
 
@@ -65,4 +66,32 @@ fn figures_of(rollout: &Value, gate: &str) -> Result<String, KitError> {
     let told = past["outcome"] == "GateFailed" && past["message"].as_str().is_some_and(|words| words.contains(gate));
     claim(told, || format!("the history says {past}"))?;
     Ok(summary.to_owned())
+}
+
+/// At 50 % all of green goes away: traffic goes home, and only what came in the moment before is lost.
+pub(super) async fn candidate_that_dies_midway_goes_home(stand: &Stand) -> Result<(), KitError> {
+    let service = stand.serve(&Wish::new("v1"), &LoadPlan::default()).await?;
+    stand.space.apply(&Wish::new("v2").steps(&[(50, "120s"), (100, "5s")]).manifest()).await?;
+    service.holding(50, BACK).await?;
+    let since = std::time::Instant::now();
+    for (_, uid) in stand.space.pods("green").await? {
+        pods::signal(&uid, Signal::KILL);
+    }
+    stand.space.merge("apps/v1", "Deployment", "chat-green", &serde_json::json!({"spec": {"replicas": 0}})).await?;
+    let home = service.route.until("home", Duration::from_secs(10), |route| Weights::of(route).green == 0).await?;
+    let took = home.at.saturating_duration_since(since);
+    stand.note("death_to_route_home_ms", took);
+    service.load.mark("home").await?;
+    let back = service.phase("RolledBack", Duration::from_secs(15)).await?;
+    let reason = back.object.as_deref().map(|rollout| rollout["status"]["reason"].clone()).unwrap_or_default();
+    claim(reason == "CandidateUnready", || format!("the reason is {reason}"))?;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let report = stand.end(service.load).await?;
+    claim(took < Duration::from_secs(3), || format!("from death to route at home: {} ms", took.as_millis()))?;
+    // Contour's own 10 ms after the patch, and what was under way when the mark was set.
+    let from = report.phase("home").from_ms + 200;
+    let late = report.failures.iter().filter(|failure| failure.at_ms > from).count();
+    claim(late == 0, || format!("{late} failed after traffic was home: {}", report.words()))?;
+    let v1 = report.failures.iter().filter(|failure| failure.version.as_deref() == Some("v1")).count();
+    claim(v1 == 0, || report.words())
 }

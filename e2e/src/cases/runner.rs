@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "the lines are this command's output")]
 
 use std::{
+    collections::BTreeMap,
     process::ExitCode,
     sync::Arc,
     time::{Duration, Instant},
@@ -30,6 +31,8 @@ struct Row {
     requests: u64,
     failed_requests: u64,
     failed_unanswered: u64,
+    #[serde(flatten)]
+    figures: BTreeMap<&'static str, u64>,
     #[serde(skip_serializing_if = "String::is_empty")]
     why: String,
 }
@@ -69,9 +72,9 @@ pub(super) async fn run(arguments: &CasesArgs) -> Result<ExitCode, KitError> {
 async fn run_stage(ground: &Ground, arguments: &CasesArgs, stage: Stage, cases: Vec<Case>) -> Result<Vec<Row>, KitError> {
     let common = Install::default();
     match stage {
-        Stage::Beside | Stage::Alone => common.install(ground).await?,
+        Stage::Beside | Stage::Alone | Stage::Last => common.install(ground).await?,
         Stage::Own if is_there(ground, &common).await => common.uninstall().await?,
-        Stage::Own | Stage::Last => {}
+        Stage::Own => {}
     }
     let parallel = if matches!(stage, Stage::Beside | Stage::Own) { usize::from(arguments.parallel) } else { 1 };
     let run = |case: Case| {
@@ -90,25 +93,27 @@ async fn one(ground: &Ground, operator: Install, arguments: &CasesArgs, case: Ca
     let since = Instant::now();
     let fast = arguments.fast || std::env::var("FAST").is_ok_and(|word| !word.is_empty() && word != "0");
     let rest = Duration::from_secs(if fast { 30 } else { 60 });
-    let (result, why, counts) = match Space::create(ground, &namespace(case.name)).await {
-        Err(error) => ("failed", error.to_string(), (0, 0, 0)),
+    let (result, why, counts, figures) = match Space::fresh(ground, &namespace(case.name)).await {
+        Err(error) => ("failed", error.to_string(), (0, 0, 0), BTreeMap::new()),
         Ok(space) => {
             let stand = Arc::new(Stand::new(space, operator, rest));
+            let operator = if case.stage == Stage::Own { stand.own_operator(1, rest) } else { stand.operator.clone() };
             let why = proved(&stand, case).await.err().unwrap_or_default();
             if !why.is_empty() {
-                show(&stand, case, &why).await;
+                show(&stand, &operator, case, &why).await;
             } else if !arguments.keep {
-                // What is left ends with the lab.
+                // What is left ends with the lab, or with the next run.
                 let _ = stand.space.delete().await;
             }
-            (if why.is_empty() { "ok" } else { "failed" }, why, stand.counts())
+            (if why.is_empty() { "ok" } else { "failed" }, why, stand.counts(), stand.figures())
         }
     };
     let (requests, failed_requests, failed_unanswered) = counts;
     let seconds = since.elapsed().as_secs_f64();
     let word = if result == "ok" { "ok" } else { "FAILED" };
-    println!("{word:<6} {:<62} {seconds:>5.1} s {requests:>6} requests {failed_requests:>4} failed", case.name);
-    Row { name: case.name, issue_row: case.row, result, seconds, requests, failed_requests, failed_unanswered, why }
+    let shown: String = figures.iter().map(|(name, value)| format!(" {name}={value}")).collect();
+    println!("{word:<6} {:<62} {seconds:>5.1} s {requests:>6} requests {failed_requests:>4} failed{shown}", case.name);
+    Row { name: case.name, issue_row: case.row, result, seconds, requests, failed_requests, failed_unanswered, figures, why }
 }
 
 /// Runs the proof; a panic and a standstill are failures too.
@@ -132,11 +137,11 @@ fn namespace(case: &str) -> String {
 }
 
 /// Everything that helps to understand a failure.
-async fn show(stand: &Stand, case: Case, why: &str) {
+async fn show(stand: &Stand, operator: &Install, case: Case, why: &str) {
     let namespace = &stand.space.name;
     let yaml = tool("kubectl", &["get", "llmrollouts", "-n", namespace, "-o", "yaml"]).await;
     let yaml = yaml.unwrap_or_else(|error| error.to_string());
-    let log = stand.operator.log_of(&stand.space.ground, namespace, 40);
+    let log = operator.log_of(&stand.space.ground, namespace, 40);
     println!("--- {}: {why}\n--- the operator on {namespace}:\n{log}\n--- the rollout:\n{yaml}---", case.name);
 }
 

@@ -2,7 +2,11 @@
 //! Nothing here proves anything.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    collections::BTreeMap,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -25,6 +29,7 @@ pub(crate) struct Stand {
     requests: AtomicU64,
     failed: AtomicU64,
     unanswered: AtomicU64,
+    figures: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 /// A service in operation, filmed.
@@ -41,7 +46,25 @@ pub(crate) struct Service {
 impl Stand {
     /// A stand in this namespace.
     pub(crate) fn new(space: Space, operator: Install, rest: Duration) -> Self {
-        Self { space, operator, rest, requests: 0.into(), failed: 0.into(), unanswered: 0.into() }
+        let (requests, failed, unanswered) = (0.into(), 0.into(), 0.into());
+        Self { space, operator, rest, requests, failed, unanswered, figures: Mutex::default() }
+    }
+
+    /// An operator for this namespace alone, not yet installed.
+    pub(crate) fn own_operator(&self, replicas: u32, lease: Duration) -> Install {
+        let (release, namespace) = ("own".to_owned(), self.space.name.clone());
+        Install { release, namespace, replicas, own_namespace_only: true, lease }
+    }
+
+    /// A figure for the report, in milliseconds.
+    pub(crate) fn note(&self, name: &'static str, took: Duration) {
+        let took = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        self.figures.lock().unwrap_or_else(PoisonError::into_inner).insert(name, took);
+    }
+
+    /// All figures noted.
+    pub(crate) fn figures(&self) -> BTreeMap<&'static str, u64> {
+        self.figures.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Requests, failed ones, and those nobody answered, of all loads that ended.
@@ -53,6 +76,11 @@ impl Stand {
     /// Installs a first version, waits until it serves, and starts the load.
     pub(crate) async fn serve(&self, wish: &Wish, plan: &LoadPlan) -> Result<Service, KitError> {
         self.space.install(wish).await?;
+        self.serve_installed(plan).await
+    }
+
+    /// Waits until what was installed serves, and starts the load.
+    pub(crate) async fn serve_installed(&self, plan: &LoadPlan) -> Result<Service, KitError> {
         let (rollout, route) = (self.space.film().await?, self.space.film_route().await?);
         rollout.until("the first version serves", INSTALLED, is_promoted).await?;
         self.space.poll_answers(Duration::from_secs(10)).await?;

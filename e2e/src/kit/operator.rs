@@ -92,8 +92,12 @@ impl Install {
         run("kubectl", &["wait", "--for=condition=Established", "--timeout=20s", "crd/llmrollouts.llmrollout.io"]).await.map(drop)
     }
 
-    /// Takes it away.
+    /// Takes it away: first the pods, so that none of them outlives its rights.
     pub(crate) async fn uninstall(&self) -> Result<(), KitError> {
+        let (name, namespace) = (self.full_name(), &self.namespace);
+        let selector = format!("app.kubernetes.io/instance={}", self.release);
+        run("kubectl", &["scale", "deployment", &name, "-n", namespace, "--replicas=0"]).await?;
+        run("kubectl", &["wait", "--for=delete", "pod", "-n", namespace, "-l", &selector, "--timeout=40s"]).await?;
         run("helm", &["uninstall", &self.release, "--namespace", &self.namespace, "--wait", "--timeout", "60s"]).await.map(drop)
     }
 

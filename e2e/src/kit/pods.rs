@@ -25,11 +25,18 @@ pub(crate) fn processes(uid: &str) -> Vec<i32> {
 /// Sends a signal to every process of a pod; says how many there were.
 pub(crate) fn signal(uid: &str, signal: Signal) -> usize {
     let pids = processes(uid);
-    for pid in pids.iter().filter_map(|pid| Pid::from_raw(*pid)) {
+    for pid in &pids {
+        signal_one(*pid, signal);
+    }
+    pids.len()
+}
+
+/// Sends a signal to one process.
+pub(crate) fn signal_one(pid: i32, signal: Signal) {
+    if let Some(pid) = Pid::from_raw(pid) {
         // Gone already is as good.
         let _ = kill_process(pid, signal);
     }
-    pids.len()
 }
 
 /// The logs of all pods of a namespace whose names begin so, the runs of each one after the other.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kube::{
     Api,
-    api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams},
+    api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams},
 };
 use serde_json::{Value, json};
 
@@ -87,10 +87,29 @@ impl Space {
         Ok(space)
     }
 
-    /// Deletes the namespace and does not wait for it.
+    /// The namespace without anything of an earlier run.
+    pub(crate) async fn fresh(ground: &Ground, name: &str) -> Result<Self, KitError> {
+        let space = Self { ground: ground.clone(), name: name.to_owned() };
+        let namespaces = ground.all("v1", "Namespace");
+        if namespaces.get_opt(name).await.map_err(KitError::api(format!("namespace {name}")))?.is_some() {
+            space.delete().await?;
+            Film::start(namespaces, name).await?.until_gone(Duration::from_secs(40)).await?;
+        }
+        Self::create(ground, name).await
+    }
+
+    /// Deletes the namespace, and the finalizers of its rollouts with it: nobody may be there to see to them. Does not
+    /// wait until everything is gone.
     pub(crate) async fn delete(&self) -> Result<(), KitError> {
         let deleted = self.ground.all("v1", "Namespace").delete(&self.name, &DeleteParams::default()).await;
-        deleted.map(drop).map_err(KitError::api(format!("deleting namespace {}", self.name)))
+        deleted.map(drop).map_err(KitError::api(format!("deleting namespace {}", self.name)))?;
+        for rollout in self.list(ROLLOUT, "LlmRollout").await.unwrap_or_default() {
+            let name = rollout["metadata"]["name"].as_str().unwrap_or_default();
+            // A rollout that is gone by itself is as good.
+            let _ = self.rollouts().delete(name, &DeleteParams::default()).await;
+            let _ = self.merge(ROLLOUT, "LlmRollout", name, &json!({"metadata": {"finalizers": null}})).await;
+        }
+        Ok(())
     }
 
     /// The host by which the gateway knows it.
@@ -147,15 +166,6 @@ impl Space {
         let what = format!("listing {kind} in {}", self.name);
         let all = self.api(api_version, kind).list(&ListParams::default()).await.map_err(KitError::api(&what))?;
         all.items.into_iter().map(|object| serde_json::to_value(object).map_err(KitError::failed(&what))).collect()
-    }
-
-    /// Creates an object.
-    pub(crate) async fn create_object(&self, manifest: &Value) -> Result<Value, KitError> {
-        let text = |pointer: &str| manifest.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-        let what = format!("creating {} in {}", text("/kind"), self.name);
-        let object: DynamicObject = serde_json::from_value(manifest.clone()).map_err(KitError::failed(&what))?;
-        let created = self.api(text("/apiVersion"), text("/kind")).create(&PostParams::default(), &object).await;
-        json_of(created, what)
     }
 
     /// Merges into an object.

@@ -1,0 +1,103 @@
+//! Claims about other people's hands on the route: what is taken as an order, what is put right, what is left alone.
+//! Nothing here touches the rollout itself.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::stand::{Service, Stand};
+use crate::kit::{KitError, LoadPlan, Weights, Wish, claim};
+
+const STEP: Duration = Duration::from_secs(40);
+const SOON: Duration = Duration::from_secs(10);
+
+/// A service at 20 % of v2, on a route that holds more than our two weights.
+async fn at_20(stand: &Stand) -> Result<(Service, Value), KitError> {
+    stand.space.install(&Wish::new("v1")).await?;
+    stand.space.apply(&rich_route(stand)).await?;
+    let service = stand.serve_installed(&LoadPlan::default()).await?;
+    let before = stand.space.get("gateway.networking.k8s.io/v1", "HTTPRoute", "chat").await?;
+    stand.space.apply(&Wish::new("v2").steps(&[(20, "120s"), (100, "5s")]).manifest()).await?;
+    service.holding(20, STEP).await?;
+    Ok((service, before))
+}
+
+/// Our rule in the middle of others, with everything a route may hold.
+fn rich_route(stand: &Stand) -> Value {
+    let mut route = crate::kit::recipe::route(&stand.space.ground.gateway, &stand.space.host());
+    route["metadata"]["labels"] = json!({"team": "search"});
+    route["metadata"]["annotations"] = json!({"note": "kept by hand"});
+    let backends = route["spec"]["rules"][0]["backendRefs"].clone();
+    let ours = json!({
+        "matches": [{"path": {"type": "PathPrefix", "value": "/"}}],
+        "filters": [{"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": "x-team", "value": "search"}]}}],
+        "backendRefs": backends,
+        "timeouts": {"request": "60s"},
+    });
+    let old = json!({
+        "matches": [{"path": {"type": "PathPrefix", "value": "/old"}, "headers": [{"name": "x-old", "value": "1"}]}],
+        "filters": [{"type": "RequestRedirect", "requestRedirect": {"hostname": "old.example", "statusCode": 302}}],
+    });
+    route["spec"]["rules"] = json!([ours, old]);
+    route
+}
+
+/// Everything of a route but what must change.
+fn rest(route: &Value) -> Value {
+    let mut route = route.clone();
+    route["status"] = Value::Null;
+    for own in ["resourceVersion", "generation", "managedFields"] {
+        route["metadata"][own] = Value::Null;
+    }
+    for backend in route.pointer_mut("/spec/rules/0/backendRefs").and_then(Value::as_array_mut).into_iter().flatten() {
+        backend["weight"] = Value::Null;
+    }
+    route
+}
+
+async fn rest_is_untouched(stand: &Stand, before: &Value) -> Result<(), KitError> {
+    let after = stand.space.get("gateway.networking.k8s.io/v1", "HTTPRoute", "chat").await?;
+    let (before, after) = (rest(before).to_string(), rest(&after).to_string());
+    claim(before == after, || format!("the rest of the route was\n{before}\nand is\n{after}"))
+}
+
+/// Somebody gives green less: that is an abort, and this revision gets nothing again.
+pub(super) async fn foreign_edit_blueward_is_an_abort(stand: &Stand) -> Result<(), KitError> {
+    let (service, before) = at_20(stand).await?;
+    stand.space.set_weights(Weights { blue: 95, green: 5 }).await?;
+    let back = service.phase("RolledBack", SOON).await?;
+    let rollout = back.object.as_deref().cloned().unwrap_or_default();
+    claim(rollout["status"]["reason"] == "MovedBack", || format!("the reason is {}", rollout["status"]["reason"]))?;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let weights = stand.space.weights().await?;
+    claim(weights == Weights { blue: 100, green: 0 }, || format!("the route stands at {weights:?}"))?;
+    rest_is_untouched(stand, &before).await?;
+    let report = stand.end(service.load).await?;
+    claim(report.failed == 0, || report.words())
+}
+
+/// Somebody gives green more: put right three times, then left alone and said.
+pub(super) async fn foreign_edit_greenward_is_put_right(stand: &Stand) -> Result<(), KitError> {
+    let (service, before) = at_20(stand).await?;
+    let right = Weights { blue: 80, green: 20 };
+    for round in 1..=3 {
+        let wrong = Weights { blue: 60 - round * 10, green: 40 + round * 10 };
+        let written = stand.space.set_weights(wrong).await?;
+        let version = written["metadata"]["generation"].as_i64();
+        let put_right = |route: &Value| Weights::of(route) == right && route["metadata"]["generation"].as_i64() > version;
+        service.route.until(&format!("put right, round {round}"), SOON, put_right).await?;
+        // A hand that is quicker than the status would be the next quarrel's.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    stand.space.set_weights(Weights { blue: 20, green: 80 }).await?;
+    service.rollout.until("Contended", SOON, |rollout| rollout["status"]["reason"] == "Contended").await?;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let weights = stand.space.weights().await?;
+    claim(weights == Weights { blue: 20, green: 80 }, || format!("after the quarrel the route stands at {weights:?}"))?;
+    rest_is_untouched(stand, &before).await?;
+    // A quarrel does not stand before an order.
+    let took = super::abort::abort(stand, &service).await?;
+    stand.note("abort_to_route_home_ms", took);
+    let report = stand.end(service.load).await?;
+    claim(report.failed == 0, || report.words())
+}
