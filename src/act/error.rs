@@ -89,6 +89,9 @@ pub enum ActError {
     },
 }
 
+/// How a 1.36 API server begins its 500 to an apply that does not fit the schema.
+const UNTYPED: &str = "failed to create typed patch object";
+
 impl ActError {
     pub(super) fn of(what: &str, template: bool, source: kube::Error) -> Self {
         let what = what.to_owned();
@@ -97,6 +100,8 @@ impl ActError {
         match status.code {
             404 | 409 => Self::Moved { what },
             400 | 413 | 415 | 422 => Self::Refused { what, words, template },
+            // A field of the wrong type or name in an apply: the server's own failure by its code, ours by its words.
+            500 if words.contains(UNTYPED) => Self::Refused { what, words, template },
             401 | 403 => Self::Denied { what, words },
             _ => Self::Server { what, source: Box::new(source) },
         }

@@ -136,10 +136,15 @@ async fn answers_have_their_class() {
         assert_eq!(acted.stopped().map(llmrollout::act::ActError::class), Some(class), "{answer:?}");
         assert_eq!(sent.len(), 1, "never sent twice in one pass: {answer:?}");
     }
-    let (acted, _) = run(vec![deployment()], false, vec![refusal(422, "spec.containers: Required")]).await;
-    let error = acted.stopped().unwrap();
-    assert_eq!(error.class(), Class::Refused);
-    assert!(error.for_people().unwrap().1.contains("spec.containers: Required"), "the server's own words");
+    for (code, words) in [
+        (422, "spec.containers: Required"),
+        (500, "failed to create typed patch object (llm/chat-blue; apps/v1, Kind=Deployment): .image: expected string"),
+    ] {
+        let (acted, _) = run(vec![deployment()], false, vec![refusal(code, words)]).await;
+        let error = acted.stopped().unwrap();
+        assert_eq!(error.class(), Class::Refused);
+        assert!(error.for_people().unwrap().1.contains(words), "the server's own words");
+    }
 }
 
 #[tokio::test]

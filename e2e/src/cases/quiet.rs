@@ -89,12 +89,12 @@ pub(super) async fn nothing_is_written_at_rest(stand: &Stand) -> Result<(), KitE
 
 /// In the whole run the operator was refused nothing, and it ran under its own account.
 pub(super) async fn operator_was_forbidden_nothing_under_its_own_account(stand: &Stand) -> Result<(), KitError> {
-    let audit = Audit::whole(&stand.space.ground)?;
+    let audit = stand.since_start()?;
     let ours = |r: &Request| r.user().starts_with("system:serviceaccount:") && r.user().ends_with("llmrollout-operator");
     let requests = audit.requests(ours)?;
     let user = stand.operator.user();
     claim(requests.iter().any(|r| r.user() == user), || format!("{user} asked for nothing"))?;
-    let forbidden: Vec<_> = requests.iter().filter(|r| r.code() == 403).map(Request::line).collect();
+    let forbidden: Vec<_> = requests.iter().filter(|r| r.is_forbidden()).map(Request::line).collect();
     claim(forbidden.is_empty(), || format!("forbidden:\n{}", forbidden.join("\n")))?;
     let used: BTreeSet<_> = requests.iter().map(right).collect();
     let role = stand.space.ground.all("rbac.authorization.k8s.io/v1", "ClusterRole").get(&stand.operator.full_name()).await;

@@ -16,6 +16,7 @@ use serde::Serialize;
 use super::{CASES, Case, CasesArgs, Stage, Stand};
 use crate::kit::{
     Ground, KitError, Space,
+    audit::Audit,
     operator::{self, Install, run as tool},
 };
 
@@ -58,18 +59,25 @@ pub(super) async fn run(arguments: &CasesArgs) -> Result<ExitCode, KitError> {
     }
     let since = Instant::now();
     let ground = Ground::find().await?;
+    let audit = Audit::from_now(&ground).ok();
     let mut rows = Vec::new();
     for stage in [Stage::Beside, Stage::Alone, Stage::Own, Stage::Last] {
         let of_stage: Vec<_> = cases.iter().filter(|case| case.stage == stage).copied().collect();
         if !of_stage.is_empty() {
-            rows.extend(run_stage(&ground, arguments, stage, of_stage).await?);
+            rows.extend(run_stage(&ground, arguments, audit.as_ref(), stage, of_stage).await?);
         }
     }
     finish(&rows, since.elapsed())
 }
 
 /// Puts the common operator there, or away, and runs the cases of one stage.
-async fn run_stage(ground: &Ground, arguments: &CasesArgs, stage: Stage, cases: Vec<Case>) -> Result<Vec<Row>, KitError> {
+async fn run_stage(
+    ground: &Ground,
+    arguments: &CasesArgs,
+    audit: Option<&Audit>,
+    stage: Stage,
+    cases: Vec<Case>,
+) -> Result<Vec<Row>, KitError> {
     let common = Install::default();
     match stage {
         Stage::Beside | Stage::Alone | Stage::Last => common.install(ground).await?,
@@ -78,8 +86,8 @@ async fn run_stage(ground: &Ground, arguments: &CasesArgs, stage: Stage, cases: 
     }
     let parallel = if matches!(stage, Stage::Beside | Stage::Own) { usize::from(arguments.parallel) } else { 1 };
     let run = |case: Case| {
-        let (ground, common, arguments) = (ground.clone(), common.clone(), arguments.clone());
-        async move { one(&ground, common, &arguments, case).await }
+        let (ground, common, arguments, audit) = (ground.clone(), common.clone(), arguments.clone(), audit.cloned());
+        async move { one(&ground, common, &arguments, audit, case).await }
     };
     Ok(stream::iter(cases).map(run).buffer_unordered(parallel).collect().await)
 }
@@ -89,14 +97,14 @@ async fn is_there(ground: &Ground, install: &Install) -> bool {
 }
 
 /// One case from its namespace to its line.
-async fn one(ground: &Ground, operator: Install, arguments: &CasesArgs, case: Case) -> Row {
+async fn one(ground: &Ground, operator: Install, arguments: &CasesArgs, audit: Option<Audit>, case: Case) -> Row {
     let since = Instant::now();
     let fast = arguments.fast || std::env::var("FAST").is_ok_and(|word| !word.is_empty() && word != "0");
     let rest = Duration::from_secs(if fast { 30 } else { 60 });
     let (result, why, counts, figures) = match Space::fresh(ground, &namespace(case.name)).await {
         Err(error) => ("failed", error.to_string(), (0, 0, 0), BTreeMap::new()),
         Ok(space) => {
-            let stand = Arc::new(Stand::new(space, operator, rest));
+            let stand = Arc::new(Stand::new(space, operator, rest, audit));
             let operator = if case.stage == Stage::Own { stand.own_operator(1, rest) } else { stand.operator.clone() };
             let why = proved(&stand, case).await.err().unwrap_or_default();
             if !why.is_empty() {

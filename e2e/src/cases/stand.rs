@@ -12,7 +12,9 @@ use std::{
 
 use serde_json::Value;
 
-use crate::kit::{Film, Frame, KitError, Load, LoadPlan, Report, Space, Wish, operator::Install, space};
+use crate::kit::{
+    Film, Frame, KitError, Load, LoadPlan, Report, Space, Wish, audit::Audit, operator::Install, space,
+};
 
 /// Longer than an installation ever took.
 const INSTALLED: Duration = Duration::from_secs(30);
@@ -26,6 +28,8 @@ pub(crate) struct Stand {
     pub operator: Install,
     /// How long to look at what must not happen.
     pub rest: Duration,
+    /// The audit log from the begin of the run; none where there is no lab.
+    pub audit: Option<Audit>,
     requests: AtomicU64,
     failed: AtomicU64,
     unanswered: AtomicU64,
@@ -45,9 +49,14 @@ pub(crate) struct Service {
 
 impl Stand {
     /// A stand in this namespace.
-    pub(crate) fn new(space: Space, operator: Install, rest: Duration) -> Self {
+    pub(crate) fn new(space: Space, operator: Install, rest: Duration, audit: Option<Audit>) -> Self {
         let (requests, failed, unanswered) = (0.into(), 0.into(), 0.into());
-        Self { space, operator, rest, requests, failed, unanswered, figures: Mutex::default() }
+        Self { space, operator, rest, audit, requests, failed, unanswered, figures: Mutex::default() }
+    }
+
+    /// What was asked of the API server since the run began.
+    pub(crate) fn since_start(&self) -> Result<&Audit, KitError> {
+        self.audit.as_ref().ok_or_else(|| KitError::Refuted("there is no audit log outside a lab".to_owned()))
     }
 
     /// An operator for this namespace alone, not yet installed.

@@ -81,6 +81,11 @@ impl Request {
         self.response_status.code
     }
 
+    /// Whether its user had no right to it. Other refusals, as in a namespace that is going, are none of this.
+    pub(crate) fn is_forbidden(&self) -> bool {
+        self.annotations["authorization.k8s.io/decision"] == "forbid"
+    }
+
     /// Whether it changes something.
     pub(crate) fn writes(&self) -> bool {
         !["get", "list", "watch"].contains(&self.verb.as_str())
@@ -96,11 +101,6 @@ impl Request {
 }
 
 impl Audit {
-    /// From the beginning of the lab.
-    pub(crate) fn whole(ground: &Ground) -> Result<Self, KitError> {
-        Ok(Self { path: ground.lab()?.audit_log.clone(), from: 0 })
-    }
-
     /// From now on.
     pub(crate) fn from_now(ground: &Ground) -> Result<Self, KitError> {
         let path = ground.lab()?.audit_log.clone();

@@ -71,7 +71,7 @@ impl Install {
     /// Installs or upgrades and waits until it is ready.
     pub(crate) async fn install(&self, ground: &Ground) -> Result<(), KitError> {
         self.apply_crd().await?;
-        let values = std::env::temp_dir().join(format!("{}-{}.json", self.full_name(), std::process::id()));
+        let values = std::env::temp_dir().join(format!("{}-{}-{}.json", self.namespace, self.full_name(), std::process::id()));
         let text = self.values(ground).to_string();
         std::fs::write(&values, text).map_err(KitError::failed(values.display().to_string()))?;
         let (values_text, chart) = (values.display().to_string(), root().join("charts/llmrollout").display().to_string());
