@@ -12,7 +12,7 @@ use crate::{
         LlmRolloutSpec, Reason,
         v1alpha1::{Gate, Metric, NoDataThen, Profile, Step},
     },
-    metrics::{Limit, Prices},
+    metrics::{Limit, Prices, vllm},
     routers::Claim,
 };
 
@@ -155,6 +155,12 @@ fn read_gate(gate: &Gate) -> Result<PlannedGate, Wrong> {
     if (gate.metric == Metric::Latency) != gate.quantile.is_some() {
         return Err(invalid(format!(
             "gates: {name}: `quantile` belongs to `metric: latency`; write `metric: latency, quantile: \"0.95\", max: 1.5s`"
+        )));
+    }
+    if gate.metric == Metric::Latency && max.value() > vllm::LAST_FINITE_BOUND {
+        let bound = vllm::LAST_FINITE_BOUND;
+        return Err(invalid(format!(
+            "gates: {name}: the exporter's last latency bucket ends at {bound}s, so that nothing above it can be told; write a limit below"
         )));
     }
     let (bad, of) = read_failures(gate.failures.as_deref().unwrap_or("2 of 3"))

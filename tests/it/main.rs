@@ -6,6 +6,7 @@ mod architecture;
 mod crds;
 mod docs;
 mod files;
+mod plans;
 mod properties;
 mod routes;
 mod samples;

@@ -101,6 +101,11 @@ impl Request {
 }
 
 impl Audit {
+    /// From the beginning of the lab.
+    pub(crate) fn whole(ground: &Ground) -> Result<Self, KitError> {
+        Ok(Self { path: ground.lab()?.audit_log.clone(), from: 0 })
+    }
+
     /// From now on.
     pub(crate) fn from_now(ground: &Ground) -> Result<Self, KitError> {
         let path = ground.lab()?.audit_log.clone();

@@ -1,0 +1,56 @@
+//! What the schema cannot see is said by the plan: the first thing that is wrong, and what to write instead.
+
+use llmrollout::{
+    api::{LlmRollout, Reason},
+    decide::{plan::Plan, snapshot::Offers},
+};
+use serde_json::{Value, json};
+
+const MANIFEST: &str = include_str!("../scenarios/manifest.yaml");
+
+fn read(change: impl FnOnce(&mut Value)) -> Result<Plan, (Reason, String)> {
+    let mut manifest: Value = serde_saphyr::from_str(MANIFEST).unwrap();
+    change(&mut manifest["spec"]);
+    let rollout: LlmRollout = serde_json::from_value(manifest).unwrap();
+    let offers = Offers { providers: vec!["default".into(), "thanos".into()], prices: None };
+    Plan::read(&rollout.spec, &offers).map_err(|w| (w.reason, w.message))
+}
+
+#[test]
+fn a_good_manifest_is_read_with_its_defaults() {
+    let plan = read(|_| {}).unwrap();
+    assert_eq!(plan.steps.iter().map(|s| s.weight).collect::<Vec<_>>(), [5, 20, 50, 100]);
+    assert_eq!((plan.gates[0].bad, plan.gates[0].of, plan.gates[0].min_samples), (2, 3, 50));
+    assert_eq!(plan.gates[0].budget.as_secs(), 15 * 60);
+    let plan = read(|s| drop(s.as_object_mut().unwrap().remove("steps"))).unwrap();
+    assert_eq!(plan.steps.iter().map(|s| s.hold.as_secs() / 60).collect::<Vec<_>>(), [30, 60, 120, 240]);
+    let plan = read(|s| {
+        s.as_object_mut().unwrap().remove("steps");
+        s["traffic"] = json!([{"service": {"name": "chat"}}]);
+    });
+    assert_eq!(plan.unwrap().steps.len(), 1, "a selector cannot split");
+}
+
+#[test]
+fn each_wrong_manifest_is_told_what_to_write() {
+    type Change = fn(&mut Value);
+    let table: [(Change, Reason, &str); 12] = [
+        (|s| s["metrics"]["provider"] = json!("nope"), Reason::ProviderUnknown, "default, thanos"),
+        (|s| drop(s["metrics"].as_object_mut().unwrap().remove("prices")), Reason::PricesMissing, "prices: {input:"),
+        (|s| s["gates"][0]["max"] = json!("1s"), Reason::InvalidSpec, "`1%`"),
+        (|s| s["gates"][1]["max"] = json!("1%"), Reason::InvalidSpec, "`1.5s`"),
+        (|s| s["gates"][2]["max"] = json!("5s"), Reason::InvalidSpec, "`$0.005`"),
+        (|s| s["gates"][1]["max"] = json!("9000s"), Reason::InvalidSpec, "7680s"),
+        (|s| s["gates"][0]["max"] = json!("100%"), Reason::InvalidSpec, "never be exceeded"),
+        (|s| drop(s["gates"][1].as_object_mut().unwrap().remove("quantile")), Reason::InvalidSpec, "quantile"),
+        (|s| s["gates"] = json!([]), Reason::InvalidSpec, "at least one"),
+        (|s| s["steps"][3]["weight"] = json!(90), Reason::InvalidSpec, "end at 100"),
+        (|s| s["steps"][1]["weight"] = json!(5), Reason::InvalidSpec, "must rise"),
+        (|s| s["steps"][0]["hold"] = json!("5 minutes"), Reason::InvalidSpec, "1h30m"),
+    ];
+    for (change, reason, words) in table {
+        let (got, message) = read(change).unwrap_err();
+        assert_eq!(got, reason, "{message}");
+        assert!(message.contains(words), "{message} does not say {words}");
+    }
+}
