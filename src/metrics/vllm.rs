@@ -72,8 +72,12 @@ impl Color {
         Self(format!(r#"namespace="{namespace}",pod=~"{name}{rest}""#))
     }
 
-    fn rate(&self, metric: &str, more: &str) -> String {
-        format!("sum(rate({metric}{{{}{more}}}[{WINDOW}]))", self.0)
+    /// What a counter counted in the window, first events included: a counter of errors has no series before its first
+    /// error, and `increase` sees nothing in a series that begins at 1. One that was not there a window ago counts whole.
+    fn events(&self, metric: &str, more: &str) -> String {
+        let series = format!("{metric}{{{}{more}}}", self.0);
+        let before = format!("{series} offset {WINDOW}");
+        format!("sum((increase({series}[{WINDOW}]) and {before}) or ({series} unless {before}))")
     }
 
     fn increase(&self, metric: &str, more: &str) -> String {
@@ -82,7 +86,7 @@ impl Color {
 
     /// The share of requests that are bad; none without requests.
     fn share(&self, metric: &str, all: &str, bad: &str) -> String {
-        format!("({} or vector(0)) / ({} > 0)", self.rate(metric, &format!("{all}{bad}")), self.rate(metric, all))
+        format!("({} or vector(0)) / ({} > 0)", self.events(metric, &format!("{all}{bad}")), self.events(metric, all))
     }
 
     /// The engine sees failures after a stream began, HTTP those before it: the worse of the two that are there.
@@ -92,7 +96,7 @@ impl Color {
 
     /// Requests behind the error rate: those finished or those answered, whichever are more.
     fn answered(&self) -> String {
-        worse(&self.increase(FINISHED, ""), &self.increase(HTTP, USERS))
+        worse(&self.events(FINISHED, ""), &self.events(HTTP, USERS))
     }
 
     fn latency(&self, quantile: Option<&str>) -> String {
@@ -172,6 +176,7 @@ mod tests {
             }
             Expr::Call(e) => e.args.args.iter().for_each(|arg| selectors(arg, found)),
             Expr::MatrixSelector(e) => found.push(e.to_string()),
+            Expr::VectorSelector(e) => found.push(e.to_string()),
             Expr::NumberLiteral(_) | Expr::StringLiteral(_) => {}
             other => panic!("not used by this profile: {other}"),
         }
@@ -189,7 +194,8 @@ mod tests {
                 for selector in found {
                     assert!(selector.contains(r#"namespace="prod-1""#), "{selector}");
                     assert!(selector.contains(r#"pod=~"chat-green-[a-z0-9]+-[a-z0-9]+""#), "{selector}");
-                    assert!(selector.ends_with("[5m]"), "{selector}");
+                    let now = selector.ends_with('}') && metric == Metric::ErrorRate;
+                    assert!(now || selector.ends_with("[5m]") || selector.ends_with(" offset 5m"), "{selector}");
                 }
             }
         }
@@ -204,9 +210,13 @@ mod tests {
         assert_eq!(observed, format!("sum(increase(vllm:e2e_request_latency_seconds_count{{{pods}}}[300s]))"));
 
         let [errors, _] = texts(&question(&ask(Metric::ErrorRate)));
-        let engine = format!(
-            r#"(sum(rate(vllm:request_success_total{{{pods},finished_reason="error"}}[300s])) or vector(0)) / (sum(rate(vllm:request_success_total{{{pods}}}[300s])) > 0)"#
-        );
+        let events = |series: &str| {
+            let before = format!("{series} offset 300s");
+            format!("sum((increase({series}[300s]) and {before}) or ({series} unless {before}))")
+        };
+        let (all, bad) = ("vllm:request_success_total", r#"finished_reason="error""#);
+        let (all, bad) = (events(&format!("{all}{{{pods}}}")), events(&format!("{all}{{{pods},{bad}}}")));
+        let engine = format!("({bad} or vector(0)) / ({all} > 0)");
         assert!(
             errors
                 .starts_with(&format!(r#"max(label_replace({engine}, "source", "engine", "", "") or label_replace("#)),

@@ -6,7 +6,10 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::json;
 
-use super::stand::{Service, Stand, is_promoted};
+use super::{
+    promote::gets_nothing,
+    stand::{Service, Stand, is_promoted},
+};
 use crate::kit::{KitError, LoadPlan, Weights, Wish, claim, pods, space};
 
 const STEP: Duration = Duration::from_secs(40);
@@ -17,7 +20,7 @@ const AT_ONCE: Duration = Duration::from_millis(500);
 /// Sets `abort` and measures from the patch until the route stands at home.
 pub(super) async fn abort(stand: &Stand, service: &Service) -> Result<Duration, KitError> {
     let since = Instant::now();
-    stand.space.change(&json!({"abort": true})).await?;
+    service.change(stand, &json!({"abort": true})).await?;
     let home = service.route.until("home", Duration::from_secs(10), |route| Weights::of(route) == HOME).await?;
     Ok(home.at.saturating_duration_since(since))
 }
@@ -25,7 +28,7 @@ pub(super) async fn abort(stand: &Stand, service: &Service) -> Result<Duration, 
 /// From the patch to the route it is a matter of milliseconds, and nobody notices.
 pub(super) async fn abort_takes_traffic_home_at_once(stand: &Stand) -> Result<(), KitError> {
     let service = stand.serve(&Wish::new("v1"), &LoadPlan::default()).await?;
-    stand.space.apply(&Wish::new("v2").steps(&[(20, "120s"), (100, "5s")]).manifest()).await?;
+    service.apply(stand, &Wish::new("v2").steps(&[(20, "120s"), (100, "5s")]).manifest()).await?;
     service.holding(20, STEP).await?;
     let took = abort(stand, &service).await?;
     stand.note("abort_to_route_home_ms", took);
@@ -36,9 +39,8 @@ pub(super) async fn abort_takes_traffic_home_at_once(stand: &Stand) -> Result<()
     claim(reason == Some(json!("Aborted")), || format!("the reason is {reason:?}"))?;
     tokio::time::sleep(Duration::from_secs(2)).await;
     let report = stand.end(service.load).await?;
-    claim(report.failed == 0, || report.words())?;
-    let late = report.phase("after").by_version.get("v2").map_or(0, |side| side.requests);
-    claim(late == 0, || format!("v2 got {late} requests after the abort"))?;
+    claim(report.is_flawless(), || report.words())?;
+    gets_nothing(&report, "after", "v2")?;
     let (weights, selector) = (stand.space.weights().await?, stand.space.selector().await?);
     claim(weights == HOME && selector == "blue", || format!("{weights:?}, selector {selector}"))
 }
@@ -46,24 +48,26 @@ pub(super) async fn abort_takes_traffic_home_at_once(stand: &Stand) -> Result<()
 /// While paused nothing moves, however long; resumed, the step still needs what was left of its hold.
 pub(super) async fn pause_holds_and_resume_goes_on(stand: &Stand) -> Result<(), KitError> {
     let service = stand.serve(&Wish::new("v1"), &LoadPlan::default()).await?;
-    stand.space.apply(&Wish::new("v2").steps(&[(20, "8s"), (100, "3s")]).manifest()).await?;
+    service.apply(stand, &Wish::new("v2").steps(&[(20, "8s"), (100, "3s")]).manifest()).await?;
     let entered = service.holding(20, STEP).await?;
     tokio::time::sleep(Duration::from_secs(3)).await;
-    stand.space.change(&json!({"paused": true})).await?;
+    service.change(stand, &json!({"paused": true})).await?;
     let paused = service.phase("Paused", Duration::from_secs(5)).await?;
     // Longer than what is left of the hold.
     tokio::time::sleep(Duration::from_secs(10)).await;
     let weights = stand.space.weights().await?;
     claim(weights.green == 20, || format!("paused at 20%, the route stands at {weights:?}"))?;
     let resumed = Instant::now();
-    stand.space.change(&json!({"paused": false})).await?;
+    service.change(stand, &json!({"paused": false})).await?;
     let raised = service.route.until("100%", STEP, |route| Weights::of(route).green == 100).await?;
     let held = paused.at.saturating_duration_since(entered.at) + raised.at.saturating_duration_since(resumed);
     // The status is stamped in whole seconds.
-    claim(held >= Duration::from_secs(7), || format!("20% was held {} ms without the pause, not 8 s", held.as_millis()))?;
+    claim(held >= Duration::from_secs(7), || {
+        format!("20% was held {} ms without the pause, not 8 s", held.as_millis())
+    })?;
     service.rollout.until("v2 is promoted", STEP, is_promoted).await?;
     let report = stand.end(service.load).await?;
-    claim(report.failed == 0, || report.words())?;
+    claim(report.is_flawless(), || report.words())?;
     let greens: Vec<_> = space::weights_seen(&service.route).iter().map(|(weights, _)| weights.green).collect();
     claim(greens == [0, 20, 100], || format!("green's weights in the route were {greens:?}"))
 }
@@ -75,7 +79,8 @@ impl Hanging {
     fn of(stand: &Stand) -> Result<Self, KitError> {
         let path = stand.space.ground.lab()?.state_dir.join("parts.json");
         let text = std::fs::read_to_string(&path).map_err(KitError::failed(path.display().to_string()))?;
-        let parts: serde_json::Value = serde_json::from_str(&text).map_err(KitError::failed(path.display().to_string()))?;
+        let parts: serde_json::Value =
+            serde_json::from_str(&text).map_err(KitError::failed(path.display().to_string()))?;
         let pid = parts["prometheus"]["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok());
         let pid = pid.ok_or_else(|| KitError::Refuted("Prometheus does not run".to_owned()))?;
         pods::signal_one(pid, Signal::STOP);
@@ -92,7 +97,7 @@ impl Drop for Hanging {
 /// Questions that nobody answers do not stand before an abort.
 pub(super) async fn abort_works_while_prometheus_hangs(stand: &Stand) -> Result<(), KitError> {
     let service = stand.serve(&Wish::new("v1"), &LoadPlan::default()).await?;
-    stand.space.apply(&Wish::new("v2").steps(&[(20, "120s"), (100, "5s")]).manifest()).await?;
+    service.apply(stand, &Wish::new("v2").steps(&[(20, "120s"), (100, "5s")]).manifest()).await?;
     service.holding(20, STEP).await?;
     let hanging = Hanging::of(stand)?;
     // Long enough for several rounds of questions to hang.
@@ -104,5 +109,5 @@ pub(super) async fn abort_works_while_prometheus_hangs(stand: &Stand) -> Result<
     claim(took < AT_ONCE, || format!("from abort to route at home: {} ms", took.as_millis()))?;
     service.phase("RolledBack", Duration::from_secs(15)).await?;
     let report = stand.end(service.load).await?;
-    claim(report.failed == 0, || report.words())
+    claim(report.is_flawless(), || report.words())
 }

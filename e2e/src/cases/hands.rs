@@ -17,7 +17,7 @@ async fn at_20(stand: &Stand) -> Result<(Service, Value), KitError> {
     stand.space.apply(&rich_route(stand)).await?;
     let service = stand.serve_installed(&LoadPlan::default()).await?;
     let before = stand.space.get("gateway.networking.k8s.io/v1", "HTTPRoute", "chat").await?;
-    stand.space.apply(&Wish::new("v2").steps(&[(20, "120s"), (100, "5s")]).manifest()).await?;
+    service.apply(stand, &Wish::new("v2").steps(&[(20, "120s"), (100, "5s")]).manifest()).await?;
     service.holding(20, STEP).await?;
     Ok((service, before))
 }
@@ -73,7 +73,7 @@ pub(super) async fn foreign_edit_blueward_is_an_abort(stand: &Stand) -> Result<(
     claim(weights == Weights { blue: 100, green: 0 }, || format!("the route stands at {weights:?}"))?;
     rest_is_untouched(stand, &before).await?;
     let report = stand.end(service.load).await?;
-    claim(report.failed == 0, || report.words())
+    claim(report.is_flawless(), || report.words())
 }
 
 /// Somebody gives green more: put right three times, then left alone and said.
@@ -84,7 +84,8 @@ pub(super) async fn foreign_edit_greenward_is_put_right(stand: &Stand) -> Result
         let wrong = Weights { blue: 60 - round * 10, green: 40 + round * 10 };
         let written = stand.space.set_weights(wrong).await?;
         let version = written["metadata"]["generation"].as_i64();
-        let put_right = |route: &Value| Weights::of(route) == right && route["metadata"]["generation"].as_i64() > version;
+        let put_right =
+            |route: &Value| Weights::of(route) == right && route["metadata"]["generation"].as_i64() > version;
         service.route.until(&format!("put right, round {round}"), SOON, put_right).await?;
         // A hand that is quicker than the status would be the next quarrel's.
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -99,5 +100,5 @@ pub(super) async fn foreign_edit_greenward_is_put_right(stand: &Stand) -> Result
     let took = super::abort::abort(stand, &service).await?;
     stand.note("abort_to_route_home_ms", took);
     let report = stand.end(service.load).await?;
-    claim(report.failed == 0, || report.words())
+    claim(report.is_flawless(), || report.words())
 }

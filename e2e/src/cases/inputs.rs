@@ -20,7 +20,8 @@ const SOON: Duration = Duration::from_secs(20);
 /// What the API server says of a manifest in a strict dry run; `None` when it takes it.
 async fn refusal(stand: &Stand, yaml: String) -> Result<Option<String>, KitError> {
     let namespace = &stand.space.name;
-    let uri = format!("/apis/llmrollout.io/v1alpha1/namespaces/{namespace}/llmrollouts?dryRun=All&fieldValidation=Strict");
+    let uri =
+        format!("/apis/llmrollout.io/v1alpha1/namespaces/{namespace}/llmrollouts?dryRun=All&fieldValidation=Strict");
     let request = Request::post(uri).header("content-type", "application/yaml").body(yaml.into_bytes());
     let request = request.map_err(KitError::failed("a dry run"))?;
     match stand.space.ground.client.request_text(request).await {
@@ -49,7 +50,8 @@ fn manifests(dir: &str) -> Result<Vec<(PathBuf, String)>, KitError> {
 pub(super) async fn server_refuses_bad_manifests_and_takes_good_ones(stand: &Stand) -> Result<(), KitError> {
     let mut wrong = Vec::new();
     for (path, text) in manifests("tests/crd/bad")? {
-        let promised = text.lines().next().and_then(|line| line.strip_prefix("# refused: ")).unwrap_or_default().to_owned();
+        let promised =
+            text.lines().next().and_then(|line| line.strip_prefix("# refused: ")).unwrap_or_default().to_owned();
         let fits = |words: &String| !promised.is_empty() && words.contains(&promised);
         let said = refusal(stand, text).await?;
         if !said.as_ref().is_some_and(fits) {
@@ -153,7 +155,9 @@ async fn users_own(stand: &Stand, name: &str) -> Vec<Value> {
         if kind == "HTTPRoute" && object.is_object() {
             (object["status"], object["metadata"]["resourceVersion"]) = (Value::Null, Value::Null);
             let managers = object.pointer_mut("/metadata/managedFields").and_then(Value::as_array_mut);
-            managers.into_iter().for_each(|all| all.retain(|manager| manager["subresource"] != "status"));
+            if let Some(all) = managers {
+                all.retain(|manager| manager["subresource"] != "status");
+            }
         }
         objects.push(object);
     }

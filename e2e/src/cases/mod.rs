@@ -128,9 +128,7 @@ fn enter(lab: &Lab) -> Result<ExitCode, Box<dyn std::error::Error>> {
     Ok(ExitCode::from(code.unwrap_or(1)))
 }
 
-fn block_on(
-    future: impl Future<Output = Result<ExitCode, KitError>>,
-) -> Result<ExitCode, Box<dyn std::error::Error>> {
+fn block_on(future: impl Future<Output = Result<ExitCode, KitError>>) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(LabError::file(Path::new("the runtime")))?;
     Ok(runtime.block_on(future)?)

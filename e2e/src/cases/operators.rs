@@ -15,7 +15,7 @@ use crate::kit::{
     pods, space,
 };
 
-const STEP: Duration = Duration::from_secs(60);
+const STEP: Duration = Duration::from_mins(1);
 const LEASE: Duration = Duration::from_secs(4);
 const HOLD: Duration = Duration::from_secs(5);
 
@@ -62,7 +62,7 @@ pub(super) async fn operator_killed_in_each_step(stand: &Stand) -> Result<(), Ki
     let steps = [5, 20, 50, 100];
     let hold = format!("{}s", HOLD.as_secs());
     let v2 = Wish::new("v2").with("SIM_LOAD_TIME_MS", "2000").steps(&steps.map(|weight| (weight, hold.as_str())));
-    stand.space.apply(&v2.manifest()).await?;
+    service.apply(stand, &v2.manifest()).await?;
     service.phase("Preparing", STEP).await?;
     kill(stand, &own, false).await?;
     service.rollout.until("an intent", STEP, |rollout| rollout["status"]["intent"]["weight"] == 5).await?;
@@ -75,11 +75,15 @@ pub(super) async fn operator_killed_in_each_step(stand: &Stand) -> Result<(), Ki
     }
     service.rollout.until("v2 is promoted", STEP, is_promoted).await?;
     let report = stand.end(service.load).await?;
-    claim(report.failed == 0, || report.words())?;
+    claim(report.is_flawless(), || report.words())?;
+    super::promote::note_shortest_hold(stand, &service.route);
     went_by_the_book(&service.route, &steps.map(i64::from))?;
     let written = |request: &crate::kit::audit::Request| {
         let target = &request.object_ref;
-        request.user() == own.user() && request.verb == "patch" && target.resource == "httproutes" && request.code() < 300
+        request.user() == own.user()
+            && request.verb == "patch"
+            && target.resource == "httproutes"
+            && request.code() < 300
     };
     let writes = audit.requests(written)?;
     claim(writes.len() == steps.len(), || {
@@ -116,7 +120,7 @@ async fn leading_pod(stand: &Stand, own: &Install) -> Result<(String, String), K
 pub(super) async fn leader_killed_of_two_replicas(stand: &Stand) -> Result<(), KitError> {
     let own = own_operator(stand, 2).await?;
     let service = stand.serve(&Wish::new("v1"), &LoadPlan::default()).await?;
-    stand.space.apply(&Wish::new("v2").steps(&[(20, "5s"), (50, "5s"), (100, "5s")]).manifest()).await?;
+    service.apply(stand, &Wish::new("v2").steps(&[(20, "5s"), (50, "5s"), (100, "5s")]).manifest()).await?;
     service.holding(20, STEP).await?;
     let (name, uid) = leading_pod(stand, &own).await?;
     let since = Instant::now();
@@ -128,7 +132,7 @@ pub(super) async fn leader_killed_of_two_replicas(stand: &Stand) -> Result<(), K
     claim(took < LEASE + Duration::from_secs(3), || format!("another leader after {} ms", took.as_millis()))?;
     service.rollout.until("v2 is promoted", STEP, is_promoted).await?;
     let report = stand.end(service.load).await?;
-    claim(report.failed == 0, || report.words())?;
+    claim(report.is_flawless(), || report.words())?;
     went_by_the_book(&service.route, &[20, 50, 100])?;
     own.uninstall().await
 }
@@ -137,7 +141,7 @@ pub(super) async fn leader_killed_of_two_replicas(stand: &Stand) -> Result<(), K
 pub(super) async fn leader_stopped_cleanly_hands_over_at_once(stand: &Stand) -> Result<(), KitError> {
     let own = own_operator(stand, 2).await?;
     let service = stand.serve(&Wish::new("v1"), &LoadPlan::default()).await?;
-    stand.space.apply(&Wish::new("v2").steps(&[(20, "120s"), (100, "5s")]).manifest()).await?;
+    service.apply(stand, &Wish::new("v2").steps(&[(20, "120s"), (100, "5s")]).manifest()).await?;
     service.holding(20, STEP).await?;
     let (name, _) = leading_pod(stand, &own).await?;
     let since = Instant::now();
@@ -146,11 +150,11 @@ pub(super) async fn leader_stopped_cleanly_hands_over_at_once(stand: &Stand) -> 
     let took = since.elapsed();
     stand.note("handover_ms", took);
     claim(took < Duration::from_secs(2), || format!("another leader after {} ms", took.as_millis()))?;
-    stand.space.change(&serde_json::json!({"abort": true})).await?;
+    service.change(stand, &serde_json::json!({"abort": true})).await?;
     let home = |route: &Value| Weights::of(route) == Weights { blue: 100, green: 0 };
     service.route.until("home under the new leader", Duration::from_secs(5), home).await?;
     service.phase("RolledBack", STEP).await?;
     let report = stand.end(service.load).await?;
-    claim(report.failed == 0, || report.words())?;
+    claim(report.is_flawless(), || report.words())?;
     own.uninstall().await
 }

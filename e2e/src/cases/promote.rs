@@ -4,9 +4,20 @@
 use std::time::Duration;
 
 use super::stand::{Stand, is_promoted};
-use crate::kit::{Film, KitError, LoadPlan, Report, Wish, claim, operator::run as tool, space};
+use crate::kit::{Film, Frame, KitError, LoadPlan, Report, Weights, Wish, claim, operator::run as tool, space};
 
 const STEP: Duration = Duration::from_secs(40);
+
+/// A version that traffic was taken from gets none, once the gateway has had its moment to follow.
+pub(super) fn gets_nothing(report: &Report, phase: &str, version: &str) -> Result<(), KitError> {
+    let phase = report.phase(phase);
+    let Some(side) = phase.by_version.get(version) else { return Ok(()) };
+    // Contour gathers changes for up to 100 ms, and this machine is shared.
+    let last = side.last_ms.saturating_sub(phase.from_ms);
+    claim(last < 500, || {
+        format!("{version} still got {} requests, the last {last} ms after {} began", side.requests, phase.name)
+    })
+}
 
 /// The share of a version in a phase of the load, held against the weight it was given.
 pub(super) fn share_fits(report: &Report, phase: &str, version: &str, weight: f64) -> Result<(), KitError> {
@@ -18,7 +29,10 @@ pub(super) fn share_fits(report: &Report, phase: &str, version: &str, weight: f6
     // Four standard deviations of a fair draw, and what is on its way when the phase begins.
     let tolerance = 4.0 * (wanted * (1.0 - wanted) / count).sqrt() + 0.02;
     claim(phase.requests > 100 && (measured - wanted).abs() <= tolerance, || {
-        format!("at {weight}% {version} got {measured:.3} of {} requests, not {wanted} ± {tolerance:.3}", phase.requests)
+        format!(
+            "at {weight}% {version} got {measured:.3} of {} requests, not {wanted} ± {tolerance:.3}",
+            phase.requests
+        )
     })
 }
 
@@ -30,27 +44,40 @@ pub(super) async fn promotes_through_all_steps_without_a_failed_request(stand: &
         Film::start(stand.space.services(), "chat-blue").await?,
         Film::start(stand.space.services(), "chat-green").await?,
     ];
-    stand.space.apply(&Wish::new("v2").manifest()).await?;
+    service.apply(stand, &Wish::new("v2").manifest()).await?;
+    let mut entered = service.phase("Preparing", STEP).await?;
     for weight in [5, 20, 50, 100] {
-        service.holding(weight, STEP).await?;
+        entered = service.holding(weight, STEP).await?;
     }
-    service.rollout.until("v2 is promoted", STEP, is_promoted).await?;
+    let promoted = service.rollout.until("v2 is promoted", STEP, is_promoted).await?;
+    stand.note("last_hold_ms", promoted.at.saturating_duration_since(entered.at));
     service.load.mark("after").await?;
-    tool("kubectl", &["wait", "--for=condition=Promoted", "--timeout=5s", "-n", &stand.space.name, "llmrollout/chat"]).await?;
+    tool("kubectl", &["wait", "--for=condition=Promoted", "--timeout=5s", "-n", &stand.space.name, "llmrollout/chat"])
+        .await?;
     let selector = stand.space.selector().await?;
     claim(selector == "green", || format!("the front Service selects {selector}, not green"))?;
     let report = stand.end(service.load).await?;
-    claim(report.failed == 0, || report.words())?;
+    claim(report.is_flawless(), || report.words())?;
     for weight in [5.0, 20.0, 50.0, 100.0] {
         share_fits(&report, &format!("{weight}%"), "v2", weight)?;
     }
     let seen: Vec<_> = space::weights_seen(&service.route).iter().map(|(weights, _)| weights.green).collect();
     claim(seen == [0, 5, 20, 50, 100], || format!("green's weights in the route were {seen:?}"))?;
+    note_shortest_hold(stand, &service.route);
     for film in &colors {
         let gone = film.frames().iter().any(|frame| frame.object.is_none());
         claim(!gone, || "a color was without its Service".to_owned())?;
     }
     told(stand).await
+}
+
+/// How long the weights between the first and the last stood in the route, the shortest of them.
+pub(super) fn note_shortest_hold(stand: &Stand, route: &Film) {
+    let seen = space::weights_seen(route);
+    let held = |pair: &[(Weights, Frame)]| pair[1].1.at.saturating_duration_since(pair[0].1.at);
+    if let Some(shortest) = seen.windows(2).skip(1).map(held).min() {
+        stand.note("shortest_hold_ms", shortest);
+    }
 }
 
 /// Columns, history and events say what happened.
@@ -65,7 +92,8 @@ async fn told(stand: &Stand) -> Result<(), KitError> {
     })?;
     let events = stand.space.list("events.k8s.io/v1", "Event").await?;
     let reasons: Vec<_> = events.iter().filter_map(|event| event["reason"].as_str()).collect();
-    let missing: Vec<_> = ["Preparing", "Shifting", "Holding", "Promoted"].into_iter().filter(|r| !reasons.contains(r)).collect();
+    let missing: Vec<_> =
+        ["Preparing", "Shifting", "Holding", "Promoted"].into_iter().filter(|r| !reasons.contains(r)).collect();
     claim(missing.is_empty(), || format!("no event says {missing:?}; there are {reasons:?}"))
 }
 
@@ -79,15 +107,16 @@ pub(super) async fn requests_in_flight_finish_during_each_shift(stand: &Stand) -
     };
     let plan = LoadPlan { rps: 40, stream_share: 0.5, ..LoadPlan::default() };
     let service = stand.serve(&slow("v1"), &plan).await?;
-    stand.space.apply(&slow("v2").manifest()).await?;
+    service.apply(stand, &slow("v2").manifest()).await?;
     service.rollout.until("v2 is promoted", Duration::from_secs(90), is_promoted).await?;
-    stand.space.apply(&slow("v3").manifest()).await?;
+    service.apply(stand, &slow("v3").manifest()).await?;
     service.holding(20, STEP).await?;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    stand.space.change(&serde_json::json!({"abort": true})).await?;
+    service.change(stand, &serde_json::json!({"abort": true})).await?;
     service.phase("RolledBack", Duration::from_secs(15)).await?;
     let report = stand.end(service.load).await?;
-    claim(report.failed == 0, || report.words())?;
-    let cut: Vec<_> = ["v1", "v2", "v3"].into_iter().filter(|version| !report.by_version.contains_key(*version)).collect();
+    claim(report.is_flawless(), || report.words())?;
+    let cut: Vec<_> =
+        ["v1", "v2", "v3"].into_iter().filter(|version| !report.by_version.contains_key(*version)).collect();
     claim(cut.is_empty(), || format!("no answers of {cut:?}"))
 }

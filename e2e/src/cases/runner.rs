@@ -26,7 +26,8 @@ const LIMIT: Duration = Duration::from_secs(150);
 #[derive(Debug, Serialize)]
 struct Row {
     name: &'static str,
-    issue_row: &'static str,
+    #[serde(rename = "issue_row")]
+    answers: &'static str,
     result: &'static str,
     seconds: f64,
     requests: u64,
@@ -119,9 +120,23 @@ async fn one(ground: &Ground, operator: Install, arguments: &CasesArgs, audit: O
     let (requests, failed_requests, failed_unanswered) = counts;
     let seconds = since.elapsed().as_secs_f64();
     let word = if result == "ok" { "ok" } else { "FAILED" };
-    let shown: String = figures.iter().map(|(name, value)| format!(" {name}={value}")).collect();
-    println!("{word:<6} {:<62} {seconds:>5.1} s {requests:>6} requests {failed_requests:>4} failed{shown}", case.name);
-    Row { name: case.name, issue_row: case.row, result, seconds, requests, failed_requests, failed_unanswered, figures, why }
+    let shown: Vec<_> = figures.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    println!(
+        "{word:<6} {:<62} {seconds:>5.1} s {requests:>6} requests {failed_requests:>4} failed {}",
+        case.name,
+        shown.join(" ")
+    );
+    Row {
+        name: case.name,
+        answers: case.row,
+        result,
+        seconds,
+        requests,
+        failed_requests,
+        failed_unanswered,
+        figures,
+        why,
+    }
 }
 
 /// Runs the proof; a panic and a standstill are failures too.

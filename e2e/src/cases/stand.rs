@@ -12,9 +12,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::kit::{
-    Film, Frame, KitError, Load, LoadPlan, Report, Space, Wish, audit::Audit, operator::Install, space,
-};
+use crate::kit::{Film, Frame, KitError, Load, LoadPlan, Report, Space, Wish, audit::Audit, operator::Install, space};
 
 /// Longer than an installation ever took.
 const INSTALLED: Duration = Duration::from_secs(30);
@@ -108,6 +106,18 @@ impl Stand {
 }
 
 impl Service {
+    /// Applies a rollout and waits until the film shows it.
+    pub(crate) async fn apply(&self, stand: &Stand, manifest: &Value) -> Result<(), KitError> {
+        let applied = stand.space.apply(manifest).await?;
+        self.rollout.until_applied(&applied).await
+    }
+
+    /// Merges into the rollout's spec and waits until the film shows it.
+    pub(crate) async fn change(&self, stand: &Stand, spec: &Value) -> Result<(), KitError> {
+        let changed = stand.space.change(spec).await?;
+        self.rollout.until_applied(&changed).await
+    }
+
     /// Waits until a step is being measured, and marks it in the load as `N%`.
     pub(crate) async fn holding(&self, weight: i64, within: Duration) -> Result<Frame, KitError> {
         let what = format!("holding at {weight}%");

@@ -83,7 +83,7 @@ pub(crate) fn run(arguments: &CheckArgs) -> Result<ExitCode, CheckError> {
         let is_wanted = arguments.only.is_empty() || arguments.only.contains(suite);
         if is_wanted && !(arguments.no_cases && *suite == Suite::Cases) {
             let name = suite.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
-            report.begin(&name);
+            eprintln!("\n== {name}");
             let rows = suites::run(*suite, &name).unwrap_or_else(|error| {
                 eprintln!("{error}");
                 vec![Row::failed(&name)]

@@ -27,13 +27,6 @@ pub(super) fn root() -> PathBuf {
     operator::root()
 }
 
-/// The running program, or what took its place: a suite before may have built it anew, and this one is "… (deleted)".
-pub(super) fn own() -> Result<PathBuf, CheckError> {
-    let own = env::current_exe().map_err(CheckError::file("the running program"))?;
-    let text = own.to_string_lossy();
-    Ok(text.strip_suffix(" (deleted)").map_or_else(|| own.clone(), PathBuf::from))
-}
-
 /// A command of Cargo at the root, as if it had been typed there.
 pub(super) fn cargo(words: &[&str]) -> Command {
     let mut command = Command::new("cargo");

@@ -78,11 +78,6 @@ impl Report {
         Ok(Self { dir, rows: Vec::new() })
     }
 
-    /// Says which suite is next.
-    pub(super) fn begin(&self, suite: &str) {
-        eprintln!("\n== {suite}");
-    }
-
     /// Takes what came of a suite.
     pub(super) fn add(&mut self, rows: Vec<Row>) -> Result<(), CheckError> {
         for row in &rows {

@@ -6,6 +6,7 @@ use std::{env, fs, process::Command, time::Instant};
 use serde::Deserialize;
 
 use super::{CheckError, Suite, chart, process, report, report::Row, tests_said::TestsSaid};
+use crate::lab;
 
 /// Runs one suite.
 pub(super) fn run(suite: Suite, name: &str) -> Result<Vec<Row>, CheckError> {
@@ -74,7 +75,7 @@ fn cases(name: &str) -> Result<Vec<Row>, CheckError> {
     if path.exists() {
         fs::remove_file(&path).map_err(CheckError::file(&path))?;
     }
-    let mut command = Command::new(process::own()?);
+    let mut command = Command::new(lab::own_program()?);
     command.current_dir(process::root()).arg("cases");
     let ended = process::run(command, &report::log(name), &mut |_| true)?;
     let seconds = since.elapsed().as_secs_f64();

@@ -110,9 +110,9 @@ fn decision_to_blue(scene: &Scene, release: &Timeline) -> Result<Option<f64>, De
             && request.code() == 200
             && request.object_ref.resource == "httproutes"
             && request.object_ref.namespace == scene.space.name
-            && request.request_received_timestamp >= release.from
+            && request.received >= release.from
     })?;
-    let took = writes.last().map(|write| write.stage_timestamp.duration_since(write.request_received_timestamp));
+    let took = writes.last().map(|write| write.stage_timestamp.duration_since(write.received));
     Ok(took.map(|took| took.as_secs_f64() * 1000.0))
 }
 

@@ -79,8 +79,7 @@ pub(crate) fn run(arguments: &DemoArgs) -> Result<ExitCode, DemoError> {
         }
         Target::Foreign(path) => {
             eprintln!("in the cluster of {}", path.display());
-            let own = std::env::current_exe().map_err(DemoError::file("the running program"))?;
-            Command::new(own).args(words).status().map_err(DemoError::file("the running program"))?
+            Command::new(lab::own_program()?).args(words).status().map_err(DemoError::file("the running program"))?
         }
     };
     eprintln!("{:.0} s in all", since.elapsed().as_secs_f64());

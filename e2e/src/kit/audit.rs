@@ -63,7 +63,8 @@ pub(crate) struct Request {
     #[serde(default)]
     response_status: Answer,
     /// When it came.
-    pub request_received_timestamp: Timestamp,
+    #[serde(rename = "requestReceivedTimestamp")]
+    pub received: Timestamp,
     /// When it was answered.
     pub stage_timestamp: Timestamp,
     #[serde(default)]
@@ -94,7 +95,7 @@ impl Request {
     /// One line for people.
     pub(crate) fn line(&self) -> String {
         let Target { resource, subresource, namespace, name, .. } = &self.object_ref;
-        let (at, verb, user, code) = (self.request_received_timestamp, &self.verb, self.user(), self.code());
+        let (at, verb, user, code) = (self.received, &self.verb, self.user(), self.code());
         let why = self.annotations["authorization.k8s.io/reason"].as_str().unwrap_or(&self.response_status.reason);
         format!("{at} {user} {verb} {resource}/{subresource} {namespace}/{name} → {code} {why}")
     }

@@ -64,7 +64,9 @@ impl Film {
         let film = Self { name: name.to_owned(), frames, count: counted, task };
         match timeout(Duration::from_secs(10), is_ready).await {
             Ok(Ok(())) => Ok(film),
-            _ => Err(KitError::Failed { what: format!("filming {name}"), detail: "the watch does not open".to_owned() }),
+            _ => {
+                Err(KitError::Failed { what: format!("filming {name}"), detail: "the watch does not open".to_owned() })
+            }
         }
     }
 
@@ -86,6 +88,13 @@ impl Film {
         mut holds: impl FnMut(&Value) -> bool,
     ) -> Result<Frame, KitError> {
         self.until_frame(what, within, |frame| frame.object.as_deref().is_some_and(&mut holds)).await
+    }
+
+    /// Waits until this version of the manifest, or a newer one, was seen: what is waited for next is no older news.
+    pub(crate) async fn until_applied(&self, applied: &Value) -> Result<(), KitError> {
+        let generation = applied["metadata"]["generation"].as_i64();
+        let seen = |object: &Value| object["metadata"]["generation"].as_i64() >= generation;
+        self.until("the manifest applied", Duration::from_secs(5), seen).await.map(drop)
     }
 
     /// Waits until the object is gone.

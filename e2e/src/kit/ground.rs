@@ -53,8 +53,7 @@ impl Ground {
         };
         let path = PathBuf::from(path);
         let text = std::fs::read_to_string(&path).map_err(KitError::failed(path.display().to_string()))?;
-        let lab: Description =
-            serde_json::from_str(&text).map_err(KitError::failed(path.display().to_string()))?;
+        let lab: Description = serde_json::from_str(&text).map_err(KitError::failed(path.display().to_string()))?;
         Ok(Self {
             client,
             gateway: ("gateway".to_owned(), "lab".to_owned()),
@@ -68,15 +67,14 @@ impl Ground {
         let kind = resource("gateway.networking.k8s.io/v1", "Gateway");
         let all: Api<DynamicObject> = Api::all_with(client.clone(), &kind);
         let gateways = all.list(&ListParams::default()).await.map_err(KitError::api("listing Gateways"))?;
-        let address = |g: &DynamicObject| {
-            Some(g.data["status"]["addresses"][0]["value"].as_str()?.to_owned())
-        };
+        let address = |g: &DynamicObject| Some(g.data["status"]["addresses"][0]["value"].as_str()?.to_owned());
         let missing = |what: &str, detail: &str| KitError::Failed { what: what.to_owned(), detail: detail.to_owned() };
-        let found = gateways.iter().find_map(|g| Some((g.metadata.namespace.clone()?, g.metadata.name.clone()?, address(g)?)));
+        let found =
+            gateways.iter().find_map(|g| Some((g.metadata.namespace.clone()?, g.metadata.name.clone()?, address(g)?)));
         let (namespace, name, address) =
             found.ok_or_else(|| missing("the cluster", "it has no Gateway with an address; install one first"))?;
-        let prometheus_url =
-            env::var(PROMETHEUS_URL).map_err(|_| missing("the cluster", "set LLMROLLOUT_PROMETHEUS_URL to its Prometheus"))?;
+        let prometheus_url = env::var(PROMETHEUS_URL)
+            .map_err(|_| missing("the cluster", "set LLMROLLOUT_PROMETHEUS_URL to its Prometheus"))?;
         let gateway_url = env::var(GATEWAY_URL).unwrap_or_else(|_| format!("http://{address}"));
         Ok(Self { client, lab: None, gateway: (namespace, name), gateway_url, prometheus_url })
     }

@@ -53,12 +53,8 @@ impl Default for LoadPlan {
 pub(crate) struct Side {
     /// All of its answers.
     pub requests: u64,
-    /// Those that failed.
-    pub failed: u64,
     /// Of all requests that somebody answered.
     pub share: f64,
-    /// When its first request started, in the time of the run.
-    pub first_ms: u64,
     /// When its last request started.
     pub last_ms: u64,
 }
@@ -70,14 +66,10 @@ pub(crate) struct Phase {
     pub name: String,
     /// Its begin in the time of the run.
     pub from_ms: u64,
-    /// Its end.
-    pub to_ms: u64,
     /// Requests that started in it.
     pub requests: u64,
     /// Those that failed.
     pub failed: u64,
-    /// Those that failed and that no version answered.
-    pub failed_unanswered: u64,
     /// By version.
     pub by_version: BTreeMap<String, Side>,
 }
@@ -138,7 +130,17 @@ impl Report {
             let version = f.version.as_deref().unwrap_or("nobody");
             format!("\n  at {} ms for {} ms: {} {:?} by {version}: {}", f.at_ms, f.took_ms, f.kind, f.status, f.detail)
         });
-        format!("{} of {} failed, {} answered by nobody{}", self.failed, self.requests, self.failed_unanswered, lines.collect::<String>())
+        let Self { requests, failed, failed_unanswered, skipped, by_status, .. } = self;
+        let lines: Vec<_> = lines.collect();
+        format!(
+            "{failed} of {requests} failed, {failed_unanswered} answered by nobody, {skipped} not sent, {by_status:?}{}",
+            lines.concat()
+        )
+    }
+
+    /// Whether every request was sent and none failed.
+    pub(crate) fn is_flawless(&self) -> bool {
+        self.requests > 0 && self.failed == 0 && self.skipped == 0
     }
 }
 
@@ -215,7 +217,8 @@ impl Load {
         let _ = self.http.post(format!("{}/stop", self.control)).send().await;
         let ended = tokio::time::timeout(Duration::from_secs(40), self.child.wait()).await;
         ended.map_err(KitError::failed(what))?.map_err(KitError::failed(what))?;
-        let text = std::fs::read_to_string(&self.report).map_err(KitError::failed(self.report.display().to_string()))?;
+        let text =
+            std::fs::read_to_string(&self.report).map_err(KitError::failed(self.report.display().to_string()))?;
         // A file in the way of nobody.
         let _ = std::fs::remove_file(&self.report);
         serde_json::from_str(&text).map_err(KitError::failed("the report of the load"))

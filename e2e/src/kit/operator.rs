@@ -71,14 +71,30 @@ impl Install {
     /// Installs or upgrades and waits until it is ready.
     pub(crate) async fn install(&self, ground: &Ground) -> Result<(), KitError> {
         self.apply_crd().await?;
-        let values = std::env::temp_dir().join(format!("{}-{}-{}.json", self.namespace, self.full_name(), std::process::id()));
+        let values =
+            std::env::temp_dir().join(format!("{}-{}-{}.json", self.namespace, self.full_name(), std::process::id()));
         let text = self.values(ground).to_string();
         std::fs::write(&values, text).map_err(KitError::failed(values.display().to_string()))?;
-        let (values_text, chart) = (values.display().to_string(), root().join("charts/llmrollout").display().to_string());
-        let installed = run("helm", &[
-            "upgrade", "--install", &self.release, &chart, "--namespace", &self.namespace, "--create-namespace",
-            "--skip-crds", "--values", &values_text, "--wait", "--timeout", "60s",
-        ])
+        let (values_text, chart) =
+            (values.display().to_string(), root().join("charts/llmrollout").display().to_string());
+        let installed = run(
+            "helm",
+            &[
+                "upgrade",
+                "--install",
+                &self.release,
+                &chart,
+                "--namespace",
+                &self.namespace,
+                "--create-namespace",
+                "--skip-crds",
+                "--values",
+                &values_text,
+                "--wait",
+                "--timeout",
+                "60s",
+            ],
+        )
         .await;
         // It was for helm only.
         let _ = std::fs::remove_file(&values);
@@ -89,7 +105,9 @@ impl Install {
     async fn apply_crd(&self) -> Result<(), KitError> {
         let crd = root().join("charts/llmrollout/crds").display().to_string();
         run("kubectl", &["apply", "--server-side", "--force-conflicts", "-f", &crd]).await?;
-        run("kubectl", &["wait", "--for=condition=Established", "--timeout=20s", "crd/llmrollouts.llmrollout.io"]).await.map(drop)
+        run("kubectl", &["wait", "--for=condition=Established", "--timeout=20s", "crd/llmrollouts.llmrollout.io"])
+            .await
+            .map(drop)
     }
 
     /// Takes it away: first the pods, so that none of them outlives its rights.
@@ -98,7 +116,9 @@ impl Install {
         let selector = format!("app.kubernetes.io/instance={}", self.release);
         run("kubectl", &["scale", "deployment", &name, "-n", namespace, "--replicas=0"]).await?;
         run("kubectl", &["wait", "--for=delete", "pod", "-n", namespace, "-l", &selector, "--timeout=40s"]).await?;
-        run("helm", &["uninstall", &self.release, "--namespace", &self.namespace, "--wait", "--timeout", "60s"]).await.map(drop)
+        run("helm", &["uninstall", &self.release, "--namespace", &self.namespace, "--wait", "--timeout", "60s"])
+            .await
+            .map(drop)
     }
 
     /// Its running pods: name and uid.
@@ -143,7 +163,10 @@ pub(crate) async fn run(program: &str, arguments: &[&str]) -> Result<String, Kit
     if status.success() {
         return Ok(stdout);
     }
-    Err(KitError::Failed { what: what(), detail: format!("{}{}", stdout.trim(), String::from_utf8_lossy(&stderr).trim()) })
+    Err(KitError::Failed {
+        what: what(),
+        detail: format!("{}{}", stdout.trim(), String::from_utf8_lossy(&stderr).trim()),
+    })
 }
 
 /// Where reports go: `target/debug/e2e` → `target`.

@@ -9,13 +9,18 @@ use super::{Ground, KitError};
 
 /// A client that goes straight to the addresses of the ground.
 pub(crate) fn http() -> Result<reqwest::Client, KitError> {
-    reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().map_err(KitError::failed("an HTTP client"))
+    reqwest::Client::builder()
+        .no_proxy()
+        .timeout(Duration::from_secs(5))
+        .build()
+        .map_err(KitError::failed("an HTTP client"))
 }
 
 /// The result of an instant query: `data.result`.
 pub(crate) async fn query(ground: &Ground, query: &str) -> Result<Vec<Value>, KitError> {
     let url = format!("{}/api/v1/query", ground.prometheus_url);
-    let url = reqwest::Url::parse_with_params(&url, [("query", query)]).map_err(KitError::failed("the URL of Prometheus"))?;
+    let url =
+        reqwest::Url::parse_with_params(&url, [("query", query)]).map_err(KitError::failed("the URL of Prometheus"))?;
     let answer = http()?.get(url).send().await.map_err(KitError::failed(format!("asking Prometheus for {query}")))?;
     let document: Value = answer.json().await.map_err(KitError::failed(format!("asking Prometheus for {query}")))?;
     match document.pointer("/data/result").and_then(Value::as_array) {

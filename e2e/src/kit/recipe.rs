@@ -36,7 +36,12 @@ pub(crate) struct Wish {
 impl Wish {
     /// A sound version: two pods, both routers, 5 → 20 → 50 → 100 with holds of 5 s.
     pub(crate) fn new(version: &str) -> Self {
-        let env = [("SIM_LATENCY", "fixed:40ms"), ("SIM_TTFT", "fixed:10ms"), ("SIM_TOKENS_MEAN", "32"), ("SIM_TOKENS_SPREAD", "8")];
+        let env = [
+            ("SIM_LATENCY", "fixed:40ms"),
+            ("SIM_TTFT", "fixed:10ms"),
+            ("SIM_TOKENS_MEAN", "32"),
+            ("SIM_TOKENS_SPREAD", "8"),
+        ];
         Self {
             version: version.to_owned(),
             env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
@@ -82,8 +87,13 @@ impl Wish {
 
     fn pod_template(&self) -> Value {
         let version = [("SIM_VERSION".to_owned(), self.version.clone())];
-        let env: Vec<_> =
-            self.env.clone().into_iter().chain(version).map(|(name, value)| json!({"name": name, "value": value})).collect();
+        let env: Vec<_> = self
+            .env
+            .clone()
+            .into_iter()
+            .chain(version)
+            .map(|(name, value)| json!({"name": name, "value": value}))
+            .collect();
         json!({
             "metadata": {
                 "labels": {"app": NAME},

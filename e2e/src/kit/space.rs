@@ -83,7 +83,9 @@ impl Space {
         let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
         let api = ground.all("v1", "Namespace");
         let parameters = PatchParams::apply(MANAGER).force();
-        api.patch(name, &parameters, &Patch::Apply(&namespace)).await.map_err(KitError::api(format!("namespace {name}")))?;
+        api.patch(name, &parameters, &Patch::Apply(&namespace))
+            .await
+            .map_err(KitError::api(format!("namespace {name}")))?;
         Ok(space)
     }
 
@@ -169,7 +171,13 @@ impl Space {
     }
 
     /// Merges into an object.
-    pub(crate) async fn merge(&self, api_version: &str, kind: &str, name: &str, patch: &Value) -> Result<Value, KitError> {
+    pub(crate) async fn merge(
+        &self,
+        api_version: &str,
+        kind: &str,
+        name: &str,
+        patch: &Value,
+    ) -> Result<Value, KitError> {
         let parameters = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
         let merged = self.api(api_version, kind).patch(name, &parameters, &Patch::Merge(patch)).await;
         json_of(merged, format!("patching {kind} {}/{name}", self.name))

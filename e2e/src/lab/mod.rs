@@ -28,9 +28,9 @@ use std::{
 };
 
 pub(crate) use error::LabError;
-pub(crate) use siblings::own_program;
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
+pub(crate) use siblings::own_program;
 use state::State;
 pub(crate) use up::Options;
 

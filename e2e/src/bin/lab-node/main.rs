@@ -4,11 +4,6 @@
 //! There is no mount namespace per pod: arguments and environment values that start with a volume's mount path are
 //! rewritten to the directory that holds the volume. Images are names of programs on this machine.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "a node measures time, passes its PATH on and writes pods; the rules are those of the operator's decisions"
-)]
-
 mod account;
 mod address;
 mod board;

@@ -227,7 +227,6 @@ fn write_report(path: Option<&Path>, json: &[u8]) -> Result<(), LoadError> {
         .map_err(|source| LoadError::Write { path: path.to_owned(), source })
 }
 
-#[expect(clippy::disallowed_methods, reason = "the report says when the run began")]
 fn wall() -> Start {
     let time = Timestamp::now();
     Start { text: time.to_string(), ms: time.as_millisecond() }

@@ -53,7 +53,6 @@ async fn main() -> ExitCode {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is where the environment is read")]
 async fn run() -> Result<(), StartError> {
     let config = Config::from_env(env::vars())?;
     let address = SocketAddr::new(variable("POD_IP", IpAddr::V4(Ipv4Addr::LOCALHOST))?, variable("PORT", 8000)?);
@@ -78,7 +77,6 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// A variable of the environment, or `default` where it is not set.
-#[expect(clippy::disallowed_methods, reason = "this is where the environment is read")]
 fn variable<T: FromStr<Err: ToString>>(name: &'static str, default: T) -> Result<T, StartError> {
     match env::var(name) {
         Err(_) => Ok(default),

@@ -1,0 +1,294 @@
+//! What happens to a story besides the operators: faults, other writers, people. Drawn from a seed, told in words, and
+//! carried out at their time.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use llmrollout::api::status::Color;
+use serde_json::{Value, json};
+use tokio::time::{sleep, sleep_until};
+
+use super::{
+    cluster::{BEGIN, Cluster, Point, Prom, Weather},
+    rng::Rng,
+    store::key,
+};
+
+/// One happening, at its time in milliseconds.
+#[derive(Clone, Debug)]
+pub(crate) struct Event {
+    pub(crate) at: u64,
+    pub(crate) what: What,
+}
+
+/// Who leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lease {
+    Other,
+    Both,
+    None,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum What {
+    Crash { op: usize, write: u64, point: Point },
+    Restart { op: usize, skew: i64 },
+    Slow { most: u64, ms: u64 },
+    Lost { op: usize },
+    Repeated { op: usize },
+    Refused { code: u16, ms: u64 },
+    Down { hangs: bool, ms: u64 },
+    Frozen { op: usize, ms: u64 },
+    Unseen { op: usize, count: u32 },
+    Lease { who: Lease, ms: u64 },
+    Prometheus { what: Prom, ms: u64 },
+    Route { green: i64 },
+    Selector { color: Color },
+    SelfHeal { ms: u64 },
+    Dead { color: Color, ms: u64 },
+    GatewayRefuses { ms: u64 },
+    GatewaySilent { ms: u64 },
+    Release { image: &'static str },
+    Paused(bool),
+    Abort(bool),
+    Replicas(i64),
+    Delete,
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let s = |ms: &u64| Duration::from_millis(*ms).as_secs_f64();
+        match self {
+            Self::Crash { op, write, point } => write!(f, "operator {op} will die around its write {write} from now: {point:?}"),
+            Self::Restart { op, skew } => write!(f, "operator {op} is killed; its wall clock is {skew}s off from now on"),
+            Self::Slow { most, ms } => write!(f, "requests take up to {most} ms for {}s", s(ms)),
+            Self::Lost { op } => write!(f, "the reply to the next write of operator {op} will be lost"),
+            Self::Repeated { op } => write!(f, "the next write of operator {op} will arrive twice"),
+            Self::Refused { code, ms } => write!(f, "writes are answered {code} for {}s", s(ms)),
+            Self::Down { hangs: true, ms } => write!(f, "the API server hangs for {}s", s(ms)),
+            Self::Down { hangs: false, ms } => write!(f, "the API server cannot be reached for {}s", s(ms)),
+            Self::Frozen { op, ms } => write!(f, "the caches of operator {op} stand still for {}s", s(ms)),
+            Self::Unseen { op, count } => write!(f, "the next {count} changes are not seen by operator {op}"),
+            Self::Lease { who, ms } => write!(f, "for {}s the lease is held by: {who:?}", s(ms)),
+            Self::Prometheus { what, ms } => write!(f, "Prometheus for {}s: {what:?}", s(ms)),
+            Self::Route { green } => write!(f, "somebody sets the route to {}/{green}", 100 - green),
+            Self::Selector { color } => write!(f, "somebody points the selector to {}", color.word()),
+            Self::SelfHeal { ms } => write!(f, "a controller keeps putting the route back to 100/0 for {}s", s(ms)),
+            Self::Dead { color, ms } => write!(f, "the pods of {} are down for {}s", color.word(), s(ms)),
+            Self::GatewayRefuses { ms } => write!(f, "the gateway refuses routes for {}s", s(ms)),
+            Self::GatewaySilent { ms } => write!(f, "the gateway says nothing for {}s", s(ms)),
+            Self::Release { image } => write!(f, "{image} is to be released"),
+            Self::Paused(on) => write!(f, "paused: {on}"),
+            Self::Abort(on) => write!(f, "abort: {on}"),
+            Self::Replicas(n) => write!(f, "replicas: {n}"),
+            Self::Delete => write!(f, "the rollout is deleted"),
+        }
+    }
+}
+
+/// How much may happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// Only what a release must not be touched by.
+    Machinery,
+    /// And what people want.
+    People,
+    /// And what happens to pods, gateway, Prometheus and routes.
+    Everything,
+}
+
+/// The time in which things happen.
+pub(crate) const SPAN: u64 = 110_000;
+
+pub(crate) fn draw(rng: &mut Rng, class: Class) -> Vec<Event> {
+    let image = rng.pick(&["chat:v2", "chat:v2", "chat:bad1", "chat:v2", "chat:crash1", "chat:v2"]);
+    let mut events = vec![Event { at: rng.between(0, 3_000), what: What::Release { image } }];
+    for _ in 0..rng.between(1, 8) {
+        let at = rng.between(0, SPAN);
+        let what = match (class, rng.between(0, 9)) {
+            (Class::People | Class::Everything, 0..=2) => person(rng),
+            (Class::Everything, 3..=5) => world(rng),
+            _ => machinery(rng),
+        };
+        events.push(Event { at, what });
+    }
+    events.sort_by_key(|e| e.at);
+    events
+}
+
+fn machinery(rng: &mut Rng) -> What {
+    let op = usize::try_from(rng.between(0, 9) / 7).unwrap();
+    let ms = rng.between(500, 9_000);
+    match rng.between(0, 13) {
+        0..=3 => {
+            let point = rng.pick(&[Point::BeforeForwarding, Point::AfterForwarding, Point::AfterTheReply]);
+            What::Crash { op, write: rng.between(0, 6), point }
+        }
+        4 => What::Restart { op, skew: 0 },
+        5 => What::Slow { most: rng.pick(&[200, 1_500, 4_000]), ms },
+        6 => What::Lost { op },
+        7 => What::Repeated { op },
+        8 => What::Refused { code: rng.pick(&[409, 429, 500, 503, 403, 409]), ms },
+        9 => What::Down { hangs: rng.chance(50), ms },
+        10 => What::Frozen { op, ms: rng.between(500, 30_000) },
+        11 => What::Unseen { op, count: u32::try_from(rng.between(1, 3)).unwrap() },
+        _ => What::Lease { who: rng.pick(&[Lease::Other, Lease::Both, Lease::Both, Lease::None]), ms: rng.between(500, 40_000) },
+    }
+}
+
+fn person(rng: &mut Rng) -> What {
+    match rng.between(0, 19) {
+        0..=5 => What::Release { image: rng.pick(&["chat:v1", "chat:v2", "chat:v3", "chat:bad1", "chat:bad2", "chat:crash1"]) },
+        6..=8 => What::Paused(true),
+        9..=12 => What::Paused(false),
+        13..=14 => What::Abort(true),
+        15..=16 => What::Abort(false),
+        17..=18 => What::Replicas(i64::try_from(rng.between(1, 3)).unwrap()),
+        _ => What::Delete,
+    }
+}
+
+fn world(rng: &mut Rng) -> What {
+    let ms = rng.between(500, 40_000);
+    let color = rng.pick(&Color::BOTH);
+    match rng.between(0, 11) {
+        0..=2 => {
+            let what = rng.pick(&[Prom::Down, Prom::NotANumber, Prom::ManySeries, Prom::FewRequests, Prom::Bad]);
+            What::Prometheus { what, ms: if rng.chance(25) { 200_000 } else { ms } }
+        }
+        3..=4 => What::Route { green: rng.pick(&[0, 1, 5, 33, 50, 100]) },
+        5 => What::Selector { color },
+        6 => What::SelfHeal { ms },
+        7..=8 => What::Dead { color, ms },
+        9 => What::GatewayRefuses { ms },
+        10 => What::GatewaySilent { ms },
+        _ => What::Restart { op: 0, skew: rng.pick(&[-300, -20, 20, 300]) },
+    }
+}
+
+/// Everything happens at its time; then the weather clears.
+pub(crate) async fn play(cluster: &Arc<Cluster>, events: &[Event]) {
+    for event in events {
+        sleep_until(cluster.at(event.at)).await;
+        cluster.tell(format_args!("* {}", event.what));
+        happen(cluster, &event.what);
+    }
+    sleep_until(cluster.at(SPAN)).await;
+    clear(cluster);
+}
+
+fn clear(cluster: &Arc<Cluster>) {
+    cluster.tell("* nothing happens any more");
+    let mut sim = cluster.sim();
+    sim.weather = Weather::default();
+    for op in &mut sim.ops {
+        op.unseen = 0;
+        op.lose = 0;
+        op.repeat = 0;
+        op.crash_at = None;
+    }
+    for fleet in sim.fleets.values_mut() {
+        fleet.down_until = fleet.down_until.min(cluster.now());
+    }
+    drop(sim);
+    lead(cluster, [true, false]);
+    cluster.pods.notify_one();
+    cluster.gateway.notify_one();
+}
+
+fn lead(cluster: &Cluster, leads: [bool; 2]) {
+    let mut sim = cluster.sim();
+    for (op, leads) in sim.ops.iter_mut().zip(leads) {
+        op.leads = leads;
+        op.wake.notify_one();
+    }
+}
+
+fn happen(cluster: &Arc<Cluster>, what: &What) {
+    let until = |ms: u64| cluster.now() + ms;
+    match *what {
+        What::Crash { op, write, point } => cluster.sim().ops[op].crash_at = Some((write, point)),
+        What::Restart { op, skew } => {
+            let mut sim = cluster.sim();
+            sim.ops[op].skew = skew;
+            sim.ops[op].crash.notify_one();
+        }
+        What::Slow { most, ms } => cluster.sim().weather.slow = (until(ms), most),
+        What::Lost { op } => cluster.sim().ops[op].lose += 1,
+        What::Repeated { op } => cluster.sim().ops[op].repeat += 1,
+        What::Refused { code, ms } => cluster.sim().weather.refuse = (until(ms), code),
+        What::Down { hangs, ms } => {
+            let mut sim = cluster.sim();
+            sim.weather.down = until(ms);
+            sim.weather.hangs = hangs;
+        }
+        What::Frozen { op, ms } => cluster.sim().ops[op].frozen_until = until(ms),
+        What::Unseen { op, count } => cluster.sim().ops[op].unseen = count,
+        What::Lease { who, ms } => {
+            let leads = match who {
+                Lease::Other => [false, true],
+                Lease::Both => [true, true],
+                Lease::None => [false, false],
+            };
+            lead(cluster, leads);
+            let cluster = Arc::clone(cluster);
+            tokio::spawn(async move {
+                sleep(Duration::from_millis(ms)).await;
+                lead(&cluster, [true, false]);
+            });
+        }
+        What::Prometheus { what, ms } => cluster.sim().weather.prom = Some((until(ms), what)),
+        What::Dead { color, ms } => {
+            if let Some(fleet) = cluster.sim().fleets.get_mut(&color) {
+                fleet.down_until = until(ms);
+            }
+            cluster.pods.notify_one();
+        }
+        What::GatewayRefuses { ms } => cluster.sim().weather.gateway_refuses = until(ms),
+        What::GatewaySilent { ms } => cluster.sim().weather.gateway_silent = until(ms),
+        What::Route { green } => set_route(cluster, green, ""),
+        What::Selector { color } => cluster.edit(&key("services", "chat"), "", |s| {
+            s["spec"]["selector"]["llmrollout.io/color"] = json!(color.word());
+        }),
+        What::SelfHeal { ms } => {
+            let (cluster, end) = (Arc::clone(cluster), until(ms));
+            tokio::spawn(async move {
+                while cluster.now() < end {
+                    if cluster.sim().store.get(&key("httproutes", "chat")).is_some_and(|r| super::cluster::share("httproutes", r, Color::Green) != 0) {
+                        set_route(&cluster, 0, "the other controller sets the route to 100/0");
+                    }
+                    sleep(Duration::from_secs(5)).await;
+                }
+            });
+        }
+        What::Release { .. } | What::Paused(_) | What::Abort(_) | What::Replicas(_) => {
+            cluster.edit(&key("llmrollouts", "chat"), "", |r| wish(&mut r["spec"], what));
+        }
+        What::Delete => {
+            let now = cluster.now();
+            let at = llmrollout::api::Moment::from_unix(i64::try_from((BEGIN + now) / 1000).unwrap()).to_string();
+            let mut sim = cluster.sim();
+            let changes = sim.store.delete(&key("llmrollouts", "chat"), &at);
+            cluster.happened(&mut sim, &changes);
+        }
+    }
+}
+
+/// What a person writes into the manifest.
+pub(crate) fn wish(spec: &mut Value, what: &What) {
+    match what {
+        What::Release { image } => {
+            spec["release"]["template"]["podTemplate"]["spec"]["containers"][0]["image"] = json!(image);
+        }
+        What::Paused(on) => spec["paused"] = json!(on),
+        What::Abort(on) => spec["abort"] = json!(on),
+        What::Replicas(n) => spec["release"]["template"]["replicas"] = json!(n),
+        _ => {}
+    }
+}
+
+fn set_route(cluster: &Cluster, green: i64, words: &str) {
+    cluster.edit(&key("httproutes", "chat"), words, |r| {
+        r["spec"]["rules"][1]["backendRefs"][0]["weight"] = json!(100 - green);
+        r["spec"]["rules"][1]["backendRefs"][1]["weight"] = json!(green);
+    });
+}
