@@ -15,6 +15,7 @@ use crate::api::{
 
 const QUARREL_WINDOW: Duration = Duration::from_mins(10);
 const QUARREL_LIMIT: i32 = 3;
+const AGAIN: Duration = Duration::from_secs(5);
 
 /// Somebody else gave the candidate more than it should have: put right, but not for ever.
 pub(super) fn put_right(v: &View<'_>) -> Option<Answer> {
@@ -32,9 +33,8 @@ pub(super) fn put_right(v: &View<'_>) -> Option<Answer> {
     }
     let quarrel = v.status.quarrel.clone().filter(|q| v.now().since(q.since) < QUARREL_WINDOW);
     let count = quarrel.as_ref().map_or(0, |q| q.count);
-    // A revision that was taken back gets no traffic, however often somebody gives it some.
-    if count >= QUARREL_LIMIT && v.status.aborted_revision.is_none() {
-        return contended(v, quarrel.as_ref());
+    if let Some(wait) = quarrel.as_ref().and_then(|q| contended(v, q)) {
+        return Some(wait);
     }
     let since = quarrel.map_or(v.now(), |q| q.since);
     let writes = v.writes(other, high);
@@ -46,12 +46,21 @@ pub(super) fn put_right(v: &View<'_>) -> Option<Answer> {
     )
 }
 
-fn contended(v: &View<'_>, quarrel: Option<&Quarrel>) -> Option<Answer> {
+/// Enough was put right for now. A revision that was taken back gets no traffic however often somebody gives it some:
+/// there the argument goes on, every five seconds.
+fn contended(v: &View<'_>, quarrel: &Quarrel) -> Option<Answer> {
+    let over = u32::try_from(quarrel.count - QUARREL_LIMIT + 1).ok().filter(|over| *over > 0)?;
+    let until = match v.status.aborted_revision {
+        Some(_) => quarrel.since.plus(AGAIN * over),
+        None => quarrel.since.plus(QUARREL_WINDOW),
+    };
+    if v.now() >= until {
+        return None;
+    }
     let phase = v.status.phase.unwrap_or(Phase::Idle);
     let message = format!(
         "somebody else changed the shares {QUARREL_LIMIT} times within ten minutes; find out who with `kubectl get httproute -o yaml --show-managed-fields`"
     );
-    let until = quarrel?.since.plus(QUARREL_WINDOW);
     Some(Answer::new(v, phase, Reason::Contended, message).by(until))
 }
 

@@ -169,7 +169,8 @@ fn resume(status: &mut LlmRolloutStatus, now: Moment) {
     if let Some(attempt) = status.attempt.as_mut()
         && let Some(since) = attempt.paused_at.take()
     {
-        let pause = now.since(since);
+        // Both instants are cut to whole seconds: one more, so that no hold is ever short.
+        let pause = now.since(since) + Duration::from_secs(1);
         attempt.hold_until = attempt.hold_until.map(|at| at.plus(pause));
         attempt.clock_from = now;
     }

@@ -107,7 +107,8 @@ fn shares_of(blue: &BackendRef, green: &BackendRef) -> (Shares, bool) {
         ((g * 100 + sum - 1) / sum).min(99)
     };
     let green_share = i32::try_from(green_share).unwrap_or(100);
-    let exact = blue.weight.is_some() && green.weight.is_some() && b + g == 100;
+    // 1/0 says the same as 100/0: a user's own way to write "all" is left alone.
+    let exact = blue.weight.is_some() && green.weight.is_some() && (b + g == 100 || (b == 0) != (g == 0));
     (Shares { blue: 100 - green_share, green: green_share }, exact)
 }
 

@@ -93,6 +93,9 @@ fn an_omitted_weight_is_one_and_not_explicit() {
     )
     .unwrap();
     assert_eq!((seen.shares.green, seen.exact), (1, false), "a little is never read as nothing");
+    let seen =
+        read(&backends(&json!({"name": "chat-blue", "weight": 1}), &json!({"name": "chat-green", "weight": 0})), None);
+    assert!(seen.unwrap().exact, "1/0 is all of it");
 }
 
 #[test]

@@ -71,7 +71,8 @@ pub(crate) fn snapshot(table: &Table, look: &Look, questions: &[Question]) -> Sn
 }
 
 fn read(signal: Signal, limit: f64, window: Duration) -> Vec<Reading> {
-    let sample = |factor: f64| Reading { at: NOW, window, outcome: Ok(Sample { value: limit * factor, samples: 1000.0 }) };
+    let sample =
+        |factor: f64| Reading { at: NOW, window, outcome: Ok(Sample { value: limit * factor, samples: 1000.0 }) };
     match signal {
         Signal::Good => vec![sample(0.5)],
         Signal::Bad => vec![sample(2.0), sample(2.0)],
@@ -255,4 +256,3 @@ pub(crate) fn status_of(table: &Table, s: &LlmRolloutStatus) -> Status {
 pub(crate) fn slot(things: &Things, color: Color) -> &Slot {
     &things.slots[index(color)]
 }
-

@@ -10,6 +10,7 @@ mod laws;
 mod live;
 mod look;
 mod moves;
+mod patch;
 mod report;
 mod state;
 mod story;

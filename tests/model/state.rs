@@ -212,13 +212,6 @@ pub(crate) const fn index(color: Color) -> usize {
 }
 
 impl World {
-    /// The color of the release under way.
-    pub(crate) fn candidate(&self) -> Option<Color> {
-        let status = self.status.as_ref()?;
-        status.running()?;
-        status.candidate
-    }
-
     /// Model time passes.
     pub(crate) fn age(&mut self, seconds: i16) {
         let counts = self.status.as_ref().and_then(Status::running).is_some_and(|a| !a.paused);

@@ -7,7 +7,7 @@ use std::{
 };
 
 use llmrollout::{
-    api::status::Color,
+    api::{LlmRollout, status::Color},
     metrics::{Question, Reading},
 };
 use serde_json::{Value, json};
@@ -59,7 +59,7 @@ pub(crate) struct Known {
     /// Counts passes; an answer that comes later is of an older one.
     pub(crate) pass: u64,
     /// The rollout as its cache had it.
-    pub(crate) cached: Value,
+    pub(crate) cached: Option<Arc<LlmRollout>>,
     /// The rollout as it was read from the API server in this pass.
     pub(crate) live: Option<Value>,
     /// Ready endpoints as they were read in this pass.
@@ -171,6 +171,14 @@ impl Cluster {
                 }
             }
         }
+    }
+}
+
+impl Known {
+    /// The rollout on which the pass decided.
+    pub(crate) fn rollout(&self) -> Value {
+        let cached = || serde_json::to_value(self.cached.as_deref()).unwrap();
+        self.live.clone().unwrap_or_else(cached)
     }
 }
 

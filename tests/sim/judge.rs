@@ -25,7 +25,7 @@ pub(crate) struct Judge {
     /// When which largest share of blue and green stood.
     shares: Vec<(u64, [i64; 2])>,
     paused_since: Option<u64>,
-    aborts_since: Option<u64>,
+    dead_since: [Option<u64>; 2],
 }
 
 /// One write of an operator that changed something.
@@ -50,9 +50,12 @@ fn holds(sim: &mut Sim, now: u64, id: &'static str, fine: bool, words: impl FnOn
 /// Anybody's change: what later judgements look back at.
 pub(crate) fn see(sim: &mut Sim, now: u64, change: &Change) {
     if let ("llmrollouts", Some(after)) = (change.key.0, &change.after) {
-        let flag = |name: &str| after["spec"][name] == json!(true);
-        sim.judge.paused_since = flag("paused").then(|| sim.judge.paused_since.unwrap_or(now));
-        sim.judge.aborts_since = flag("abort").then(|| sim.judge.aborts_since.unwrap_or(now));
+        let paused = after["spec"]["paused"] == json!(true);
+        sim.judge.paused_since = paused.then(|| sim.judge.paused_since.unwrap_or(now));
+    }
+    for (i, color) in Color::BOTH.into_iter().enumerate() {
+        let dead = sim.ready(color) == 0;
+        sim.judge.dead_since[i] = dead.then(|| sim.judge.dead_since[i].unwrap_or(now));
     }
     let shares = [sim.share(Color::Blue), sim.share(Color::Green)];
     if sim.judge.shares.last().is_none_or(|(_, last)| *last != shares) {
@@ -118,7 +121,7 @@ fn router(sim: &mut Sim, now: u64, w: &Write<'_>, before: &Value, after: &Value)
     holds(sim, now, "I1", exact, || format!("{plural}: {}/{}", new[0], new[1]));
     let same = frame(before.clone(), plural) == frame(after.clone(), plural);
     holds(sim, now, "I24", same, || format!("{plural}: more than the shares changed"));
-    let knew = w.known.live.as_ref().unwrap_or(&w.known.cached);
+    let knew = w.known.rollout();
     for (i, raised) in Color::BOTH.into_iter().enumerate().filter(|(i, _)| new[*i] > old[*i]) {
         let leaving = knew["metadata"]["deletionTimestamp"].is_string();
         match color(&knew["status"]["active"]) {
@@ -132,12 +135,15 @@ fn router(sim: &mut Sim, now: u64, w: &Write<'_>, before: &Value, after: &Value)
     }
 }
 
-/// Back to the color that serves: needs no proof, but a living color if the other one lives.
+/// Back to the color that serves: needs no proof, but not for a color that has long been dead while the other lives.
 fn homeward(sim: &mut Sim, now: u64, w: &Write<'_>, raised: Color) {
-    let dead = sim.ready(raised) == 0 && sim.ready(raised.other()) > 0;
-    // A cache may be this old, and the network this slow.
-    let knew = w.issued.saturating_sub(sim.fleets.get(&raised).map_or(0, |f| f.down_until.saturating_sub(60_000))) < 30_000;
-    holds(sim, now, "I2", !dead || knew, || format!("all traffic to {}, which has long been dead", raised.word()));
+    let dead = long_dead(sim, w.issued, raised) && sim.ready(raised.other()) > 0;
+    holds(sim, now, "I2", !dead, || format!("all traffic to {}, which has long been dead", raised.word()));
+}
+
+/// Dead for longer than the oldest cache and the slowest network can hide it.
+fn long_dead(sim: &Sim, at: u64, color: Color) -> bool {
+    sim.judge.dead_since[usize::from(color == Color::Green)].is_some_and(|since| at > since + 95_000)
 }
 
 /// A step up.
@@ -166,13 +172,13 @@ fn forward(sim: &mut Sim, now: u64, w: &Write<'_>, raised: Color, plural: &str, 
 
 /// Objects of ours.
 fn owned(sim: &mut Sim, now: u64, w: &Write<'_>, before: Option<&Value>, after: &Value) {
-    let (plural, name) = (&w.change.key.0, &w.change.key.1);
+    let (plural, name) = (w.change.key.0, w.change.key.1.as_str());
     let image = |d: &Value| image_of(&d["spec"]["template"]).to_owned();
-    let words = if *plural == "deployments" { format!(" {} x{}", image(after), after["spec"]["replicas"]) } else { String::new() };
+    let words = if plural == "deployments" { format!(" {} x{}", image(after), after["spec"]["replicas"]) } else { String::new() };
     let spec_changed = before.is_none_or(|b| b["spec"] != after["spec"]);
     sim.tell(now, format_args!("operator {}: {plural}/{name}{words}{}", w.op, if spec_changed { "" } else { " (only its bookkeeping)" }));
     let mine = if name.ends_with("green") { Color::Green } else { Color::Blue };
-    if !spec_changed || *plural != "deployments" {
+    if !spec_changed || plural != "deployments" {
         return;
     }
     let active = color(&w.status_then["active"]);
@@ -180,7 +186,8 @@ fn owned(sim: &mut Sim, now: u64, w: &Write<'_>, before: Option<&Value>, after: 
     holds(sim, now, "I9", !released, || format!("{name} is written during a release although it serves"));
     let template = before.is_some_and(|b| b["spec"]["template"] != after["spec"]["template"]);
     let serves = sim.share(mine) > 0 && active.is_some();
-    holds(sim, now, "I9", !(template && serves), || format!("the pods of {name} are exchanged while it gets {}%", sim.share(mine)));
+    let share = sim.share(mine);
+    holds(sim, now, "I9", !(template && serves), || format!("the pods of {name} are exchanged while it gets {share}%"));
     let paused = sim.judge.paused_since.is_some_and(|since| w.issued > since + 60_000) && running(w.status_then);
     holds(sim, now, "I7", !paused, || format!("{name} is written although the release is paused"));
 }
@@ -197,11 +204,10 @@ fn finalizers(sim: &mut Sim, now: u64, w: &Write<'_>, before: &Value, after: Opt
     let same = after.is_none_or(|after| bare(before) == bare(after));
     holds(sim, now, "I24", same, || "more than the finalizer of the rollout changed".into());
     if after.is_none() && before["status"]["active"].is_string() {
-        let served = Color::BOTH.into_iter().filter(|c| sim.share(*c) > 0);
-        let alive = served.into_iter().any(|c| sim.ready(c) > 0);
-        let none = Color::BOTH.into_iter().all(|c| sim.ready(c) == 0);
-        let patient = sim.fleets.values().any(|f| f.down_until > 0);
-        holds(sim, now, "I19", alive || none || patient, || "let go while traffic is on a dead color".into());
+        let dead = Color::BOTH.into_iter().any(|c| {
+            sim.share(c) > 0 && long_dead(sim, w.issued, c) && sim.ready(c.other()) > 0
+        });
+        holds(sim, now, "I19", !dead, || "let go while traffic is on a dead color".into());
     }
 }
 
@@ -259,7 +265,7 @@ fn stood_lately(sim: &Sim, now: u64, candidate: Color, weight: i64) -> bool {
 
 /// I3: every gate has fresh, good readings of this step on the board of the process that goes on.
 fn proof(sim: &mut Sim, now: u64, w: &Write<'_>, before: &Value) {
-    let status = w.known.live.as_ref().map_or(&w.known.cached["status"], |l| &l["status"]);
+    let status = &w.known.rollout()["status"];
     let entered = moment(text(status, "/attempt/stepEnteredAt"));
     let here = |ms: u64| i64::try_from((BEGIN + ms).saturating_add_signed(sim.ops[w.op].skew * 1000) / 1000).unwrap();
     let (decided, sent) = (here(w.issued.saturating_sub(4_000)), here(w.issued));

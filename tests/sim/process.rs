@@ -279,7 +279,9 @@ impl Process {
             let mut sim = self.cluster.sim();
             let op = &mut sim.ops[self.op];
             op.known.pass += 1;
-            op.known.cached = serde_json::to_value(rollout.as_ref()).unwrap();
+            *sim.judge.asked.entry("passes").or_default() += 1;
+            let op = &mut sim.ops[self.op];
+            op.known.cached = Some(Arc::clone(rollout));
             op.known.live = None;
             op.known.ready.clear();
             op.known.readings = op.log.len();

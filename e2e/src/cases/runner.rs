@@ -82,7 +82,7 @@ async fn run_stage(
     let common = Install::default();
     match stage {
         Stage::Beside | Stage::Alone | Stage::Last => common.install(ground).await?,
-        Stage::Own if is_there(ground, &common).await => common.uninstall().await?,
+        Stage::Own if ground.lab.is_some() && is_there(ground, &common).await => common.uninstall().await?,
         Stage::Own => {}
     }
     let parallel = if matches!(stage, Stage::Beside | Stage::Own) { usize::from(arguments.parallel) } else { 1 };
@@ -102,24 +102,29 @@ async fn one(ground: &Ground, operator: Install, arguments: &CasesArgs, audit: O
     let since = Instant::now();
     let fast = arguments.fast || std::env::var("FAST").is_ok_and(|word| !word.is_empty() && word != "0");
     let rest = Duration::from_secs(if fast { 30 } else { 60 });
-    let (result, why, counts, figures) = match Space::fresh(ground, &namespace(case.name)).await {
-        Err(error) => ("failed", error.to_string(), (0, 0, 0), BTreeMap::new()),
+    let (proved, counts, figures) = match Space::fresh(ground, &namespace(case.name)).await {
+        Err(error) => (Err(error), (0, 0, 0), BTreeMap::new()),
         Ok(space) => {
             let stand = Arc::new(Stand::new(space, operator, rest, audit));
             let operator = if case.stage == Stage::Own { stand.own_operator(1, rest) } else { stand.operator.clone() };
-            let why = proved(&stand, case).await.err().unwrap_or_default();
-            if !why.is_empty() {
-                show(&stand, &operator, case, &why).await;
-            } else if !arguments.keep {
+            let proved = proved(&stand, case).await;
+            match &proved {
+                Err(why) if !matches!(why, KitError::NoLab) => show(&stand, &operator, case, why).await,
                 // What is left ends with the lab, or with the next run.
-                let _ = stand.space.delete().await;
+                _ if !arguments.keep => drop(stand.space.delete().await),
+                _ => {}
             }
-            (if why.is_empty() { "ok" } else { "failed" }, why, stand.counts(), stand.figures())
+            (proved, stand.counts(), stand.figures())
         }
     };
+    let (result, word) = match &proved {
+        Ok(()) => ("ok", "ok"),
+        Err(KitError::NoLab) => ("skipped", "skip"),
+        Err(_) => ("failed", "FAILED"),
+    };
+    let why = proved.err().map(|why| why.to_string()).unwrap_or_default();
     let (requests, failed_requests, failed_unanswered) = counts;
     let seconds = since.elapsed().as_secs_f64();
-    let word = if result == "ok" { "ok" } else { "FAILED" };
     let shown: Vec<_> = figures.iter().map(|(name, value)| format!("{name}={value}")).collect();
     println!(
         "{word:<6} {:<62} {seconds:>5.1} s {requests:>6} requests {failed_requests:>4} failed {}",
@@ -140,15 +145,15 @@ async fn one(ground: &Ground, operator: Install, arguments: &CasesArgs, audit: O
 }
 
 /// Runs the proof; a panic and a standstill are failures too.
-async fn proved(stand: &Arc<Stand>, case: Case) -> Result<(), String> {
+async fn proved(stand: &Arc<Stand>, case: Case) -> Result<(), KitError> {
     let own = stand.clone();
     let mut task = tokio::spawn(async move { (case.proof)(&own).await });
     match tokio::time::timeout(LIMIT, &mut task).await {
-        Ok(Ok(result)) => result.map_err(|error| error.to_string()),
-        Ok(Err(panic)) => Err(panic.to_string()),
+        Ok(Ok(result)) => result,
+        Ok(Err(panic)) => Err(KitError::Refuted(panic.to_string())),
         Err(_) => {
             task.abort();
-            Err(format!("not over after {} s", LIMIT.as_secs()))
+            Err(KitError::Refuted(format!("not over after {} s", LIMIT.as_secs())))
         }
     }
 }
@@ -160,7 +165,7 @@ fn namespace(case: &str) -> String {
 }
 
 /// Everything that helps to understand a failure.
-async fn show(stand: &Stand, operator: &Install, case: Case, why: &str) {
+async fn show(stand: &Stand, operator: &Install, case: Case, why: &KitError) {
     let namespace = &stand.space.name;
     let yaml = tool("kubectl", &["get", "llmrollouts", "-n", namespace, "-o", "yaml"]).await;
     let yaml = yaml.unwrap_or_else(|error| error.to_string());
@@ -178,9 +183,24 @@ fn finish(rows: &[Row], took: Duration) -> Result<ExitCode, KitError> {
     let text = serde_json::to_string_pretty(&document).map_err(KitError::failed(what()))?;
     std::fs::write(&path, text).map_err(KitError::failed(what()))?;
     let failed: Vec<_> = rows.iter().filter(|row| row.result == "failed").collect();
-    println!("\n{} of {} cases hold, {:.0} s; {}", rows.len() - failed.len(), rows.len(), took.as_secs_f64(), what());
+    let held = rows.iter().filter(|row| row.result == "ok").count();
+    println!("\n{held} of {} cases hold, {:.0} s; {}", rows.len(), took.as_secs_f64(), what());
     for row in &failed {
         println!("FAILED {}: {}", row.name, row.why.lines().next().unwrap_or_default());
     }
     Ok(if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::{CASES, namespace};
+
+    #[test]
+    fn each_case_has_a_namespace_of_its_own() {
+        let names: BTreeSet<_> = CASES.iter().map(|case| namespace(case.name)).collect();
+        assert_eq!(names.len(), CASES.len());
+        assert!(names.iter().all(|name| name.len() <= 50 && !name.ends_with('-')), "{names:?}");
+    }
 }

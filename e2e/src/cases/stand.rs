@@ -54,7 +54,7 @@ impl Stand {
 
     /// What was asked of the API server since the run began.
     pub(crate) fn since_start(&self) -> Result<&Audit, KitError> {
-        self.audit.as_ref().ok_or_else(|| KitError::Refuted("there is no audit log outside a lab".to_owned()))
+        self.audit.as_ref().ok_or(KitError::NoLab)
     }
 
     /// An operator for this namespace alone, not yet installed.

@@ -7,7 +7,7 @@ mod story;
 mod timeline;
 
 use std::{
-    io,
+    fs, io,
     path::PathBuf,
     process::{Command, ExitCode},
     time::Instant,
@@ -72,8 +72,10 @@ pub(crate) fn run(arguments: &DemoArgs) -> Result<ExitCode, DemoError> {
             let lab = Lab::ephemeral(&arguments.options)?;
             let status = lab::enter(&lab, words)?;
             let ending = Instant::now();
+            let dir = lab.description.state_dir.clone();
             // Not left to the end of scope: what outlives the lab is an error.
             lab.down()?;
+            fs::remove_dir_all(&dir).map_err(DemoError::file(dir))?;
             eprintln!("the lab is down after {} ms, nothing is left", ending.elapsed().as_millis());
             status
         }

@@ -126,3 +126,19 @@ impl Audit {
         Ok(requests.filter(|request| request.stage == "ResponseComplete" && of_interest(request)).collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Request;
+
+    #[test]
+    fn a_line_of_the_log_is_read() {
+        let line = r#"{"kind":"Event","stage":"ResponseComplete","verb":"patch","user":{"username":"u"},
+            "objectRef":{"resource":"httproutes","namespace":"n","name":"chat","apiGroup":"gateway.networking.k8s.io"},
+            "responseStatus":{"metadata":{},"code":403},"requestReceivedTimestamp":"2026-01-01T00:00:00.5Z",
+            "stageTimestamp":"2026-01-01T00:00:00.6Z","annotations":{"authorization.k8s.io/decision":"forbid"}}"#;
+        let request: Request = serde_json::from_str(line).unwrap();
+        assert_eq!((request.user(), request.code(), request.object_ref.name.as_str()), ("u", 403, "chat"));
+        assert!(request.writes() && request.is_forbidden());
+    }
+}

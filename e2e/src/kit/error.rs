@@ -32,6 +32,9 @@ pub(crate) enum KitError {
         /// What stood there at the end.
         last: String,
     },
+    /// Only a lab has processes to kill and an audit log to read.
+    #[error("this needs a lab; unset KUBECONFIG to bring one up")]
+    NoLab,
     /// A claim does not hold.
     #[error("{0}")]
     Refuted(String),

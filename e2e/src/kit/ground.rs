@@ -81,10 +81,7 @@ impl Ground {
 
     /// The lab, for what only a lab can do.
     pub(crate) fn lab(&self) -> Result<&Description, KitError> {
-        self.lab.as_ref().ok_or_else(|| KitError::Failed {
-            what: "this needs a lab".to_owned(),
-            detail: "unset KUBECONFIG to bring one up".to_owned(),
-        })
+        self.lab.as_ref().ok_or(KitError::NoLab)
     }
 
     /// Objects of a kind that has no namespace.

@@ -262,3 +262,24 @@ fn json_of(result: kube::Result<DynamicObject>, what: String) -> Result<Value, K
     let object = result.map_err(KitError::api(what.clone()))?;
     serde_json::to_value(object).map_err(KitError::failed(what))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_are_found_by_name_and_default_to_one() {
+        let backends =
+            json!([{"name": "chat-green"}, {"name": "other", "weight": 7}, {"name": "chat-blue", "weight": 95}]);
+        let route = json!({"spec": {"rules": [{"backendRefs": backends}]}});
+        assert_eq!(Weights::of(&route), Weights { blue: 95, green: 1 });
+        assert_eq!(Weights::of(&json!({})), Weights { blue: -1, green: -1 }, "no backend, no weight");
+    }
+
+    #[test]
+    fn a_status_of_an_older_manifest_is_not_current() {
+        let rollout = |seen: i64| json!({"metadata": {"generation": 2}, "status": {"observedGeneration": seen}});
+        assert!(is_current(&rollout(2)));
+        assert!(!is_current(&rollout(1)));
+    }
+}
