@@ -143,40 +143,35 @@ fn quiet(world: &mut World) {
     panic!("no fixed point: {:?}", world.rollout.status.as_ref().map(|s| (s.phase, s.reason, s.message.clone())));
 }
 
+/// The world after a history, every pass of it safe.
+fn lived(history: &[Happening]) -> World {
+    let mut world = World::new(MANIFEST);
+    for what in history {
+        happen(&mut world, what);
+        let seconds = if let Happening::Tick(seconds) = what { *seconds } else { 1 };
+        for _ in 0..seconds {
+            world.now = world.now.plus(Duration::from_secs(1));
+            world.ask();
+            for _ in 0..4 {
+                pass_is_safe(&mut world);
+            }
+        }
+    }
+    world
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
     fn every_pass_is_safe_and_every_history_comes_to_rest(history in vec(happening(), 1..25)) {
-        let mut world = World::new(MANIFEST);
-        for what in &history {
-            happen(&mut world, what);
-            let seconds = if let Happening::Tick(seconds) = what { *seconds } else { 1 };
-            for _ in 0..seconds {
-                world.now = world.now.plus(Duration::from_secs(1));
-                world.ask();
-                for _ in 0..4 {
-                    pass_is_safe(&mut world);
-                }
-            }
-        }
+        let mut world = lived(&history);
         quiet(&mut world);
     }
 
     #[test]
     fn an_abort_always_ends_with_blue_alone(history in vec(happening(), 1..15)) {
-        let mut world = World::new(MANIFEST);
-        for what in &history {
-            happen(&mut world, what);
-            let seconds = if let Happening::Tick(seconds) = what { *seconds } else { 1 };
-            for _ in 0..seconds {
-                world.now = world.now.plus(Duration::from_secs(1));
-                world.ask();
-                for _ in 0..4 {
-                    pass_is_safe(&mut world);
-                }
-            }
-        }
+        let mut world = lived(&history);
         world.refuse_writes = false;
         for slot in world.slots.values_mut() {
             slot.ready = 2;
