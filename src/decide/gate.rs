@@ -21,6 +21,8 @@ pub struct Measuring {
     pub entered: Moment,
     /// Since when deadlines count; paused time does not.
     pub clock_from: Moment,
+    /// Since when this process has watched: a silence before that is no missing data.
+    pub watching_since: Moment,
     /// Now.
     pub now: Moment,
 }
@@ -52,7 +54,8 @@ pub fn judge(gate: &PlannedGate, readings: &[Reading], old: Option<&GateStatus>,
         (None, Some(_)) => VerdictWord::Pass,
     };
     let last_data = newest.map(|(at, _)| *at).or_else(|| same_step.filter(|o| o.verdict != VerdictWord::NoData)?.at);
-    let since = last_data.or_else(|| same_step?.no_data_since).unwrap_or(m.entered).max(m.clock_from);
+    let since =
+        last_data.or_else(|| same_step?.no_data_since).unwrap_or(m.entered).max(m.clock_from).max(m.watching_since);
     let deadline = (word == VerdictWord::NoData && gate.then == NoDataThen::Rollback).then(|| since.plus(gate.budget));
     let tripped = if bad >= gate.bad {
         Some(Reason::GateFailed)

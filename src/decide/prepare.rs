@@ -19,6 +19,8 @@ pub(super) fn preparing(v: &View<'_>) -> Option<Answer> {
     }
     let reason = if v.status.active.is_some() { Reason::Preparing } else { Reason::Installing };
     let answer = |message: String| Some(Answer::new(v, Phase::Preparing, reason, message).by(deadline(v)));
+    // Nothing serves yet, so there is nothing to go back to: people are told, and it goes on when the pods are ready.
+    let stuck = v.status.active.is_none() && v.now() >= deadline(v);
     let mut applies = services(v);
     applies.extend(candidate_deployment(v, candidate));
     if !applies.is_empty() {
@@ -26,6 +28,13 @@ pub(super) fn preparing(v: &View<'_>) -> Option<Answer> {
     }
     let seen = v.s.color(candidate).deployment.as_ref()?;
     let ready = seen.ready.min(v.ready(candidate));
+    if (!seen.settled || ready < seen.wanted.max(1)) && stuck {
+        let message = format!(
+            "the pods of the first revision are not ready within readyTimeout; see `kubectl get pods -l {}`",
+            labels::ROLLOUT
+        );
+        return Some(Answer::new(v, Phase::Blocked, Reason::NotReadyInTime, message));
+    }
     if !seen.settled || ready < seen.wanted.max(1) {
         return answer(format!("{} pods of {} are to become ready", seen.wanted, candidate.word()));
     }

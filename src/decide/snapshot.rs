@@ -13,6 +13,8 @@ use crate::{
 pub struct Snapshot {
     /// The time, read once.
     pub now: Moment,
+    /// Since when this process has watched: what it missed before is nobody's fault.
+    pub watching_since: Moment,
     /// The rollout with its status.
     pub rollout: Arc<LlmRollout>,
     /// Whether rollout, routers and endpoints were read from the API server in this very pass.

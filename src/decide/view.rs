@@ -146,7 +146,13 @@ impl<'a> View<'a> {
     fn judge(&self) -> Vec<Verdict> {
         let (Ok(plan), Some(attempt)) = (&self.plan, self.running()) else { return Vec::new() };
         let Some(entered) = attempt.step_entered_at else { return Vec::new() };
-        let m = Measuring { step: attempt.step, entered, clock_from: attempt.clock_from, now: self.now() };
+        let m = Measuring {
+            step: attempt.step,
+            entered,
+            clock_from: attempt.clock_from,
+            watching_since: self.s.watching_since,
+            now: self.now(),
+        };
         let judged = plan.gates.iter().zip(self.questions()).map(|(g, q)| {
             let old = self.status.gates.iter().find(|o| o.name == g.name);
             gate::judge(g, self.s.readings.get(&q).map_or(&[], Vec::as_slice), old, m)

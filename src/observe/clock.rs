@@ -29,6 +29,11 @@ impl Clock {
         Moment::from_unix(i64::try_from(seconds).unwrap_or(i64::MAX))
     }
 
+    /// When it was started: nothing was watched before.
+    pub fn began(&self) -> Moment {
+        Moment::from_unix(i64::try_from(self.wall.as_secs()).unwrap_or(i64::MAX))
+    }
+
     /// How long the clock has been running: for schedules finer than a second.
     pub fn running(&self) -> Duration {
         self.started.elapsed()

@@ -60,6 +60,7 @@ pub fn observe(rollout: &Arc<LlmRollout>, world: &World) -> Snapshot {
     let routers: Vec<RouterSeen> = routers.collect();
     Snapshot {
         now: world.clock.now(),
+        watching_since: world.clock.began(),
         rollout: Arc::clone(rollout),
         live: false,
         blue: cached_color(rollout, world, Color::Blue),

@@ -71,6 +71,7 @@ fn happen(world: &mut World, what: &Happening) {
         }
         Happening::ApiRefuses(v) => world.refuse_writes = v,
         Happening::Restart => {
+            world.began = world.now;
             world.readings.clear();
             world.asks.clear();
         }

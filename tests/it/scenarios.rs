@@ -113,7 +113,12 @@ fn disturbance(world: &mut World, words: &[&str]) {
         ["api", "refuses"] => world.refuse_writes = true,
         ["api", "works"] => world.refuse_writes = false,
         ["forget-status"] => world.rollout.status = None,
+        ["away", by] => {
+            world.now = world.now.plus(duration(by).unwrap());
+            disturbance(world, &["restart"]);
+        }
         ["restart"] => {
+            world.began = world.now;
             world.readings.clear();
             world.asks.clear();
         }

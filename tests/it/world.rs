@@ -36,6 +36,7 @@ pub(crate) struct Slot {
 /// The model cluster.
 pub(crate) struct World {
     pub(crate) now: Moment,
+    pub(crate) began: Moment,
     pub(crate) rollout: LlmRollout,
     pub(crate) slots: BTreeMap<Color, Slot>,
     pub(crate) route: Option<Value>,
@@ -60,6 +61,7 @@ impl World {
         let slot = Slot { comes_up: true, ..Slot::default() };
         let mut world = Self {
             now: Moment::from_unix(1_800_000_000),
+            began: Moment::from_unix(1_800_000_000),
             rollout,
             slots: Color::BOTH.into_iter().map(|c| (c, slot.clone())).collect(),
             route: Some(route(100, 0)),
@@ -95,6 +97,7 @@ impl World {
         let routers = self.rollout.spec.traffic.iter().filter_map(Claim::of).map(|claim| self.router(claim));
         Snapshot {
             now: self.now,
+            watching_since: self.began,
             rollout: Arc::new(self.rollout.clone()),
             live,
             blue: self.color(Color::Blue),

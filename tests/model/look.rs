@@ -46,18 +46,18 @@ fn age(at: Moment) -> i16 {
 }
 
 /// The snapshot of a look; `questions` are those of the step that is being measured.
-pub(crate) fn snapshot(table: &Table, look: &Look, questions: &[Question]) -> Snapshot {
+pub(crate) fn snapshot(table: &Table, look: &Look, questions: &[Question], routers: Vec<RouterSeen>) -> Snapshot {
     let mut rollout = table.rollouts[usize::from(look.wish.revision) - 1].clone();
     rollout.spec.paused = look.wish.paused;
     rollout.spec.abort = look.wish.abort;
     rollout.status = look.status.as_ref().map(|s| concrete(table, s));
-    let routers = rollout.spec.traffic.iter().filter_map(Claim::of).map(|claim| router(claim, &look.things)).collect();
     let mut readings = BTreeMap::new();
     for question in questions {
         let gate = usize::from(question.value.to_string().contains("histogram_quantile"));
         readings.insert(question.clone(), read(look.signals[gate], GATES[gate].2, question.window));
     }
     Snapshot {
+        watching_since: Moment::from_unix(0),
         now: NOW,
         live: look.live,
         blue: color(table, Color::Blue, &look.things.slots[0]),
@@ -115,6 +115,11 @@ fn router(claim: Claim<'_>, things: &Things) -> RouterSeen {
         }
     };
     RouterSeen { name: claim.name(), state }
+}
+
+/// The routers as the code reads them.
+pub(crate) fn routers(table: &Table, things: &Things) -> Vec<RouterSeen> {
+    table.rollouts[0].spec.traffic.iter().filter_map(Claim::of).map(|claim| router(claim, things)).collect()
 }
 
 /// The front Service as the API server would show it.
