@@ -9,7 +9,7 @@ HELM ?= $(or $(shell command -v helm),$(lastword $(wildcard $(CACHE)/helm-*/helm
 export PATH := $(TOOLS)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help build fmt lint crds chart test demo e2e lab tools
+.PHONY: help build fmt lint crds chart test demo e2e lab tools soak seeded-bugs
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,3 +52,11 @@ lab: ## bring a lab up; `cargo run -p e2e -- lab down` ends it
 
 tools: ## install cargo-deny beside the lab's tools, once
 	@test -x $(TOOLS)/bin/cargo-deny || $(CARGO) install cargo-deny --version $(CARGO_DENY_VERSION) --locked --root $(TOOLS)
+
+soak: ## tell many seeded stories: SCHEDULES=100000 SEED=1; writes target/soak/report.json
+	@mkdir -p target/soak
+	SIM_SCHEDULES=$(or $(SCHEDULES),20000) SIM_SEED=$(or $(SEED),1) SIM_REPORT=$(CURDIR)/target/soak/report.json \
+	  $(CARGO) test -q --profile sim --test sim --locked -- --nocapture schedules_hold
+
+seeded-bugs: ## put known incidents back, one at a time: each must be caught
+	CARGO="$(CARGO)" tests/seeded_bugs/run.sh $(BUGS)

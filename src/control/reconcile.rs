@@ -54,6 +54,7 @@ impl PassError {
     fn class(&self) -> Option<Class> {
         match self {
             Self::Observe(ObserveError::Gone) => None,
+            Self::Observe(ObserveError::Moved) => Some(Class::Stale),
             Self::Observe(ObserveError::Read { .. } | ObserveError::Late { .. }) => Some(Class::Transient),
             Self::Record(error) => Some(error.class()),
         }

@@ -79,20 +79,21 @@ fn driven_back(v: &View<'_>) -> Option<Cause> {
 fn late(v: &View<'_>) -> Option<Cause> {
     let attempt = v.running().filter(|a| a.step_entered_at.is_none() && a.paused_at.is_none())?;
     let timeout = v.plan.as_ref().ok()?.ready_timeout;
-    let late = v.now().since(attempt.clock_from) >= timeout;
+    // An operator that was away looks first: pods may have become ready meanwhile.
+    let late = v.now().since(attempt.clock_from.max(v.s.watching_since)) >= timeout;
     late.then(|| Cause::sure(Reason::NotReadyInTime, format!("not ready within {}s", timeout.as_secs())))
 }
 
 fn failed(v: &View<'_>) -> Option<Cause> {
     let verdict = v.verdicts.iter().find(|g| g.tripped.is_some())?;
     let g = &verdict.status;
-    let message = match verdict.tripped? {
-        Reason::GateFailed => {
-            format!("{} {} > {} ({} samples)", g.name, g.value, g.limit, g.samples.unwrap_or_default())
-        }
-        _ => format!("{} had no usable data for too long: {}", g.name, g.reason),
+    let reason = verdict.tripped?;
+    let message = if reason == Reason::GateFailed {
+        format!("{} {} > {} ({} samples)", g.name, g.value, g.limit, g.samples.unwrap_or_default())
+    } else {
+        format!("{} had no usable data for too long: {}", g.name, g.reason)
     };
-    Some(Cause::sure(verdict.tripped?, message))
+    Some(Cause::sure(reason, message))
 }
 
 /// One pass on the way home: write what is not home yet, or end the attempt when everything is.

@@ -1,6 +1,8 @@
 //! `decide`: a snapshot in, a decision out. Pure and total: no async, no client, no clock, no randomness, no
 //! environment, no log. The list of questions below is the specification; the first that has an answer ends the round.
 
+#![deny(clippy::indexing_slicing, clippy::wildcard_enum_match_arm)]
+
 mod answer;
 pub mod gate;
 mod home;

@@ -3,9 +3,12 @@
 
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use super::{
     answer::{Answer, end_attempt},
     intent::{Intent, Owned},
+    snapshot::OwnedSeen,
     view::View,
     workload::{self, Role},
 };
@@ -76,8 +79,7 @@ pub(super) fn live(v: &View<'_>, color: Color) -> Answer {
 pub(super) fn services(v: &View<'_>) -> Vec<Intent> {
     let needed = Color::BOTH.into_iter().filter_map(|color| {
         let owned = workload::service(&v.s.rollout, color);
-        let applied = v.s.color(color).service.as_ref().and_then(|s| s.applied.as_deref());
-        unless_applied(owned, applied)
+        unless_applied(owned, v.s.color(color).service.as_ref())
     });
     needed.collect()
 }
@@ -85,8 +87,7 @@ pub(super) fn services(v: &View<'_>) -> Vec<Intent> {
 /// The apply that makes the candidate's Deployment as the manifest wants it; none when it is.
 fn candidate_deployment(v: &View<'_>, color: Color) -> Option<Intent> {
     let owned = workload::deployment(&v.s.rollout, color, &v.wanted, Role::Candidate);
-    let applied = v.s.color(color).deployment.as_ref().and_then(|d| d.object.applied.as_deref());
-    unless_applied(owned, applied)
+    unless_applied(owned, v.s.color(color).deployment.as_ref().map(|d| &d.object))
 }
 
 /// The apply that gives what serves its replicas, its owner and its role. Never another pod template, whoever made the
@@ -95,9 +96,18 @@ pub(super) fn active_deployment(v: &View<'_>, color: Color) -> Option<Intent> {
     let owned = workload::deployment(&v.s.rollout, color, &v.wanted, Role::Active);
     let Some(seen) = v.s.color(color).deployment.as_ref() else { return Some(Intent::Apply(owned)) };
     let same_pods = seen.template.as_deref() == workload::note(&owned, labels::TEMPLATE);
-    unless_applied(owned, seen.object.applied.as_deref()).filter(|_| same_pods)
+    unless_applied(owned, Some(&seen.object)).filter(|_| same_pods)
 }
 
-fn unless_applied(owned: Owned, applied: Option<&str>) -> Option<Intent> {
-    (workload::note(&owned, labels::APPLIED) != applied).then_some(Intent::Apply(owned))
+/// The apply, unless it was done. An object that was seen is applied at the version that was seen: a process that slept
+/// on an old decision must not bring an old template back.
+fn unless_applied(mut owned: Owned, seen: Option<&OwnedSeen>) -> Option<Intent> {
+    if workload::note(&owned, labels::APPLIED) == seen.and_then(|s| s.applied.as_deref()) {
+        return None;
+    }
+    let meta = owned.body.get_mut("metadata").and_then(Value::as_object_mut);
+    if let (Some(seen), Some(meta)) = (seen, meta) {
+        meta.insert("resourceVersion".to_owned(), json!(seen.version));
+    }
+    Some(Intent::Apply(owned))
 }

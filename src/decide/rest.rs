@@ -74,7 +74,8 @@ fn expected(v: &View<'_>) -> (i32, i32) {
 /// The wanted revision serves.
 pub(super) fn up_to_date(v: &View<'_>) -> Option<Answer> {
     let active = v.status.active.filter(|_| v.status.active_revision.as_ref() == Some(&v.wanted))?;
-    let upkeep = upkeep(v, active);
+    // A pause stops scaling too.
+    let upkeep = if v.spec().paused { Vec::new() } else { upkeep(v, active) };
     let promoted = v.status.attempt.as_ref().is_some_and(|a| a.revision == v.wanted && a.ended.is_none());
     let (phase, reason) = if promoted { (Phase::Completed, Reason::Promoted) } else { (Phase::Idle, Reason::UpToDate) };
     let message = format!("revision {} serves from {}", v.wanted, active.word());

@@ -38,6 +38,9 @@ pub enum ObserveError {
         /// What was read.
         what: String,
     },
+    /// The manifest changed while it was read.
+    #[error("the manifest changed while it was read")]
+    Moved,
     /// The rollout is gone.
     #[error("the rollout is gone")]
     Gone,
@@ -56,17 +59,22 @@ pub struct Eyes {
 pub async fn observe_live(rollout: &LlmRollout, world: &World, eyes: &Eyes) -> Result<Snapshot, ObserveError> {
     let namespace = rollout.metadata.namespace.as_deref().unwrap_or_default();
     let name = rollout.metadata.name.as_deref().unwrap_or_default();
+    let mut routers = Vec::new();
+    for claim in rollout.spec.traffic.iter().filter_map(Claim::of) {
+        routers.push(eyes.router(rollout, claim).await?);
+    }
+    let (blue, green) = tokio::try_join!(eyes.color(rollout, Color::Blue), eyes.color(rollout, Color::Green))?;
+    // The rollout last: whoever took the release back meanwhile either moved a router, which the guard of our write
+    // notices, or only wrote status, which is read here. The other way round, a process that sleeps in between would
+    // raise a revision that was taken back, with a guard that fits.
     let fresh: LlmRollout = eyes.get(namespace, name).await?.ok_or(ObserveError::Gone)?;
     if fresh.metadata.uid != rollout.metadata.uid {
         return Err(ObserveError::Gone);
     }
-    let fresh = Arc::new(fresh);
-    let (blue, green) = tokio::try_join!(eyes.color(&fresh, Color::Blue), eyes.color(&fresh, Color::Green))?;
-    let mut routers = Vec::new();
-    for claim in fresh.spec.traffic.iter().filter_map(Claim::of) {
-        routers.push(eyes.router(&fresh, claim).await?);
+    if fresh.spec.traffic != rollout.spec.traffic {
+        return Err(ObserveError::Moved);
     }
-    let cached = super::observe(&fresh, world);
+    let cached = super::observe(&Arc::new(fresh), world);
     Ok(Snapshot { live: true, blue, green, routers, ..cached })
 }
 

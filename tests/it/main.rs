@@ -8,6 +8,7 @@ mod docs;
 mod evidence;
 mod files;
 mod outcome;
+mod pauses;
 mod plans;
 mod properties;
 mod routes;

@@ -76,6 +76,7 @@ pub(crate) struct Op {
     pub(crate) log: Vec<(Question, Reading)>,
     pub(crate) sink: Option<mpsc::UnboundedSender<Change>>,
     pub(crate) frozen_until: u64,
+    pub(crate) away_until: u64,
     pub(crate) unseen: u32,
     pub(crate) lose: u32,
     pub(crate) repeat: u32,

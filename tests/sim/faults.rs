@@ -3,12 +3,12 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use llmrollout::api::status::Color;
+use llmrollout::api::{Moment, status::Color};
 use serde_json::{Value, json};
 use tokio::time::{sleep, sleep_until};
 
 use super::{
-    cluster::{BEGIN, Cluster, Point, Prom, Weather},
+    cluster::{BEGIN, Cluster, Point, Prom, Weather, share},
     rng::Rng,
     store::key,
 };
@@ -32,6 +32,7 @@ pub(crate) enum Lease {
 pub(crate) enum What {
     Crash { op: usize, write: u64, point: Point },
     Restart { op: usize, skew: i64 },
+    Away { op: usize, ms: u64 },
     Slow { most: u64, ms: u64 },
     Lost { op: usize },
     Repeated { op: usize },
@@ -58,8 +59,13 @@ impl fmt::Display for What {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let s = |ms: &u64| Duration::from_millis(*ms).as_secs_f64();
         match self {
-            Self::Crash { op, write, point } => write!(f, "operator {op} will die around its write {write} from now: {point:?}"),
-            Self::Restart { op, skew } => write!(f, "operator {op} is killed; its wall clock is {skew}s off from now on"),
+            Self::Crash { op, write, point } => {
+                write!(f, "operator {op} will die around its write {write} from now: {point:?}")
+            }
+            Self::Restart { op, skew } => {
+                write!(f, "operator {op} is killed; its wall clock is {skew}s off from now on")
+            }
+            Self::Away { op, ms } => write!(f, "operator {op} is killed and stays away for {}s", s(ms)),
             Self::Slow { most, ms } => write!(f, "requests take up to {most} ms for {}s", s(ms)),
             Self::Lost { op } => write!(f, "the reply to the next write of operator {op} will be lost"),
             Self::Repeated { op } => write!(f, "the next write of operator {op} will arrive twice"),
@@ -123,7 +129,7 @@ fn machinery(rng: &mut Rng) -> What {
             let point = rng.pick(&[Point::BeforeForwarding, Point::AfterForwarding, Point::AfterTheReply]);
             What::Crash { op, write: rng.between(0, 6), point }
         }
-        4 => What::Restart { op, skew: 0 },
+        4 => What::Away { op, ms: rng.pick(&[2_000, 30_000, 140_000]) },
         5 => What::Slow { most: rng.pick(&[200, 1_500, 4_000]), ms },
         6 => What::Lost { op },
         7 => What::Repeated { op },
@@ -131,13 +137,18 @@ fn machinery(rng: &mut Rng) -> What {
         9 => What::Down { hangs: rng.chance(50), ms },
         10 => What::Frozen { op, ms: rng.between(500, 30_000) },
         11 => What::Unseen { op, count: u32::try_from(rng.between(1, 3)).unwrap() },
-        _ => What::Lease { who: rng.pick(&[Lease::Other, Lease::Both, Lease::Both, Lease::None]), ms: rng.between(500, 40_000) },
+        _ => What::Lease {
+            who: rng.pick(&[Lease::Other, Lease::Both, Lease::Both, Lease::None]),
+            ms: rng.between(500, 40_000),
+        },
     }
 }
 
 fn person(rng: &mut Rng) -> What {
     match rng.between(0, 19) {
-        0..=5 => What::Release { image: rng.pick(&["chat:v1", "chat:v2", "chat:v3", "chat:bad1", "chat:bad2", "chat:crash1"]) },
+        0..=5 => What::Release {
+            image: rng.pick(&["chat:v1", "chat:v2", "chat:v3", "chat:bad1", "chat:bad2", "chat:crash1"]),
+        },
         6..=8 => What::Paused(true),
         9..=12 => What::Paused(false),
         13..=14 => What::Abort(true),
@@ -212,6 +223,11 @@ fn happen(cluster: &Arc<Cluster>, what: &What) {
             sim.ops[op].skew = skew;
             sim.ops[op].crash.notify_one();
         }
+        What::Away { op, ms } => {
+            let mut sim = cluster.sim();
+            sim.ops[op].away_until = until(ms);
+            sim.ops[op].crash.notify_one();
+        }
         What::Slow { most, ms } => cluster.sim().weather.slow = (until(ms), most),
         What::Lost { op } => cluster.sim().ops[op].lose += 1,
         What::Repeated { op } => cluster.sim().ops[op].repeat += 1,
@@ -223,19 +239,7 @@ fn happen(cluster: &Arc<Cluster>, what: &What) {
         }
         What::Frozen { op, ms } => cluster.sim().ops[op].frozen_until = until(ms),
         What::Unseen { op, count } => cluster.sim().ops[op].unseen = count,
-        What::Lease { who, ms } => {
-            let leads = match who {
-                Lease::Other => [false, true],
-                Lease::Both => [true, true],
-                Lease::None => [false, false],
-            };
-            lead(cluster, leads);
-            let cluster = Arc::clone(cluster);
-            tokio::spawn(async move {
-                sleep(Duration::from_millis(ms)).await;
-                lead(&cluster, [true, false]);
-            });
-        }
+        What::Lease { who, ms } => hand_over(cluster, who, ms),
         What::Prometheus { what, ms } => cluster.sim().weather.prom = Some((until(ms), what)),
         What::Dead { color, ms } => {
             if let Some(fleet) = cluster.sim().fleets.get_mut(&color) {
@@ -249,28 +253,47 @@ fn happen(cluster: &Arc<Cluster>, what: &What) {
         What::Selector { color } => cluster.edit(&key("services", "chat"), "", |s| {
             s["spec"]["selector"]["llmrollout.io/color"] = json!(color.word());
         }),
-        What::SelfHeal { ms } => {
-            let (cluster, end) = (Arc::clone(cluster), until(ms));
-            tokio::spawn(async move {
-                while cluster.now() < end {
-                    if cluster.sim().store.get(&key("httproutes", "chat")).is_some_and(|r| super::cluster::share("httproutes", r, Color::Green) != 0) {
-                        set_route(&cluster, 0, "the other controller sets the route to 100/0");
-                    }
-                    sleep(Duration::from_secs(5)).await;
-                }
-            });
-        }
+        What::SelfHeal { ms } => drop(tokio::spawn(self_heal(Arc::clone(cluster), until(ms).min(SPAN)))),
         What::Release { .. } | What::Paused(_) | What::Abort(_) | What::Replicas(_) => {
             cluster.edit(&key("llmrollouts", "chat"), "", |r| wish(&mut r["spec"], what));
         }
-        What::Delete => {
-            let now = cluster.now();
-            let at = llmrollout::api::Moment::from_unix(i64::try_from((BEGIN + now) / 1000).unwrap()).to_string();
-            let mut sim = cluster.sim();
-            let changes = sim.store.delete(&key("llmrollouts", "chat"), &at);
-            cluster.happened(&mut sim, &changes);
-        }
+        What::Delete => delete(cluster),
     }
+}
+
+fn hand_over(cluster: &Arc<Cluster>, who: Lease, ms: u64) {
+    let leads = match who {
+        Lease::Other => [false, true],
+        Lease::Both => [true, true],
+        Lease::None => [false, false],
+    };
+    lead(cluster, leads);
+    let cluster = Arc::clone(cluster);
+    tokio::spawn(async move {
+        sleep(Duration::from_millis(ms)).await;
+        lead(&cluster, [true, false]);
+    });
+}
+
+/// What Argo CD does with a route that Git has at 100/0.
+async fn self_heal(cluster: Arc<Cluster>, end: u64) {
+    while cluster.now() < end {
+        let moved = {
+            let sim = cluster.sim();
+            sim.store.get(&key("httproutes", "chat")).is_some_and(|r| share("httproutes", r, Color::Green) != 0)
+        };
+        if moved {
+            set_route(&cluster, 0, "the other controller sets the route to 100/0");
+        }
+        sleep(Duration::from_secs(5)).await;
+    }
+}
+
+fn delete(cluster: &Cluster) {
+    let at = Moment::from_unix(i64::try_from((BEGIN + cluster.now()) / 1000).unwrap()).to_string();
+    let mut sim = cluster.sim();
+    let changes = sim.store.delete(&key("llmrollouts", "chat"), &at);
+    cluster.happened(&mut sim, &changes);
 }
 
 /// What a person writes into the manifest.

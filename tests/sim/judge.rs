@@ -129,7 +129,9 @@ fn router(sim: &mut Sim, now: u64, w: &Write<'_>, before: &Value, after: &Value)
             Some(_) => forward(sim, now, w, raised, plural, new[i]),
             None => {
                 let ready = w.known.ready.get(&raised).copied().unwrap_or_default();
-                holds(sim, now, "I2", ready > 0 || leaving, || format!("first traffic to {}, of which {ready} are ready", raised.word()));
+                holds(sim, now, "I2", ready > 0 || leaving, || {
+                    format!("first traffic to {}, of which {ready} are ready", raised.word())
+                });
             }
         }
     }
@@ -160,12 +162,20 @@ fn forward(sim: &mut Sim, now: u64, w: &Write<'_>, raised: Color, plural: &str, 
     holds(sim, now, "I7", !stopped, || "a raise although `paused` or `abort` was read".into());
     let aborted = !intent["revision"].is_null() && intent["revision"] == status["abortedRevision"];
     holds(sim, now, "I5", !aborted, || "an aborted revision gets traffic".into());
+    // A request that was on its way when the revision was aborted; that it is put right is for the end of the story.
+    if sim.status()["abortedRevision"] == intent["revision"] && !intent["revision"].is_null() {
+        *sim.judge.asked.entry("raises that arrived late").or_default() += 1;
+    }
     let replicas = spec["release"]["template"]["replicas"].as_i64().unwrap_or(1);
     let ready = w.known.ready.get(&raised).copied().unwrap_or_default();
     let needed = ((replicas * to + 99) / 100).max(1);
     // While replicas are being changed, the Deployment's own number counts.
     holds(sim, now, "I2", ready >= needed.min(2), || format!("{to}% to {}, of which {ready} are ready", raised.word()));
-    let from = if status["attempt"]["stepEnteredAt"].is_null() { 0 } else { status["attempt"]["weight"].as_i64().unwrap_or(0) };
+    let from = if status["attempt"]["stepEnteredAt"].is_null() {
+        0
+    } else {
+        status["attempt"]["weight"].as_i64().unwrap_or(0)
+    };
     let next = weights(&live).into_iter().find(|x| *x > from);
     holds(sim, now, "I8", next == Some(to), || format!("from {from}% to {to}%"));
 }
@@ -174,9 +184,20 @@ fn forward(sim: &mut Sim, now: u64, w: &Write<'_>, raised: Color, plural: &str, 
 fn owned(sim: &mut Sim, now: u64, w: &Write<'_>, before: Option<&Value>, after: &Value) {
     let (plural, name) = (w.change.key.0, w.change.key.1.as_str());
     let image = |d: &Value| image_of(&d["spec"]["template"]).to_owned();
-    let words = if plural == "deployments" { format!(" {} x{}", image(after), after["spec"]["replicas"]) } else { String::new() };
+    let words = if plural == "deployments" {
+        format!(" {} x{}", image(after), after["spec"]["replicas"])
+    } else {
+        String::new()
+    };
     let spec_changed = before.is_none_or(|b| b["spec"] != after["spec"]);
-    sim.tell(now, format_args!("operator {}: {plural}/{name}{words}{}", w.op, if spec_changed { "" } else { " (only its bookkeeping)" }));
+    sim.tell(
+        now,
+        format_args!(
+            "operator {}: {plural}/{name}{words}{}",
+            w.op,
+            if spec_changed { "" } else { " (only its bookkeeping)" }
+        ),
+    );
     let mine = if name.ends_with("green") { Color::Green } else { Color::Blue };
     if !spec_changed || plural != "deployments" {
         return;
@@ -194,7 +215,14 @@ fn owned(sim: &mut Sim, now: u64, w: &Write<'_>, before: Option<&Value>, after: 
 
 /// Joining and leaving: nothing but our finalizer changes.
 fn finalizers(sim: &mut Sim, now: u64, w: &Write<'_>, before: &Value, after: Option<&Value>) {
-    sim.tell(now, format_args!("operator {}: {}", w.op, if after.is_some() { "takes the rollout up" } else { "lets the rollout go" }));
+    sim.tell(
+        now,
+        format_args!(
+            "operator {}: {}",
+            w.op,
+            if after.is_some() { "takes the rollout up" } else { "lets the rollout go" }
+        ),
+    );
     let bare = |v: &Value| {
         let mut v = v.clone();
         v["metadata"]["finalizers"] = Value::Null;
@@ -204,9 +232,9 @@ fn finalizers(sim: &mut Sim, now: u64, w: &Write<'_>, before: &Value, after: Opt
     let same = after.is_none_or(|after| bare(before) == bare(after));
     holds(sim, now, "I24", same, || "more than the finalizer of the rollout changed".into());
     if after.is_none() && before["status"]["active"].is_string() {
-        let dead = Color::BOTH.into_iter().any(|c| {
-            sim.share(c) > 0 && long_dead(sim, w.issued, c) && sim.ready(c.other()) > 0
-        });
+        let dead = Color::BOTH
+            .into_iter()
+            .any(|c| sim.share(c) > 0 && long_dead(sim, w.issued, c) && sim.ready(c.other()) > 0);
         holds(sim, now, "I19", !dead, || "let go while traffic is on a dead color".into());
     }
 }
@@ -215,19 +243,38 @@ fn finalizers(sim: &mut Sim, now: u64, w: &Write<'_>, before: &Value, after: Opt
 fn status(sim: &mut Sim, now: u64, w: &Write<'_>, before: &Value, after: &Value) {
     let (old, new) = (&before["status"], &after["status"]);
     let at = |s: &Value| s["attempt"]["weight"].as_i64().unwrap_or(0);
-    sim.tell(now, format_args!("operator {}: status {} {} step {} {}% intent {} | {}", w.op, text(new, "/phase"), text(new, "/reason"), new["attempt"]["step"], at(new), new["intent"]["weight"], text(new, "/message")));
+    sim.tell(
+        now,
+        format_args!(
+            "operator {}: status {} {} step {} {}% intent {} | {}",
+            w.op,
+            text(new, "/phase"),
+            text(new, "/reason"),
+            new["attempt"]["step"],
+            at(new),
+            new["intent"]["weight"],
+            text(new, "/message")
+        ),
+    );
     let same_attempt = old["attempt"]["id"] == new["attempt"]["id"] && new["attempt"].is_object();
     let up = same_attempt && at(new) > at(old);
     if same_attempt && at(new) != at(old) {
         let next = weights(before).into_iter().find(|x| *x > at(old));
         holds(sim, now, "I8", at(new) == 0 || next == Some(at(new)), || format!("from {}% to {}%", at(old), at(new)));
     }
+    if same_attempt && old["attempt"]["step"] == new["attempt"]["step"] && old["attempt"]["stepEnteredAt"].is_string() {
+        let once = old["attempt"]["stepEnteredAt"] == new["attempt"]["stepEnteredAt"];
+        holds(sim, now, "I8", once, || format!("step {} is entered a second time", new["attempt"]["step"]));
+    }
     if let (true, Some(candidate)) = (up, color(&new["candidate"])) {
         let stood = stood_lately(sim, now, candidate, at(new));
-        holds(sim, now, "I11", stood, || format!("status claims {}% for {}, which no router showed", at(new), candidate.word()));
+        holds(sim, now, "I11", stood, || {
+            format!("status claims {}% for {}, which no router showed", at(new), candidate.word())
+        });
     }
     let generation = |v: &Value| v["observedGeneration"].as_i64().unwrap_or(0);
-    let seen = generation(new) >= generation(old) && generation(new) <= after["metadata"]["generation"].as_i64().unwrap_or(0);
+    let seen =
+        generation(new) >= generation(old) && generation(new) <= after["metadata"]["generation"].as_i64().unwrap_or(0);
     holds(sim, now, "I11", seen, || "observedGeneration falls, or runs ahead".into());
     let (aborted, later) = (&old["abortedRevision"], &new["abortedRevision"]);
     if aborted.is_string() && aborted != later {
@@ -235,7 +282,9 @@ fn status(sim: &mut Sim, now: u64, w: &Write<'_>, before: &Value, after: &Value)
         let began = old["attempt"]["id"] != new["attempt"]["id"];
         holds(sim, now, "I5", !(again && began), || "an aborted revision begins again".into());
     }
-    let intended = new["intent"].is_object() && new["intent"]["op"] != old["intent"]["op"] && old["attempt"]["stepEnteredAt"].is_string();
+    let intended = new["intent"].is_object()
+        && new["intent"]["op"] != old["intent"]["op"]
+        && old["attempt"]["stepEnteredAt"].is_string();
     let promoted = old["active"].is_string() && new["active"] != old["active"];
     if intended || promoted {
         proof(sim, now, w, before);
@@ -253,9 +302,9 @@ fn status(sim: &mut Sim, now: u64, w: &Write<'_>, before: &Value, after: &Value)
 
 /// I11: the routers showed these shares in the last minutes.
 fn stood_lately(sim: &Sim, now: u64, candidate: Color, weight: i64) -> bool {
-    let only_selector = sim.rollout().is_some_and(|r| {
-        r["spec"]["traffic"].as_array().is_some_and(|t| t.iter().all(|r| r["service"].is_object()))
-    });
+    let only_selector = sim
+        .rollout()
+        .is_some_and(|r| r["spec"]["traffic"].as_array().is_some_and(|t| t.iter().all(|r| r["service"].is_object())));
     let share = if only_selector && weight < 100 { 0 } else { weight };
     let i = usize::from(candidate == Color::Green);
     let all = &sim.judge.shares;
@@ -274,11 +323,16 @@ fn proof(sim: &mut Sim, now: u64, w: &Write<'_>, before: &Value) {
     let mut wrong = Vec::new();
     for (gate, limit) in LIMITS.iter().enumerate() {
         let of = |upto: usize| -> Vec<&Reading> {
-            log.iter().take(upto).filter(|(q, r)| {
-                let text = q.value.to_string();
-                let metric = usize::from(text.contains("histogram_quantile")) + 2 * usize::from(text.contains("generation_tokens"));
-                metric == gate && text.contains(&workload) && r.at.unix() >= entered
-            }).map(|(_, r)| r).collect()
+            log.iter()
+                .take(upto)
+                .filter(|(q, r)| {
+                    let text = q.value.to_string();
+                    let metric = usize::from(text.contains("histogram_quantile"))
+                        + 2 * usize::from(text.contains("generation_tokens"));
+                    metric == gate && text.contains(&workload) && r.at.unix() >= entered
+                })
+                .map(|(_, r)| r)
+                .collect()
         };
         let judged = (w.known.readings..=log.len()).any(|upto| good(&of(upto), *limit, decided, sent));
         if !judged {
@@ -286,7 +340,9 @@ fn proof(sim: &mut Sim, now: u64, w: &Write<'_>, before: &Value) {
         }
     }
     let step = &before["status"]["attempt"]["step"];
-    holds(sim, now, "I3", wrong.is_empty(), || format!("goes on from step {step} without proof of {}", wrong.join(", ")));
+    holds(sim, now, "I3", wrong.is_empty(), || {
+        format!("goes on from step {step} without proof of {}", wrong.join(", "))
+    });
 }
 
 fn good(readings: &[&Reading], limit: f64, decided: i64, sent: i64) -> bool {
@@ -316,7 +372,9 @@ fn hold_served(sim: &mut Sim, now: u64, w: &Write<'_>, before: &Value) {
     let steps = before["spec"]["steps"].as_array().cloned().unwrap_or_default();
     let hold = steps.iter().find(|s| s["weight"] == *weight).map(|s| text(s, "/hold").trim_end_matches('s').to_owned());
     let hold: i64 = hold.and_then(|h| h.parse().ok()).unwrap_or(0);
-    holds(sim, now, "I23", true_now - entered >= hold, || format!("{weight}% was held {}s of {hold}s", true_now - entered));
+    holds(sim, now, "I23", true_now - entered >= hold, || {
+        format!("{weight}% was held {}s of {hold}s", true_now - entered)
+    });
 }
 
 pub(crate) fn moment(text: &str) -> i64 {

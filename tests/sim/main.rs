@@ -2,7 +2,10 @@
 //! product's own `observe`, `decide`, `act`, `record` and retries, two processes of it, and everything that can go wrong
 //! drawn from a seed. `make soak SCHEDULES=… SEED=…` tells more stories; `SIM_ONLY=<seed>` tells one.
 #![cfg(test)]
-#![expect(clippy::disallowed_methods, reason = "measures how long the stories take, and is told which by the environment")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "measures how long the stories take, and is told which by the environment"
+)]
 
 mod cluster;
 mod faults;
@@ -44,7 +47,9 @@ fn told(seed: u64) -> String {
     let plot = Plot::of(seed);
     let (events, told) = plot.shrink();
     let mut words = vec![format!("seed {seed} ({:?}): {:?}", plot.class, told.violations), "what happens:".to_owned()];
-    words.extend(events.iter().map(|e| format!("  at {:.3}s {}", f64::from(u32::try_from(e.at).unwrap()) / 1000.0, e.what)));
+    words.extend(
+        events.iter().map(|e| format!("  at {:.3}s {}", f64::from(u32::try_from(e.at).unwrap()) / 1000.0, e.what)),
+    );
     words.push("the story:".to_owned());
     words.extend(told.story.iter().map(|line| format!("  {line}")));
     words.join("\n")
@@ -75,7 +80,7 @@ fn schedules_hold() {
         println!("{}", told(seed.parse().unwrap()));
         return;
     }
-    let (schedules, seed) = (number("SIM_SCHEDULES", 2_000), number("SIM_SEED", 1));
+    let (schedules, seed) = (number("SIM_SCHEDULES", 1_000), number("SIM_SEED", 1));
     let began = Instant::now();
     let (sum, next) = (Mutex::new(Sum::default()), AtomicU64::new(seed));
     let threads = std::thread::available_parallelism().map_or(2, usize::from);

@@ -112,10 +112,10 @@ fn tell(sim: &mut Sim, color: Color, deployment: &Value, fleet: &mut Fleet, now:
     let slice = key("endpointslices", &format!("{name}-1"));
     if sim.store.get(&slice).is_none() {
         let labels = json!({"kubernetes.io/service-name": name, "llmrollout.io/rollout": "chat"});
-        changes.extend(sim.store.create(
-            &slice,
-            json!({"addressType": "IPv4", "metadata": {"labels": labels}, "endpoints": endpoints}),
-        ));
+        changes.extend(
+            sim.store
+                .create(&slice, json!({"addressType": "IPv4", "metadata": {"labels": labels}, "endpoints": endpoints})),
+        );
     } else {
         changes.extend(sim.store.edit(&slice, |s| s["endpoints"] = json!(endpoints)));
     }

@@ -15,7 +15,7 @@ use llmrollout::{
     act::{self, Class, Hands},
     api::{LlmRollout, Moment, Phase},
     control::retry::{self, Attempts},
-    decide::{self, Decision, snapshot::Offers},
+    decide::{self, Decision, Snapshot, snapshot::Offers},
     metrics::{NoData, Reading, Sample},
     observe::{self, ObserveError, World, board::Board, clock::Clock, live::Eyes, stores::Stores},
     record::{self, Pen, RecordError},
@@ -50,6 +50,7 @@ struct Process {
     cluster: Arc<Cluster>,
     op: usize,
     skew: i64,
+    began: Moment,
     world: World,
     eyes: Eyes,
     hands: Hands,
@@ -77,7 +78,8 @@ pub(crate) async fn supervise(cluster: Arc<Cluster>, op: usize) {
             let mut sim = cluster.sim();
             sim.ops[op].sink = None;
             sim.ops[op].log.clear();
-            sim.rng.between(300, 3_000)
+            let pause = sim.rng.between(300, 3_000);
+            pause.max(sim.ops[op].away_until.saturating_sub(cluster.now()))
         };
         sleep(Duration::from_millis(pause)).await;
         cluster.tell(format_args!("operator {op}: starts"));
@@ -102,6 +104,7 @@ async fn run(cluster: Arc<Cluster>, op: usize) {
     let process = Process {
         op,
         skew,
+        began: moment(cluster.now(), skew),
         world: World {
             stores,
             board: Board::default(),
@@ -131,14 +134,23 @@ async fn dial(board: Board, wake: Arc<Notify>) {
 }
 
 fn stores() -> (Stores, Caches) {
-    let (rollouts, a) = kube::runtime::reflector::store();
-    let (deployments, b) = kube::runtime::reflector::store();
-    let (services, c) = kube::runtime::reflector::store();
-    let (slices, d) = kube::runtime::reflector::store();
-    let (routes, e) = kube::runtime::reflector::store();
+    use kube::runtime::reflector::store;
+    let (rollouts, deployments, services, slices, routes) = (store(), store(), store(), store(), store());
     (
-        Stores { rollouts, deployments, services, slices, routes },
-        Caches { rollouts: a, deployments: b, services: c, slices: d, routes: e },
+        Stores {
+            rollouts: rollouts.0,
+            deployments: deployments.0,
+            services: services.0,
+            slices: slices.0,
+            routes: routes.0,
+        },
+        Caches {
+            rollouts: rollouts.1,
+            deployments: deployments.1,
+            services: services.1,
+            slices: slices.1,
+            routes: routes.1,
+        },
     )
 }
 
@@ -237,11 +249,19 @@ async fn watch(
     }
 }
 
+/// What a clock shows that is `skew` seconds off.
+fn moment(ms: u64, skew: i64) -> Moment {
+    Moment::from_unix(i64::try_from((BEGIN + ms).saturating_add_signed(skew * 1000) / 1000).unwrap())
+}
+
 impl Process {
     /// The process's own clock: wall time at its start, then the monotonic clock.
     fn clock(&self) -> Moment {
-        let ms = (BEGIN + self.cluster.now()).saturating_add_signed(self.skew * 1000);
-        Moment::from_unix(i64::try_from(ms / 1000).unwrap())
+        moment(self.cluster.now(), self.skew)
+    }
+
+    fn timed(&self, snapshot: Snapshot) -> Snapshot {
+        Snapshot { now: self.clock(), watching_since: self.began, ..snapshot }
     }
 
     async fn work(&self, wake: &Notify) {
@@ -265,6 +285,7 @@ impl Process {
         };
         let class = match error {
             Ended::Observe(ObserveError::Gone) => return None,
+            Ended::Observe(ObserveError::Moved) => Class::Stale,
             Ended::Observe(ObserveError::Read { .. } | ObserveError::Late { .. }) => Class::Transient,
             Ended::Record(error) => error.class(),
         };
@@ -279,20 +300,16 @@ impl Process {
             let mut sim = self.cluster.sim();
             let op = &mut sim.ops[self.op];
             op.known.pass += 1;
-            *sim.judge.asked.entry("passes").or_default() += 1;
-            let op = &mut sim.ops[self.op];
             op.known.cached = Some(Arc::clone(rollout));
             op.known.live = None;
             op.known.ready.clear();
             op.known.readings = op.log.len();
         }
-        let mut snapshot = observe::observe(rollout, &self.world);
-        snapshot.now = self.clock();
+        let mut snapshot = self.timed(observe::observe(rollout, &self.world));
         let mut decision = decide::decide(&snapshot);
         if decision.wants_live {
             let live = observe::live::observe_live(rollout, &self.world, &self.eyes);
-            snapshot = Box::pin(live).await.map_err(Ended::Observe)?;
-            snapshot.now = self.clock();
+            snapshot = self.timed(Box::pin(live).await.map_err(Ended::Observe)?);
             decision = decide::decide(&snapshot);
         }
         let acted = act::act(&decision, &rollout.namespace().unwrap_or_default(), &self.hands).await;
@@ -344,7 +361,8 @@ impl Process {
 fn prometheus(sim: &mut Sim, now: u64, query: &str) -> Result<Sample, NoData> {
     use llmrollout::api::status::Color;
     let color = if query.contains("chat-green") { Color::Green } else { Color::Blue };
-    let metric = usize::from(query.contains("histogram_quantile")) + 2 * usize::from(query.contains("generation_tokens"));
+    let metric =
+        usize::from(query.contains("histogram_quantile")) + 2 * usize::from(query.contains("generation_tokens"));
     let share = sim.share(color);
     let samples = if share > 0 { 1000.0 } else { 0.0 };
     let good = [0.001, 0.4, 0.002][metric];

@@ -322,7 +322,9 @@ mod tests {
         let (after, _) = store.apply(&d, &json!({"metadata": {"annotations": {}}, "spec": {"replicas": 3}})).unwrap();
         assert_eq!(after["spec"], json!({"replicas": 3}));
         assert_eq!(after["metadata"]["annotations"], json!({"theirs": "x"}));
-        assert!(store.apply(&d, &json!({"metadata": {"annotations": {}}, "spec": {"replicas": 3}})).unwrap().1.is_empty());
+        assert!(
+            store.apply(&d, &json!({"metadata": {"annotations": {}}, "spec": {"replicas": 3}})).unwrap().1.is_empty()
+        );
         let stale = json!({"metadata": {"resourceVersion": "1"}, "spec": {"replicas": 4}});
         assert_eq!(store.apply(&d, &stale).unwrap_err().code, 409);
         assert_eq!(store.apply(&key("deployments", "new"), &stale).unwrap_err().code, 409);

@@ -112,9 +112,15 @@ impl Plot {
         if phase == "Paused" {
             return wrong;
         }
-        if let Some(active) = active {
+        // While `paused` stands, traffic is left where people put it.
+        if let Some(active) = active.filter(|_| spec["paused"] != json!(true)) {
             if sim.share(active.other()) != 0 || sim.share(active) != 100 {
-                wrong.push(format!("{} serves, but {} has {}%", active.word(), active.other().word(), sim.share(active.other())));
+                wrong.push(format!(
+                    "{} serves, but {} has {}%",
+                    active.word(),
+                    active.other().word(),
+                    sim.share(active.other())
+                ));
             }
             if sim.ready(active) == 0 {
                 wrong.push(format!("{} serves and is dead", active.word()));
@@ -157,7 +163,10 @@ async fn come_to_rest(cluster: &Cluster) {
         let ended = sim.rollout().is_none()
             || ["Completed", "RolledBack", "Idle", "Paused"].contains(&phase.as_str())
             || cannot_be_installed(&sim);
-        if ended && now > sim.last_write.max(SPAN) + 20_000 {
+        // Who has stopped arguing looks again after ten minutes; who missed a change sees it after one.
+        let ended = ended && sim.status()["reason"] != "Contended";
+        let back = sim.ops.iter().map(|o| o.away_until).max().unwrap_or_default();
+        if ended && now > sim.last_write.max(SPAN).max(back) + 80_000 {
             break;
         }
         if now > PATIENCE {
@@ -176,11 +185,11 @@ async fn come_to_rest(cluster: &Cluster) {
     }
 }
 
-/// A first revision whose pods never become ready is waited for: there is nothing to go back to.
+/// A first revision whose pods never become ready is waited for, and said to be: there is nothing to go back to.
 fn cannot_be_installed(sim: &Sim) -> bool {
     let wanted = sim.rollout().map(|r| image_of(&r["spec"]["release"]["template"]["podTemplate"]).contains("crash"));
     let status = sim.status();
-    wanted == Some(true) && status["active"].is_null() && status["phase"] == "Preparing"
+    wanted == Some(true) && status["active"].is_null() && status["reason"] == "NotReadyInTime"
 }
 
 fn run(seed: u64, beginning: Beginning, plot: impl AsyncFnOnce(std::sync::Arc<Cluster>)) -> Told {
@@ -196,11 +205,7 @@ fn run(seed: u64, beginning: Beginning, plot: impl AsyncFnOnce(std::sync::Arc<Cl
     }
 }
 
-fn play(
-    seed: u64,
-    beginning: Beginning,
-    plot: impl AsyncFnOnce(std::sync::Arc<Cluster>),
-) -> std::sync::Arc<Cluster> {
+fn play(seed: u64, beginning: Beginning, plot: impl AsyncFnOnce(std::sync::Arc<Cluster>)) -> std::sync::Arc<Cluster> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let cluster = Cluster::new(seed, beginning.store, beginning.fleets);
@@ -217,7 +222,7 @@ fn play(
 fn installed(shape: usize) -> Beginning {
     static MADE: [OnceLock<(Store, BTreeMap<Color, Fleet>)>; 3] = [const { OnceLock::new() }; 3];
     let (store, fleets) = MADE[shape].get_or_init(|| {
-        let cluster = play(7, fresh(shape), async |_| sleep(Duration::from_secs(60)).await);
+        let cluster = play(7, fresh(shape), async |_| sleep(Duration::from_mins(1)).await);
         let sim = cluster.sim();
         assert_eq!(sim.status()["phase"], "Completed", "the first revision is installed: {:#?}", sim.story);
         (sim.store.clone(), sim.fleets.iter().map(|(c, f)| (*c, f.clone().aged())).collect())
@@ -247,16 +252,14 @@ fn rollout(shape: usize) -> Value {
     } else {
         json!([step(5, "8s"), step(20, "7s"), step(50, "6s"), step(100, "9s")])
     };
-    let gate = |name: &str, metric: &str, max: &str| {
-        json!({"name": name, "metric": metric, "max": max, "interval": "3s", "window": "30s", "minSamples": 20, "failures": "2 of 3", "noData": {"budget": "120s"}})
-    };
+    let gate = |name: &str, metric: &str, max: &str| json!({"name": name, "metric": metric, "max": max, "interval": "3s", "window": "30s", "minSamples": 20, "failures": "2 of 3", "noData": {"budget": "120s"}});
     let mut p95 = gate("p95", "latency", "1.5s");
     p95["quantile"] = json!("0.95");
     json!({
         "apiVersion": "llmrollout.io/v1alpha1", "kind": "LlmRollout", "metadata": {},
         "spec": {
             "release": {"template": {
-                "replicas": 2, "port": 8000, "readyTimeout": "120s",
+                "replicas": 2, "port": 8000, "readyTimeout": "600s",
                 "podTemplate": {"spec": {"containers": [{"name": "server", "image": "chat:v1"}]}},
             }},
             "traffic": traffic,

@@ -34,14 +34,22 @@ struct Call {
     status_then: Value,
 }
 
+/// How a request fares.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Luck {
+    #[default]
+    Served,
+    Refused(u16),
+    Unreachable,
+    Hangs,
+}
+
 /// What the network does to a request.
 #[derive(Clone, Copy, Debug, Default)]
 struct Fate {
     there: u64,
     back: u64,
-    refused: Option<u16>,
-    unreachable: bool,
-    hangs: bool,
+    luck: Luck,
     lost: bool,
     repeated: bool,
     crash: Option<Point>,
@@ -60,10 +68,10 @@ async fn serve(cluster: Arc<Cluster>, op: usize, request: Request<Body>) -> io::
     if crash(Point::BeforeForwarding) {
         die(&cluster, op, "dies before its write is forwarded").await;
     }
-    if fate.hangs {
+    if fate.luck == Luck::Hangs {
         return std::future::pending().await;
     }
-    if fate.unreachable {
+    if fate.luck == Luck::Unreachable {
         sleep(Duration::from_millis(5)).await;
         return Err(io::Error::from(io::ErrorKind::ConnectionRefused));
     }
@@ -102,7 +110,7 @@ async fn serve(cluster: Arc<Cluster>, op: usize, request: Request<Body>) -> io::
 async fn die(cluster: &Cluster, op: usize, words: &str) {
     cluster.tell(format_args!("operator {op}: {words}"));
     cluster.sim().ops[op].crash.notify_one();
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 async fn read(cluster: &Cluster, op: usize, request: Request<Body>) -> Call {
@@ -139,12 +147,15 @@ fn fate(sim: &mut Sim, cluster: &Cluster, call: &Call) -> Fate {
     let now = cluster.now();
     let slow = if sim.weather.slow.0 > now { sim.weather.slow.1 } else { 20 };
     let mut fate = Fate { there: sim.rng.between(1, slow), back: sim.rng.between(0, 20), ..Fate::default() };
-    fate.unreachable = sim.weather.down > now && !sim.weather.hangs;
-    fate.hangs = sim.weather.down > now && sim.weather.hangs;
+    if sim.weather.down > now {
+        fate.luck = if sim.weather.hangs { Luck::Hangs } else { Luck::Unreachable };
+    }
     if !call.write {
         return fate;
     }
-    fate.refused = (sim.weather.refuse.0 > now).then_some(sim.weather.refuse.1);
+    if fate.luck == Luck::Served && sim.weather.refuse.0 > now {
+        fate.luck = Luck::Refused(sim.weather.refuse.1);
+    }
     let op = &mut sim.ops[call.op];
     let take = |count: &mut u32| {
         let some = *count > 0;
@@ -171,7 +182,7 @@ impl Cluster {
         if !call.write {
             return look(&mut sim, call);
         }
-        if let Some(code) = fate.refused {
+        if let Luck::Refused(code) = fate.luck {
             return Err(Refusal { code, message: "simulated".into() });
         }
         let written: Written = if call.kind.contains("json-patch") {
@@ -233,7 +244,10 @@ fn response(answer: Result<Value, Refusal>) -> Response<Body> {
         Ok(body) => (200, body),
         Err(r) => {
             let reason = if r.code == 404 { "NotFound" } else { "Simulated" };
-            (r.code, json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": r.message, "reason": reason, "code": r.code}))
+            (
+                r.code,
+                json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": r.message, "reason": reason, "code": r.code}),
+            )
         }
     };
     Response::builder().status(code).body(Body::from(body.to_string().into_bytes())).unwrap()
