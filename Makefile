@@ -12,7 +12,7 @@ export PATH := $(TOOLS)/bin:$(PATH)
 .PHONY: help build fmt lint crds chart test demo e2e lab tools soak seeded-bugs
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build every binary
 	$(CARGO) build --workspace --bins --locked
