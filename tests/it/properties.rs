@@ -9,7 +9,7 @@ use llmrollout::{
     routers::PatchKind,
 };
 use proptest::{collection::vec, prelude::*};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::world::{Signal, World, route};
 
@@ -99,6 +99,12 @@ fn pass_is_safe(world: &mut World) {
         decision = decide(&world.snapshot(true));
     }
     for intent in &decision.intents {
+        if let Intent::Apply(owned) = intent {
+            let slot = &world.slots[&if owned.name.ends_with("-blue") { Color::Blue } else { Color::Green }];
+            let seen = if owned.body["kind"] == "Service" { &slot.service } else { &slot.deployment };
+            let version = seen.as_ref().map_or(&Value::Null, |s| &s["metadata"]["resourceVersion"]);
+            assert_eq!(&owned.body["metadata"]["resourceVersion"], version, "what was seen is applied at its version");
+        }
         let Intent::Patch(patch) = intent else { continue };
         assert_eq!(patch.ops[0]["path"], "/metadata/resourceVersion", "every patch is guarded");
         if patch.kind == PatchKind::HttpRoute {
