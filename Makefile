@@ -9,7 +9,7 @@ HELM ?= $(or $(shell command -v helm),$(lastword $(wildcard $(CACHE)/helm-*/helm
 export PATH := $(TOOLS)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help build fmt lint crds chart test demo e2e lab tools soak seeded-bugs
+.PHONY: help build fmt lint crds chart test demo e2e lab tools soak seeded-bugs model
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,3 +60,6 @@ soak: ## tell many seeded stories: SCHEDULES=100000 SEED=1; writes target/soak/r
 
 seeded-bugs: ## put known incidents back, one at a time: each must be caught
 	CARGO="$(CARGO)" tests/seeded_bugs/run.sh $(BUGS)
+
+model: ## walk every state of a small world: writes target/model/report.json
+	$(CARGO) test -q --profile sim --test model --locked -- --full

@@ -1,4 +1,5 @@
-//! `paused` stops everything at once, and the time it takes is nobody's: no deadline comes nearer.
+//! What keeps a step that is written down from being done: `paused`, and a candidate that is not ready. The time of a
+//! pause is nobody's: no deadline comes nearer.
 
 use std::time::Duration;
 
@@ -20,16 +21,46 @@ fn releasing() -> World {
     world
 }
 
+/// Passes until a step to this weight is written down and not yet done.
+fn intending(world: &mut World, weight: i32) {
+    let there = |world: &World| {
+        world.rollout.status.as_ref().and_then(|s| s.intent.as_ref()).is_some_and(|i| i.weight == weight)
+    };
+    for _ in 0..400 {
+        for _ in 0..10 {
+            if there(world) {
+                return;
+            }
+            world.pass();
+        }
+        world.now = world.now.plus(Duration::from_secs(1));
+        world.ask();
+    }
+    panic!("no step to {weight}% was written down");
+}
+
+#[test]
+fn a_candidate_that_is_not_ready_gets_nothing() {
+    let mut world = releasing();
+    intending(&mut world, 5);
+    world.slots.get_mut(&Color::Green).unwrap().ready = 0;
+    world.tick(Duration::from_mins(1));
+    assert_eq!(world.shares(), (100, 0), "no pod is ready");
+    world.slots.get_mut(&Color::Green).unwrap().ready = 1;
+    world.tick(Duration::from_secs(5));
+    assert_eq!(world.shares(), (95, 5), "one pod is enough for 5%");
+    intending(&mut world, 100);
+    world.tick(Duration::from_mins(1));
+    assert_eq!(world.shares(), (50, 50), "one pod of two is not enough for everything");
+    world.slots.get_mut(&Color::Green).unwrap().ready = 2;
+    world.tick(Duration::from_secs(5));
+    assert_eq!(world.shares(), (0, 100));
+}
+
 #[test]
 fn a_pause_stops_a_step_that_is_written_down_but_not_done() {
     let mut world = releasing();
-    for _ in 0..40 {
-        world.pass();
-        if world.rollout.status.as_ref().unwrap().intent.is_some() {
-            break;
-        }
-    }
-    assert!(world.rollout.status.as_ref().unwrap().intent.is_some(), "a step is written down");
+    intending(&mut world, 5);
     let before = world.shares();
     world.edit(|r| r.spec.paused = true);
     world.tick(Duration::from_mins(2));

@@ -1,0 +1,263 @@
+//! What a pass sees: the part of a state that a decision may rest on, turned into a real `Snapshot`, and a real status
+//! turned back into the small one. Everything is read through the code's own readers.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use k8s_openapi::api::core::v1::Service;
+use llmrollout::{
+    api::{
+        LlmRolloutStatus, Moment, labels,
+        route::HttpRoute,
+        status::{self, Color, GateStatus, VerdictWord},
+    },
+    decide::{
+        Snapshot,
+        snapshot::{ColorSeen, DeploymentSeen, OwnedSeen},
+    },
+    metrics::{NoData, Question, Reading, Sample},
+    routers::{Claim, RouterSeen, http_route, service},
+};
+use serde_json::{Value, json};
+
+use super::{
+    state::{Attempt, Gate, Gateway, Intent, Signal, Slot, Status, Things, Wish, Word, index},
+    table::{GATES, Table},
+};
+
+/// Now, for ever.
+pub(crate) const NOW: Moment = Moment::from_unix(1_800_000_000);
+
+/// All that a decision may rest on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Look {
+    pub(crate) wish: Wish,
+    pub(crate) status: Option<Status>,
+    pub(crate) things: Things,
+    pub(crate) live: bool,
+    pub(crate) signals: [Signal; 2],
+}
+
+fn before(age: i16) -> Moment {
+    Moment::from_unix(NOW.unix() - i64::from(age))
+}
+
+fn age(at: Moment) -> i16 {
+    i16::try_from(NOW.unix() - at.unix()).unwrap_or(i16::MAX)
+}
+
+/// The snapshot of a look; `questions` are those of the step that is being measured.
+pub(crate) fn snapshot(table: &Table, look: &Look, questions: &[Question], routers: Vec<RouterSeen>) -> Snapshot {
+    let mut rollout = table.rollouts[usize::from(look.wish.revision) - 1].clone();
+    rollout.spec.paused = look.wish.paused;
+    rollout.spec.abort = look.wish.abort;
+    rollout.status = look.status.as_ref().map(|s| concrete(table, s));
+    let mut readings = BTreeMap::new();
+    for question in questions {
+        let gate = usize::from(question.value.to_string().contains("histogram_quantile"));
+        readings.insert(question.clone(), read(look.signals[gate], GATES[gate].2, question.window));
+    }
+    Snapshot {
+        watching_since: Moment::from_unix(0),
+        now: NOW,
+        live: look.live,
+        blue: color(table, Color::Blue, look.things.slots[0]),
+        green: color(table, Color::Green, look.things.slots[1]),
+        routers,
+        rival: None,
+        readings,
+        offers: table.offers(look.wish.known),
+        rollout: Arc::new(rollout),
+    }
+}
+
+fn read(signal: Signal, limit: f64, window: Duration) -> Vec<Reading> {
+    let sample =
+        |factor: f64| Reading { at: NOW, window, outcome: Ok(Sample { value: limit * factor, samples: 1000.0 }) };
+    match signal {
+        Signal::Good => vec![sample(0.5)],
+        Signal::Bad => vec![sample(2.0), sample(2.0)],
+        Signal::Blip => vec![sample(0.5), sample(2.0)],
+        Signal::Silent => vec![Reading { at: NOW, window, outcome: Err(NoData::Empty) }],
+    }
+}
+
+fn color(table: &Table, color: Color, slot: Slot) -> ColorSeen {
+    let owned = |applied: &str| OwnedSeen {
+        ours: true,
+        applied: Some(applied.to_owned()),
+        version: "5".to_owned(),
+        owner_index: Some(0),
+    };
+    let ready = i32::from(slot.ready);
+    let deployment = slot.deployment.map(|deployed| {
+        let (applied, template) = table.notes(color, deployed);
+        DeploymentSeen {
+            object: owned(applied),
+            revision: table.revision(deployed.revision),
+            template: Some(template.clone()),
+            wanted: 1,
+            ready,
+            settled: slot.ready,
+        }
+    });
+    ColorSeen { deployment, service: slot.service.then(|| owned(table.service(color))), ready }
+}
+
+fn router(claim: Claim<'_>, things: &Things) -> RouterSeen {
+    let state = match claim {
+        Claim::Service(s) => {
+            let front: Service = serde_json::from_value(front(things)).expect("a Service");
+            service::read(s, Some(&front))
+        }
+        Claim::HttpRoute(r) => {
+            let route: HttpRoute = serde_json::from_value(route(things)).expect("a route");
+            http_route::read(r, "chat-blue", "chat-green", Some(&route))
+        }
+    };
+    RouterSeen { name: claim.name(), state }
+}
+
+/// The routers as the code reads them.
+pub(crate) fn routers(table: &Table, things: &Things) -> Vec<RouterSeen> {
+    table.rollouts[0].spec.traffic.iter().filter_map(Claim::of).map(|claim| router(claim, things)).collect()
+}
+
+/// The front Service as the API server would show it.
+pub(crate) fn front(things: &Things) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Service",
+        "metadata": {"name": "chat", "namespace": "llm", "resourceVersion": "5"},
+        "spec": {"selector": {"app": "chat", labels::COLOR: things.front.word()}, "ports": [{"port": 80}]},
+    })
+}
+
+/// The route as the API server would show it.
+pub(crate) fn route(things: &Things) -> Value {
+    let backend = |name: &str, weight: Option<u8>| match weight {
+        Some(w) => json!({"name": name, "port": 8000, "weight": w}),
+        None => json!({"name": name, "port": 8000}),
+    };
+    let condition = |word: &str, status: &str| json!({"type": word, "status": status, "reason": "Model", "message": "", "observedGeneration": 1});
+    let conditions = match things.gateway {
+        Gateway::Follows => json!([condition("Accepted", "True"), condition("ResolvedRefs", "True")]),
+        Gateway::Silent => json!([]),
+        Gateway::Refuses => json!([condition("Accepted", "False")]),
+    };
+    json!({
+        "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute",
+        "metadata": {"name": "chat", "namespace": "llm", "resourceVersion": "5", "generation": 1},
+        "spec": {"parentRefs": [{"name": "gw"}], "rules": [
+            {"matches": [{"path": {"value": "/v1"}}], "filters": [], "backendRefs": [
+                backend("chat-blue", things.route[0]), backend("chat-green", things.route[1])]}]},
+        "status": {"parents": [{"parentRef": {"name": "gw"}, "conditions": conditions}]},
+    })
+}
+
+/// The real status that a small one stands for.
+pub(crate) fn concrete(table: &Table, s: &Status) -> LlmRolloutStatus {
+    let attempt = s.attempt.map(|a| status::Attempt {
+        id: 1,
+        revision: table.revision(a.revision).unwrap_or_default(),
+        started_at: before(60),
+        step: i32::from(a.step),
+        weight: i32::from(a.weight),
+        step_entered_at: a.entered.map(before),
+        hold_until: a.entered.map(|_| before(-a.remaining)),
+        clock_from: before(a.clock),
+        paused_at: a.paused.then_some(NOW),
+        ended_at: a.over.then(|| before(1)),
+        ended: a.ended,
+        ended_message: String::new(),
+    });
+    let intent = s.intent.map(|i| status::StepIntent {
+        op: format!("1-{}", i.step),
+        revision: table.revision(i.revision).unwrap_or_default(),
+        step: i32::from(i.step),
+        weight: i32::from(i.weight),
+        at: before(i.age),
+    });
+    let gates = s.gates.iter().enumerate().filter_map(|(n, g)| Some(gate(table, n, g.as_ref()?))).collect();
+    LlmRolloutStatus {
+        observed_generation: 1,
+        phase: s.phase,
+        active: s.active,
+        active_revision: table.revision(s.active_revision),
+        candidate: s.candidate,
+        attempt,
+        intent,
+        gates,
+        aborted_revision: table.revision(s.aborted),
+        quarrel: (s.quarrel > 0).then(|| status::Quarrel { since: NOW, count: i32::from(s.quarrel) }),
+        ..LlmRolloutStatus::default()
+    }
+}
+
+fn gate(table: &Table, n: usize, g: &Gate) -> GateStatus {
+    GateStatus {
+        name: GATES[n].0.to_owned(),
+        verdict: match g.word {
+            Word::Pass => VerdictWord::Pass,
+            Word::Fail => VerdictWord::Fail,
+            Word::NoData => VerdictWord::NoData,
+        },
+        value: String::new(),
+        limit: table.limits[n].clone(),
+        samples: None,
+        at: g.at.map(before),
+        no_data_since: g.missing.map(before),
+        reason: String::new(),
+        step: i32::from(g.step),
+    }
+}
+
+fn small(number: i32) -> u8 {
+    u8::try_from(number).expect("small")
+}
+
+/// The small status that a real one stands for.
+pub(crate) fn status_of(table: &Table, s: &LlmRolloutStatus) -> Status {
+    let attempt = s.attempt.as_ref().map(|a| Attempt {
+        revision: table.number(Some(&a.revision)),
+        step: small(a.step),
+        weight: small(a.weight),
+        entered: a.step_entered_at.map(age),
+        remaining: a.hold_until.map_or(0, |until| age(a.paused_at.unwrap_or(NOW)) - age(until)),
+        clock: age(a.clock_from),
+        paused: a.paused_at.is_some(),
+        over: a.ended_at.is_some(),
+        ended: a.ended,
+    });
+    let intent = s.intent.as_ref().map(|i| Intent {
+        revision: table.number(Some(&i.revision)),
+        step: small(i.step),
+        weight: small(i.weight),
+        age: age(i.at),
+    });
+    let gate = |n: usize| {
+        let g = s.gates.iter().find(|g| g.name == GATES[n].0)?;
+        let word = match g.verdict {
+            VerdictWord::Pass => Word::Pass,
+            VerdictWord::Fail => Word::Fail,
+            VerdictWord::NoData => Word::NoData,
+        };
+        Some(Gate { word, at: g.at.map(age), missing: g.no_data_since.map(age), step: small(g.step) })
+    };
+    let mut made = Status {
+        phase: s.phase,
+        active: s.active,
+        active_revision: table.number(s.active_revision.as_ref()),
+        candidate: s.candidate,
+        attempt,
+        intent,
+        gates: [gate(0), gate(1)],
+        aborted: table.number(s.aborted_revision.as_ref()),
+        quarrel: s.quarrel.as_ref().map_or(0, |q| small(q.count).min(4)),
+    };
+    made.cut();
+    made
+}
+
+/// The slot of a color.
+pub(crate) fn slot(things: &Things, color: Color) -> &Slot {
+    &things.slots[index(color)]
+}

@@ -1,0 +1,137 @@
+//! What is the same in every state: the manifest, its three revisions, and the hashes of everything that is applied,
+//! all of them made by the code under test.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use llmrollout::{
+    api::{LlmRollout, labels, status::Color},
+    decide::{plan, snapshot::Offers, workload, workload::Role},
+    metrics::Limit,
+};
+use serde_json::json;
+
+use super::state::Deployed;
+
+/// Four steps, two gates: one whose missing data leads back, one whose missing data holds.
+const MANIFEST: &str = r#"
+apiVersion: llmrollout.io/v1alpha1
+kind: LlmRollout
+metadata: {name: chat, namespace: llm, uid: uid-1, generation: 1, resourceVersion: "7", finalizers: [llmrollout.io/traffic]}
+spec:
+  release:
+    template:
+      port: 8000
+      readyTimeout: 4s
+      podTemplate:
+        spec: {containers: [{name: server, image: "registry.example/chat:v1"}]}
+  traffic:
+  - service: {name: chat}
+  - httpRoute: {name: chat}
+  steps:
+  - {weight: 5, hold: 3s}
+  - {weight: 20, hold: 3s}
+  - {weight: 50, hold: 3s}
+  - {weight: 100, hold: 3s}
+  gates:
+  - {name: errors, metric: errorRate, max: 1%, interval: 1s, window: 5s, noData: {budget: 5s, then: Rollback}}
+  - {name: p95, metric: latency, quantile: "0.95", max: 1.5s, interval: 1s, window: 5s, noData: {budget: 5s, then: Hold}}
+"#;
+
+/// Names and limits of the gates, in order.
+pub(crate) const GATES: [(&str, &str, f64); 2] = [("errors", "1%", 0.01), ("p95", "1.5s", 1.5)];
+/// The shares of the steps, in order.
+pub(crate) const STEPS: [u8; 4] = [5, 20, 50, 100];
+/// How many revisions there are.
+pub(crate) const REVISIONS: u8 = 3;
+
+/// The tables.
+pub(crate) struct Table {
+    pub(crate) rollouts: Vec<LlmRollout>,
+    pub(crate) revisions: Vec<String>,
+    pub(crate) limits: [String; 2],
+    applied: BTreeMap<String, (Color, Option<Deployed>)>,
+    notes: BTreeMap<(Color, u8, bool), (String, String)>,
+    services: BTreeMap<Color, String>,
+    offers: [Arc<Offers>; 2],
+}
+
+impl Table {
+    pub(crate) fn new() -> Self {
+        let first: LlmRollout = serde_saphyr::from_str(MANIFEST).expect("the manifest parses");
+        let rollouts: Vec<LlmRollout> = (1..=REVISIONS)
+            .map(|n| {
+                let mut one = first.clone();
+                let image = json!(format!("registry.example/chat:v{n}"));
+                one.spec.release.template.pod_template.0["spec"]["containers"][0]["image"] = image;
+                one
+            })
+            .collect();
+        let revisions = rollouts.iter().map(|r| plan::revision(&r.spec.release.template.pod_template.0)).collect();
+        let offers = |known: &[&str]| {
+            Arc::new(Offers { providers: known.iter().map(|k| (*k).to_owned()).collect(), prices: None })
+        };
+        let mut table = Self {
+            limits: GATES.map(|(_, limit, _)| Limit::parse(limit).expect("a limit").to_string()),
+            rollouts,
+            revisions,
+            applied: BTreeMap::new(),
+            notes: BTreeMap::new(),
+            services: BTreeMap::new(),
+            offers: [offers(&[]), offers(&["default"])],
+        };
+        for color in Color::BOTH {
+            table.learn(color);
+        }
+        table
+    }
+
+    fn learn(&mut self, color: Color) {
+        let service = workload::service(&self.rollouts[0], color);
+        let hash = workload::note(&service, labels::APPLIED).expect("a hash").to_owned();
+        self.applied.insert(hash.clone(), (color, None));
+        self.services.insert(color, hash);
+        for revision in 1..=REVISIONS {
+            for role in [Role::Candidate, Role::Active] {
+                let at = usize::from(revision) - 1;
+                let owned = workload::deployment(&self.rollouts[at], color, &self.revisions[at], role);
+                let note = |key| workload::note(&owned, key).expect("a note").to_owned();
+                let deployed = Deployed { revision, active_role: role == Role::Active };
+                self.applied.insert(note(labels::APPLIED), (color, Some(deployed)));
+                let notes = (note(labels::APPLIED), note(labels::TEMPLATE));
+                self.notes.insert((color, revision, deployed.active_role), notes);
+            }
+        }
+    }
+
+    /// What an applied object is, by the hash it carries.
+    pub(crate) fn applied(&self, hash: &str) -> Option<(Color, Option<Deployed>)> {
+        self.applied.get(hash).copied()
+    }
+
+    /// The hashes that a Deployment carries: of what was applied, and of its pods.
+    pub(crate) fn notes(&self, color: Color, deployed: Deployed) -> &(String, String) {
+        &self.notes[&(color, deployed.revision, deployed.active_role)]
+    }
+
+    /// The hash that a color's Service carries.
+    pub(crate) fn service(&self, color: Color) -> &str {
+        &self.services[&color]
+    }
+
+    /// The operator's configuration, with or without the provider.
+    pub(crate) fn offers(&self, known: bool) -> Arc<Offers> {
+        Arc::clone(&self.offers[usize::from(known)])
+    }
+
+    /// 1 for the first revision, 0 for none.
+    pub(crate) fn number(&self, revision: Option<&String>) -> u8 {
+        let Some(revision) = revision else { return 0 };
+        let at = self.revisions.iter().position(|r| r == revision).expect("a revision of the model");
+        u8::try_from(at).expect("few") + 1
+    }
+
+    /// The revision with a number, none for 0.
+    pub(crate) fn revision(&self, number: u8) -> Option<String> {
+        number.checked_sub(1).map(|at| self.revisions[usize::from(at)].clone())
+    }
+}
