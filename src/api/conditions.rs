@@ -177,6 +177,40 @@ reasons! {
     Refused,
     /// The rollout is being deleted.
     Deleting,
+    /// A rollout named in `dependsOn` is not there, or not far enough.
+    WaitingForDependency,
+    /// A rollout named in `dependsOn` was taken back.
+    DependencyRolledBack,
+    /// `window` is closed; steps go on when it opens.
+    OutsideWindow,
+    /// The old color's open connections go on until `decommission.drain` is over.
+    Draining,
+    /// The old color is being scaled down or deleted.
+    Retiring,
+    /// The old color was scaled to zero or deleted: going back is a new release.
+    Retired,
+    /// An approval is missing; the message names what for and in which role.
+    AwaitingApproval,
+    /// `manual: true`: a person decides how a step ends.
+    AwaitingPerson,
+    /// A gate with `severity: Pause` failed: a person decides how to go on.
+    GateAsks,
+    /// The step has not seen `minRequests` yet.
+    TooFewRequests,
+    /// The evidence stayed undecided for `maxHold`.
+    UndecidedTooLong,
+    /// Everything is on the candidate, the old color is warm and gates still watch.
+    Baking,
+    /// A person refused it.
+    Rejected,
+    /// An order was followed.
+    OrderTaken,
+    /// An order could not be followed; the message says why.
+    OrderRefused,
+    /// An abort came after the old color was gone.
+    AbortTooLate,
+    /// A gate with `severity: Warn` failed; nothing waits for it.
+    GateWarns,
 }
 
 impl fmt::Display for Reason {

@@ -1,14 +1,18 @@
 //! The types users write and read: kinds, conditions, labels, and the narrow views of objects that are not ours.
 //! Nothing here decides, reads a cluster or knows the time.
 
+pub mod around;
 pub mod conditions;
+pub mod gates;
 pub mod labels;
 pub mod moment;
+pub mod order;
 pub mod route;
 pub mod status;
 pub mod v1alpha1;
 
 pub use conditions::{Condition, ConditionType, Reason};
 pub use moment::Moment;
+pub use order::{LlmRolloutOrder, LlmRolloutOrderSpec};
 pub use status::{LlmRolloutStatus, Phase};
 pub use v1alpha1::{LlmRollout, LlmRolloutSpec};

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, Moment, Reason};
+use super::{Condition, Moment, Reason, order::Verb};
 
 /// What is going on with the rollout.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
@@ -62,6 +62,15 @@ pub struct LlmRolloutStatus {
     /// How often somebody else's changes were put right lately.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quarrel: Option<Quarrel>,
+    /// What was approved in the attempt, by whom.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<Approved>,
+    /// Orders to the attempt and what became of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub orders: Vec<OrderHeard>,
+    /// The color that served before the last release, while it is drained and retired.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retiring: Option<Retiring>,
     /// When the operator will look again at the latest, if nothing happens before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_decision_at: Option<Moment>,
@@ -78,14 +87,22 @@ pub struct LlmRolloutStatus {
 pub enum Phase {
     /// Nothing to release.
     Idle,
+    /// A release is wanted and has to wait: for another rollout, or for its window.
+    Pending,
     /// The candidate is coming up.
     Preparing,
     /// A weight is being written and confirmed.
     Shifting,
     /// Measuring at a step.
     Holding,
-    /// `paused` is set.
+    /// A person is asked; the message says who and what for.
+    AwaitingApproval,
+    /// `paused` is set, or a gate asks a person.
     Paused,
+    /// 100 %, the old color is warm, gates still watch.
+    Baking,
+    /// The revision is live; the old color is drained and retired.
+    Decommissioning,
     /// The revision is live.
     Completed,
     /// Traffic is on its way back.
@@ -94,6 +111,27 @@ pub enum Phase {
     RolledBack,
     /// Needs a person; the condition says what to do.
     Blocked,
+}
+
+impl Phase {
+    /// The word itself.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Idle => "Idle",
+            Self::Pending => "Pending",
+            Self::Preparing => "Preparing",
+            Self::Shifting => "Shifting",
+            Self::Holding => "Holding",
+            Self::AwaitingApproval => "AwaitingApproval",
+            Self::Paused => "Paused",
+            Self::Baking => "Baking",
+            Self::Decommissioning => "Decommissioning",
+            Self::Completed => "Completed",
+            Self::RollingBack => "RollingBack",
+            Self::RolledBack => "RolledBack",
+            Self::Blocked => "Blocked",
+        }
+    }
 }
 
 /// A slot: one Deployment and one Service.
@@ -153,6 +191,24 @@ pub struct Attempt {
     /// Since when it is paused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused_at: Option<Moment>,
+    /// When everything that had to come before the start had come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cleared_at: Option<Moment>,
+    /// The bake window it is in, 1 for the first; 0 before.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub bake: i32,
+    /// The rest of the current step is left out, by order.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub skipped: bool,
+    /// The next step is the last, by order.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub promoted: bool,
+    /// The revision was good recently: its steps are not held.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub fast_track: bool,
+    /// A gate, or undecided evidence, has asked a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
     /// When it ended, either way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Moment>,
@@ -162,6 +218,64 @@ pub struct Attempt {
     /// The same for people, with the figures.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub ended_message: String,
+}
+
+/// A person was asked how to go on; `Resume`, `Skip`, `Promote` or `Abort` answers.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Asked {
+    /// Why, in one word.
+    pub reason: Reason,
+    /// The same for people, with the figures.
+    pub message: String,
+    /// Since when.
+    pub at: Moment,
+}
+
+/// An approval that was given.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Approved {
+    /// What it is for: `Start`, `Step/2`, `Full` or `Decommission`.
+    pub before: String,
+    /// In which role.
+    pub role: String,
+    /// By whom.
+    pub by: String,
+    /// When it was given.
+    pub at: Moment,
+}
+
+/// An order and what became of it.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderHeard {
+    /// Its name.
+    pub name: String,
+    /// Which object of that name.
+    pub uid: String,
+    /// What it said.
+    pub verb: Verb,
+    /// Who said it.
+    pub by: String,
+    /// Whether it was followed.
+    pub taken: bool,
+    /// What became of it, for people.
+    pub message: String,
+    /// When it was heard.
+    pub at: Moment,
+}
+
+/// A color on its way out of service.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Retiring {
+    /// The color.
+    pub color: Color,
+    /// What it serves until it is gone: the way back of an abort.
+    pub revision: String,
+    /// Since when it has had no traffic.
+    pub since: Moment,
 }
 
 /// A step up, written down before it is written to the routers.
@@ -259,4 +373,14 @@ pub struct Past {
     pub started_at: Moment,
     /// When it ended.
     pub ended_at: Moment,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
+fn is_zero(number: &i32) -> bool {
+    *number == 0
 }

@@ -12,7 +12,11 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::status::LlmRolloutStatus;
+use super::{
+    around::{Approval, Bake, Decommission, Dependency, FastTrack, OnDependencyRollback, RollbackPolicy, Step, Window},
+    gates::Gate,
+    status::LlmRolloutStatus,
+};
 
 /// One service, its next release, how traffic moves, and what must hold.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -96,7 +100,12 @@ use super::status::LlmRolloutStatus;
 #[kube(
     validation = Rule::new("size(self.metadata.name) <= 48").message("metadata.name: at most 48 characters, because Deployments, Services and pods are named after it; choose a shorter name"),
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message("metadata.name: lower case letters, digits and '-', beginning with a letter, because Services are named after it; write for example \"chat\""),
-    validation = Rule::new("!has(self.spec.steps) || self.spec.traffic.exists(t, has(t.httpRoute)) || self.spec.steps.all(s, s.weight == 0 || s.weight == 100)").message("steps: with only a `service` router the weight must be 100, because a selector cannot split; add a router that splits, for example `- httpRoute: {name: chat}`, to `traffic`")
+    validation = Rule::new("!has(self.spec.steps) || self.spec.traffic.exists(t, has(t.httpRoute)) || self.spec.steps.all(s, s.weight == 0 || s.weight == 100)").message("steps: with only a `service` router the weight must be 0 or 100, because a selector cannot split; add a router that splits, for example `- httpRoute: {name: chat}`, to `traffic`"),
+    validation = Rule::new("(has(self.spec.gates) && size(self.spec.gates) > 0) || (has(self.spec.manual) && self.spec.manual)").message("gates: at least one is needed; write `- {name: errors, metric: errorRate, max: 1%}`, or `manual: true` if people alone decide"),
+    validation = Rule::new("!has(self.spec.bake) || self.spec.bake.all(b, !has(b.gates) || has(self.spec.gates) && b.gates.all(n, self.spec.gates.exists(g, g.name == n)))").message("bake: `gates` names gates of this rollout; write the `name` of one of `gates`"),
+    validation = Rule::new("!has(self.spec.steps) || self.spec.steps.all(s, !has(s.gates) || has(self.spec.gates) && s.gates.all(n, self.spec.gates.exists(g, g.name == n)))").message("steps: `gates` names gates of this rollout; write the `name` of one of `gates`"),
+    validation = Rule::new("!has(self.spec.approvals) || !has(self.spec.steps) || self.spec.approvals.all(a, !a.before.startsWith('Step/') || int(a.before.split('/')[1]) <= size(self.spec.steps))").message("approvals: `before` names a step that there is not, so nobody would ever be asked; write at most the number of the last step, or `Full`"),
+    validation = Rule::new("!has(self.spec.dependsOn) || self.spec.dependsOn.all(d, d.name != self.metadata.name)").message("dependsOn: a rollout cannot wait for itself; name another one")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct LlmRolloutSpec {
@@ -120,9 +129,43 @@ pub struct LlmRolloutSpec {
     #[serde(default)]
     pub metrics: Metrics,
     /// What must hold at every step before traffic moves on; a gate that fails takes traffic back.
-    #[schemars(length(min = 1, max = 32))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub gates: Vec<Gate>,
+    /// People alone decide: every step ends only by an order (`skip`, `promote`). Gates, if there are any, still take
+    /// traffic back.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub manual: bool,
+    /// Who has to approve what. Every role needs its own order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 24))]
+    pub approvals: Vec<Approval>,
+    /// Windows after 100 %, one after the other: the old color stays warm and gates may still take traffic back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub bake: Vec<Bake>,
+    /// What becomes of the old color when the release is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decommission: Option<Decommission>,
+    /// The way back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<RollbackPolicy>,
+    /// A release that returns to a revision which was good recently skips the holds, never the readiness.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fast_track: Option<FastTrack>,
+    /// Rollouts of this namespace that must be done before this one starts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub depends_on: Vec<Dependency>,
+    /// What happens when one of `dependsOn` is taken back while this one is under way. Default `Hold`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_dependency_rollback: Option<OnDependencyRollback>,
+    /// When a release may start and its steps may advance; traffic goes back at any hour.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Window>,
     /// Stops everything except an abort. Time paused is not counted as hold.
     #[serde(default, skip_serializing_if = "is_false")]
     pub paused: bool,
@@ -228,19 +271,6 @@ pub struct HttpRouteRouter {
     pub rule: Option<String>,
 }
 
-/// One step of the release.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub struct Step {
-    /// Share of the candidate in percent.
-    #[schemars(range(min = 1, max = 100))]
-    pub weight: i32,
-    /// How long the step is measured at least.
-    #[schemars(regex(pattern = r"^([0-9]{1,5}h)?([0-9]{1,6}m)?([0-9]{1,7}s)?$"), length(min = 2, max = 20))]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('168h')").message("hold: write a duration between 1s and 168h, for example 30m"))]
-    pub hold: String,
-}
-
 /// Where the figures come from.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
@@ -280,91 +310,6 @@ pub struct Prices {
     /// Tokens that were generated.
     #[schemars(regex(pattern = r"^\$[0-9]{0,6}(\.[0-9]{1,9})?$"), length(min = 2, max = 20))]
     pub output: String,
-}
-
-/// What must hold of the candidate.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = Rule::new("has(self.quantile) == (self.metric == 'latency')").message("gates: `quantile` belongs to `metric: latency` and is needed there; write `metric: latency, quantile: \"0.95\", max: 1.5s`"),
-    validation = Rule::new("self.metric != 'errorRate' || self.max.endsWith('%')").message("gates: the limit of `errorRate` is a share; write for example `max: 1%`"),
-    validation = Rule::new("self.metric != 'latency' || self.max.endsWith('s')").message("gates: the limit of `latency` is a time; write for example `max: 1.5s` or `max: 800ms`"),
-    validation = Rule::new("self.metric != 'costPerRequest' || self.max.startsWith('$')").message("gates: the limit of `costPerRequest` is in dollars; write for example `max: $0.005`")
-)]
-pub struct Gate {
-    /// Name of the gate, shown wherever it speaks.
-    #[schemars(regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"), length(max = 32))]
-    pub name: String,
-    /// What is measured.
-    pub metric: Metric,
-    /// Which quantile of the latency, for example "0.95".
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^0\.[0-9]{1,4}$"), length(max = 6))]
-    pub quantile: Option<String>,
-    /// The limit, with its unit: `1%`, `1.5s`, `800ms`, `$0.005`. The gate fails above it.
-    #[schemars(
-        regex(pattern = r"^(\$[0-9]{0,6}(\.[0-9]{1,9})?|[0-9]{1,9}(\.[0-9]{1,9})?(%|ms|s))$"),
-        length(min = 2, max = 24)
-    )]
-    pub max: String,
-    /// How many of the last samples must be bad before the gate fails. Default `2 of 3`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^[1-9][0-9]? of [1-9][0-9]?$"), length(max = 8))]
-    #[x_kube(validation = Rule::new("int(self.split(' of ')[0]) <= int(self.split(' of ')[1])").message("failures: the first number may not be above the second; write for example `2 of 3`"))]
-    pub failures: Option<String>,
-    /// How often the question is asked. Default 15s.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^([0-9]{1,3}m)?([0-9]{1,4}s)?$"), length(min = 2, max = 9))]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('1h')").message("interval: write a duration between 1s and 1h, for example 15s"))]
-    pub interval: Option<String>,
-    /// How far back a sample looks at most; never before the step began. Default 5m.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^([0-9]{1,2}h)?([0-9]{1,4}m)?([0-9]{1,5}s)?$"), length(min = 2, max = 14))]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('5s') && duration(self) <= duration('24h')").message("window: write a duration between 5s and 24h, for example 5m"))]
-    pub window: Option<String>,
-    /// Fewer requests than this in the window are no data. Default 50.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 1_000_000))]
-    pub min_samples: Option<i32>,
-    /// What happens while there is no usable data.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub no_data: Option<NoDataPolicy>,
-}
-
-/// What is measured of the candidate.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[serde(rename_all = "camelCase")]
-pub enum Metric {
-    /// Share of requests that ended in an error, by the engine or by HTTP status, whichever is worse.
-    ErrorRate,
-    /// End-to-end latency, the given quantile.
-    Latency,
-    /// Dollars per finished request, from token counts and prices.
-    CostPerRequest,
-}
-
-/// What happens while there is no usable data. Traffic never moves forward without.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub struct NoDataPolicy {
-    /// How long the step waits for data. Default 15m.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^([0-9]{1,3}h)?([0-9]{1,4}m)?([0-9]{1,5}s)?$"), length(min = 2, max = 15))]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('168h')").message("noData.budget: write a duration between 1s and 168h, for example 15m"))]
-    pub budget: Option<String>,
-    /// What happens when it is spent. Default `Rollback`.
-    #[serde(default)]
-    pub then: NoDataThen,
-}
-
-/// What a spent no-data budget leads to.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum NoDataThen {
-    /// Traffic goes back to the old color.
-    #[default]
-    Rollback,
-    /// Traffic stays where it is, for as long as it takes.
-    Hold,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]

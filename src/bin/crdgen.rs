@@ -3,10 +3,10 @@
 use std::{io::Write, path::PathBuf, process::ExitCode};
 
 use kube::CustomResourceExt;
-use llmrollout::api::LlmRollout;
+use llmrollout::api::{LlmRollout, LlmRolloutOrder};
 
 fn main() -> ExitCode {
-    let crds = [("llmrollouts.yaml", LlmRollout::crd())];
+    let crds = [("llmrollouts.yaml", LlmRollout::crd()), ("llmrolloutorders.yaml", LlmRolloutOrder::crd())];
     let folder = std::env::args_os().nth(1).map(PathBuf::from);
     for (file, crd) in crds {
         let text = match serde_saphyr::to_string(&crd) {
