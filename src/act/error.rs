@@ -42,6 +42,12 @@ pub enum ActError {
         /// The write.
         what: String,
     },
+    /// The object is not there.
+    #[error("{what}: the object is not there")]
+    Gone {
+        /// The write.
+        what: String,
+    },
     /// The server refuses the object.
     #[error("{what}: refused: {words}")]
     Refused {
@@ -98,7 +104,8 @@ impl ActError {
         let kube::Error::Api(status) = &source else { return Self::Server { what, source: Box::new(source) } };
         let words = status.message.clone();
         match status.code {
-            404 | 409 => Self::Moved { what },
+            404 => Self::Gone { what },
+            409 => Self::Moved { what },
             400 | 413 | 415 | 422 => Self::Refused { what, words, template },
             // A field of the wrong type or name in an apply: the server's own failure by its code, ours by its words.
             500 if words.contains(UNTYPED) => Self::Refused { what, words, template },
@@ -110,7 +117,7 @@ impl ActError {
     /// What it means for the next try.
     pub const fn class(&self) -> Class {
         match self {
-            Self::Moved { .. } => Class::Stale,
+            Self::Moved { .. } | Self::Gone { .. } => Class::Stale,
             Self::Refused { .. } => Class::Refused,
             Self::Denied { .. } => Class::Denied,
             Self::Server { .. } | Self::Late { .. } => Class::Transient,
@@ -131,9 +138,12 @@ impl ActError {
             Self::Denied { .. } => {
                 Some((Reason::Forbidden, format!("{self}; give the operator's role this permission")))
             }
-            Self::Moved { .. } | Self::Server { .. } | Self::Late { .. } | Self::NotLeading | Self::Request { .. } => {
-                None
-            }
+            Self::Moved { .. }
+            | Self::Gone { .. }
+            | Self::Server { .. }
+            | Self::Late { .. }
+            | Self::NotLeading
+            | Self::Request { .. } => None,
         }
     }
 }

@@ -7,9 +7,10 @@ mod error;
 use std::time::Duration;
 
 use http::{Method, Request, header::CONTENT_TYPE};
+use k8s_openapi::api::apps::v1::Deployment;
 use kube::{
     Api, Client,
-    api::{DynamicObject, Patch, PatchParams},
+    api::{DeleteParams, DynamicObject, Patch, PatchParams, Preconditions},
     core::{ApiResource, GroupVersionKind},
 };
 
@@ -62,6 +63,7 @@ pub async fn act(decision: &Decision, namespace: &str, hands: &Hands) -> Acted {
             _ if !(hands.may_write)() => Err(ActError::NotLeading),
             Intent::Apply(owned) => hands.apply(namespace, owned).await,
             Intent::Patch(patch) => hands.patch(namespace, patch).await,
+            Intent::Delete { name, version } => hands.delete(namespace, name, version).await,
         };
         match outcome {
             Ok(what) => acted.done.push(what),
@@ -92,6 +94,20 @@ impl Hands {
         let call = api.patch(&owned.name, &params, &body);
         self.within(&what, owned.kind == OwnedKind::Deployment, call).await?;
         Ok(what)
+    }
+
+    /// Deletes a Deployment that is still as it was seen; one that is gone already is done.
+    async fn delete(&self, namespace: &str, name: &str, version: &str) -> Result<String, ActError> {
+        let api: Api<Deployment> = Api::namespaced(self.client.clone(), namespace);
+        let seen = Preconditions { resource_version: Some(version.to_owned()), uid: None };
+        let params = DeleteParams::background().preconditions(seen);
+        let what = format!("delete Deployment {namespace}/{name}");
+        #[expect(clippy::disallowed_methods, reason = "act is the room that writes")]
+        let call = api.delete(name, &params);
+        match self.within(&what, false, call).await {
+            Ok(_) | Err(ActError::Gone { .. }) => Ok(what),
+            Err(other) => Err(other),
+        }
     }
 
     async fn patch(&self, namespace: &str, patch: &GuardedPatch) -> Result<String, ActError> {

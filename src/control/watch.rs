@@ -21,13 +21,17 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch as cell;
 
 use crate::{
-    api::{LlmRollout, labels, route::HttpRoute},
+    api::{LlmRollout, LlmRolloutOrder, labels, route::HttpRoute},
     observe::stores::{Stores, rollout_of},
     routers::Claim,
 };
 
 /// A silent watch is opened anew after this long; safety does not rest on watches, freshness does.
 const WATCH_FOR: u32 = 60;
+
+/// Kinds that a cluster need not know: the Gateway API (a missing route is a condition, not a reason to stand still), and
+/// our own orders while only the operator was upgraded.
+const MAY_BE_MISSING: [&str; 2] = ["HTTPRoute", "LlmRolloutOrder"];
 
 /// Rollouts to look at.
 pub(super) type Wakes = stream::BoxStream<'static, ObjectRef<LlmRollout>>;
@@ -42,13 +46,13 @@ impl Filled {
         self.0.send_if_modified(|kinds| kinds.insert(kind));
     }
 
-    /// Waits until the caches are full. Routes are waited for only briefly: a cluster need not have the Gateway API, and
-    /// a missing route is a condition, not a reason to stand still.
+    /// Waits until the caches are full, for some only briefly.
     pub(super) async fn all(&self) {
         let mut seen = self.0.subscribe();
-        let owned = |kinds: &BTreeSet<&'static str>| kinds.iter().filter(|k| **k != "HTTPRoute").count() == 4;
-        let _ = seen.wait_for(owned).await;
-        let _ = tokio::time::timeout(Duration::from_secs(3), seen.wait_for(|kinds| kinds.contains("HTTPRoute"))).await;
+        let needed = |kinds: &BTreeSet<&'static str>| kinds.iter().filter(|k| !MAY_BE_MISSING.contains(k)).count() == 4;
+        let _ = seen.wait_for(needed).await;
+        let rest = |kinds: &BTreeSet<&'static str>| MAY_BE_MISSING.iter().all(|k| kinds.contains(k));
+        let _ = tokio::time::timeout(Duration::from_secs(3), seen.wait_for(rest)).await;
     }
 }
 
@@ -60,7 +64,8 @@ pub(super) fn scope(client: &Client, namespace: Option<&str>) -> (Stores, Wakes,
     let (services, service_writer) = reflector::store();
     let (slices, slice_writer) = reflector::store();
     let (routes, route_writer) = reflector::store();
-    let stores = Stores { rollouts: rollouts.clone(), deployments, services, slices, routes };
+    let (orders, order_writer) = reflector::store();
+    let stores = Stores { rollouts: rollouts.clone(), deployments, services, slices, routes, orders };
     let ours = watcher::Config::default().labels(labels::ROLLOUT).timeout(WATCH_FOR);
     let all = watcher::Config::default().timeout(WATCH_FOR);
     let by_label_or_front = {
@@ -82,7 +87,10 @@ pub(super) fn scope(client: &Client, namespace: Option<&str>) -> (Stores, Wakes,
             rollout_of(s).into_iter().collect()
         }),
         watch(api::<Service>(client, namespace), all.clone(), service_writer, &full, "Service", by_label_or_front),
-        watch(api::<HttpRoute>(client, namespace), all, route_writer, &full, "HTTPRoute", by_route),
+        watch(api::<HttpRoute>(client, namespace), all.clone(), route_writer, &full, "HTTPRoute", by_route),
+        watch(api::<LlmRolloutOrder>(client, namespace), all, order_writer, &full, "LlmRolloutOrder", |o| {
+            o.metadata.namespace.iter().map(|ns| ObjectRef::new(&o.spec.rollout).within(ns)).collect()
+        }),
     ]);
     (stores, wakes.boxed(), full)
 }
@@ -120,12 +128,17 @@ fn watch_rollouts(
     writer: Writer<LlmRollout>,
     full: &Filled,
 ) -> Wakes {
-    let known = writer.as_reader();
+    let (known, known_too) = (writer.as_reader(), writer.as_reader());
     let events = watcher::watcher(api, config).default_backoff().filter_map(move |event| {
         let event = event.map(|e| decoded(e, &known)).transpose();
         async move { event }
     });
-    touched(events.reflect(writer), full, "LlmRollout", |r| vec![ObjectRef::from_obj(r)])
+    let all = known_too;
+    touched(events.reflect(writer), full, "LlmRollout", move |r| {
+        let mut found = vec![ObjectRef::from_obj(r)];
+        found.extend(dependents(&all, r));
+        found
+    })
 }
 
 fn decoded(event: Event<DeserializeGuard<LlmRollout>>, known: &Store<LlmRollout>) -> Option<Event<LlmRollout>> {
@@ -177,6 +190,15 @@ where
         async move { (!found.is_empty()).then_some(found) }
     });
     named.flat_map(stream::iter).boxed()
+}
+
+/// The rollouts that wait for this one.
+fn dependents(rollouts: &Store<LlmRollout>, of: &LlmRollout) -> Vec<ObjectRef<LlmRollout>> {
+    let (namespace, name) = (of.metadata.namespace.as_deref(), of.name_any());
+    let all: Vec<Arc<LlmRollout>> = rollouts.state();
+    let here = all.iter().filter(|r| r.metadata.namespace.as_deref() == namespace);
+    let waiting = here.filter(|r| r.spec.depends_on.iter().any(|d| d.name == name));
+    waiting.map(|r| ObjectRef::from_obj(r.as_ref())).collect()
 }
 
 /// The rollouts of the object's namespace that claim it.

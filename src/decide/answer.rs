@@ -1,7 +1,9 @@
 //! What one question of `decide` answers with: where the rollout stands and what is to be done. `narrate` makes the
 //! decision out of it.
 
-use super::{intent::Intent, view::View};
+use std::time::Duration;
+
+use super::{intent::Intent, say::Said, view::View};
 use crate::api::{
     LlmRolloutStatus, Moment, Phase, Reason,
     status::{Attempt, Past},
@@ -9,6 +11,7 @@ use crate::api::{
 
 /// An answer: the first question that has one ends the round.
 pub(super) struct Answer {
+    now: Moment,
     pub(super) phase: Phase,
     pub(super) reason: Reason,
     pub(super) message: String,
@@ -18,20 +21,24 @@ pub(super) struct Answer {
     pub(super) home: bool,
     pub(super) wants_live: bool,
     pub(super) wake: Option<Moment>,
+    /// When the wait is over, if that is known.
+    pub(super) until: Option<Moment>,
 }
 
 impl Answer {
-    pub(super) fn new(v: &View<'_>, phase: Phase, reason: Reason, message: impl Into<String>) -> Self {
+    pub(super) fn new(v: &View<'_>, phase: Phase, said: Said) -> Self {
         Self {
+            now: v.now(),
             phase,
-            reason,
-            message: message.into(),
+            reason: said.reason,
+            message: said.words,
             status: v.status.clone(),
             intents: Vec::new(),
             latched: false,
             home: false,
             wants_live: false,
             wake: None,
+            until: None,
         }
     }
 
@@ -40,8 +47,22 @@ impl Answer {
         self
     }
 
+    /// To be looked at again then at the latest.
     pub(super) fn by(mut self, wake: Moment) -> Self {
         self.wake = Some(wake);
+        self
+    }
+
+    /// To be looked at again in a second.
+    pub(super) fn soon(self) -> Self {
+        let at = self.now.plus(Duration::from_secs(1));
+        self.by(at)
+    }
+
+    /// A wait whose end is known.
+    pub(super) fn until(mut self, at: Moment) -> Self {
+        self.until = Some(at);
+        self.wake = Some(self.wake.map_or(at, |wake| wake.min(at)));
         self
     }
 
@@ -77,7 +98,7 @@ pub(super) fn end_attempt(status: &mut LlmRolloutStatus, now: Moment, outcome: R
 }
 
 /// A new attempt at the wanted revision.
-pub(super) fn new_attempt(v: &View<'_>) -> Attempt {
+pub(super) fn new_attempt(v: &View<'_>, fast_track: bool, cleared: bool) -> Attempt {
     let last = v.status.attempt.as_ref().map_or(0, |a| a.id);
     Attempt {
         id: last + 1,
@@ -89,6 +110,12 @@ pub(super) fn new_attempt(v: &View<'_>) -> Attempt {
         hold_until: None,
         clock_from: v.now(),
         paused_at: None,
+        cleared_at: cleared.then(|| v.now()),
+        bake: 0,
+        skipped: false,
+        promoted: false,
+        fast_track,
+        asked: None,
         ended_at: None,
         ended: None,
         ended_message: String::new(),

@@ -6,8 +6,8 @@ use super::plan::PlannedGate;
 use crate::{
     api::{
         Moment, Reason,
+        gates::{NoDataThen, Severity},
         status::{GateStatus, VerdictWord},
-        v1alpha1::NoDataThen,
     },
     metrics::{Reading, Sample},
 };
@@ -32,10 +32,29 @@ pub struct Measuring {
 pub struct Verdict {
     /// For status.
     pub status: GateStatus,
-    /// Why traffic must go back, if it must.
+    /// What a failure of this gate leads to.
+    pub severity: Severity,
+    /// Why it failed, or had no data for too long, if so.
     pub tripped: Option<Reason>,
     /// When the budget for missing data ends, if it is running and leads to a rollback.
     pub deadline: Option<Moment>,
+}
+
+impl Verdict {
+    /// Why traffic must go back, if it must.
+    pub fn takes_back(&self) -> Option<Reason> {
+        self.tripped.filter(|_| matches!(self.severity, Severity::Abort | Severity::Rollback))
+    }
+
+    /// Whether a person is to be asked.
+    pub fn asks(&self) -> bool {
+        self.tripped.is_some() && self.severity == Severity::Pause
+    }
+
+    /// Whether the step may be left as far as this gate is concerned.
+    pub fn lets_pass(&self) -> bool {
+        self.status.verdict == VerdictWord::Pass || self.severity == Severity::Warn
+    }
 }
 
 /// Judges one gate. A failure stands as soon as enough of the last samples are bad; a pass needs a fresh good one.
@@ -43,14 +62,14 @@ pub fn judge(gate: &PlannedGate, readings: &[Reading], old: Option<&GateStatus>,
     let readings: Vec<&Reading> = readings.iter().filter(|r| r.at >= m.entered && r.at <= m.now).collect();
     let judged: Vec<(Moment, Sample)> = readings.iter().filter_map(|r| Some((r.at, usable(gate, r).ok()?))).collect();
     let recent = judged.iter().rev().take(gate.of);
-    let bad = recent.filter(|(_, s)| s.value > gate.max.value()).count();
+    let bad = recent.filter(|(_, s)| gate.test.breaks(s.value)).count();
     let missing = missing(gate, readings.last().copied(), m);
     let newest = judged.last();
     let same_step = old.filter(|o| o.step == m.step);
     let word = match (&missing, newest) {
         _ if bad >= gate.bad => VerdictWord::Fail,
         (Some(_), _) | (None, None) => VerdictWord::NoData,
-        (None, Some((_, s))) if s.value > gate.max.value() => VerdictWord::Fail,
+        (None, Some((_, s))) if gate.test.breaks(s.value) => VerdictWord::Fail,
         (None, Some(_)) => VerdictWord::Pass,
     };
     let last_data = newest.map(|(at, _)| *at).or_else(|| same_step.filter(|o| o.verdict != VerdictWord::NoData)?.at);
@@ -70,15 +89,15 @@ pub fn judge(gate: &PlannedGate, readings: &[Reading], old: Option<&GateStatus>,
     let status = GateStatus {
         name: gate.name.clone(),
         verdict: word,
-        value: newest.map_or_else(String::new, |(_, s)| gate.max.show(s.value)),
-        limit: gate.max.to_string(),
+        value: newest.map_or_else(String::new, |(_, s)| gate.test.limit().show(s.value)),
+        limit: gate.test.word(),
         samples: newest.map(|(_, s)| whole(s.samples)),
         at: newest.map(|(at, _)| *at),
         no_data_since: (word == VerdictWord::NoData).then_some(since),
         reason,
         step: m.step,
     };
-    Verdict { status, tripped, deadline }
+    Verdict { status, severity: gate.severity, tripped, deadline }
 }
 
 /// Why the newest reading is no proof, if it is none.

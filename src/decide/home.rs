@@ -4,25 +4,34 @@ use std::time::Duration;
 
 use super::{
     answer::{Answer, end_attempt},
+    awaiting, orders, prepare,
+    say::{self, Said},
+    step,
     view::{Stray, View},
 };
-use crate::api::{LlmRolloutStatus, Phase, Reason, status::Color};
+use crate::api::{
+    LlmRolloutStatus, Phase, Reason,
+    around::{OnDependencyRollback, OnUndecided},
+    status::Color,
+};
+
+/// How long a shrunk color is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why a release goes back, in words and figures.
 struct Cause {
-    reason: Reason,
-    message: String,
+    said: Said,
     /// Rests on routers or endpoints, which a cache may show as they were: look live first.
     wants_live: bool,
 }
 
 impl Cause {
-    fn sure(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), wants_live: false }
+    fn sure(said: Said) -> Self {
+        Self { said, wants_live: false }
     }
 
-    fn seen(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), wants_live: true }
+    fn seen(said: Said) -> Self {
+        Self { said, wants_live: true }
     }
 }
 
@@ -31,24 +40,27 @@ pub(super) fn way_back(v: &View<'_>) -> Option<Answer> {
     let attempt = v.running()?;
     if v.going_back() {
         let reason = attempt.ended.unwrap_or(Reason::RollingBack);
-        return Some(walk_home(v, &Cause::sure(reason, attempt.ended_message.clone())));
+        return Some(walk_home(v, &say::said(reason, attempt.ended_message.clone())));
     }
     let cause = ordered_back(v).or_else(|| driven_back(v))?;
     if cause.wants_live && !v.s.live {
         let phase = v.status.phase.unwrap_or(Phase::Holding);
-        return Some(Answer::new(v, phase, cause.reason, cause.message).after_a_live_look());
+        return Some(Answer::new(v, phase, cause.said).after_a_live_look());
     }
-    Some(walk_home(v, &cause))
+    Some(walk_home(v, &cause.said))
 }
 
 /// What a person or a newer manifest asks for.
 fn ordered_back(v: &View<'_>) -> Option<Cause> {
     if v.spec().abort {
-        return Some(Cause::sure(Reason::Aborted, "`abort: true` was set"));
+        return Some(Cause::sure(say::abort_is_set()));
+    }
+    if let Some((reason, order)) = orders::ordered_back(&v.status) {
+        return Some(Cause::sure(say::ordered_back(reason, order)));
     }
     let attempt = v.running()?;
     let newer = !v.spec().paused && v.wanted != attempt.revision;
-    newer.then(|| Cause::sure(Reason::Superseded, format!("revision {} was asked for instead", v.wanted)))
+    newer.then(|| Cause::sure(say::superseded(&v.wanted)))
 }
 
 /// What the world makes necessary, the surest first.
@@ -58,46 +70,47 @@ fn driven_back(v: &View<'_>) -> Option<Cause> {
     let active = v.status.active?;
     let serving = attempt.weight > 0 || v.share(candidate) > 0;
     if serving && v.ready(candidate) == 0 && v.ready(active) > 0 {
-        return Some(Cause::seen(Reason::CandidateUnready, format!("no endpoint of {} is ready", candidate.word())));
+        return Some(Cause::seen(say::candidate_dead(candidate)));
     }
-    if v.spec().paused {
+    let plan = v.plan.as_ref().ok();
+    if v.spec().paused && !plan.is_some_and(|p| p.while_paused) {
         return None;
     }
     let intended = v.status.intent.as_ref().map_or(attempt.weight, |i| i.weight.max(attempt.weight));
     if attempt.weight > 0 && v.strays(candidate, attempt.weight, intended) == Some(Stray::Below) {
-        return Some(Cause::seen(
-            Reason::MovedBack,
-            "somebody else moved traffic back; taken as an abort of this revision",
-        ));
+        return Some(Cause::seen(say::moved_back()));
     }
     if let Some(words) = v.refusal().filter(|_| serving) {
-        return Some(Cause::seen(Reason::RouteRefused, words));
+        return Some(Cause::seen(say::route_refused(words)));
     }
-    late(v).or_else(|| failed(v))
+    let depends = plan.filter(|p| p.on_dependency_rollback == OnDependencyRollback::Rollback);
+    let dependency = depends.and_then(|_| awaiting::taken_back(v)).map(|d| Cause::sure(say::dependency_taken_back(d)));
+    late(v).or(dependency).or_else(|| failed(v)).or_else(|| undecided(v))
 }
 
+/// The candidate has not come up in its time. One that has, and waits for something else, is not late.
 fn late(v: &View<'_>) -> Option<Cause> {
     let attempt = v.running().filter(|a| a.step_entered_at.is_none() && a.paused_at.is_none())?;
+    attempt.cleared_at?;
     let timeout = v.plan.as_ref().ok()?.ready_timeout;
     // An operator that was away looks first: pods may have become ready meanwhile.
     let late = v.now().since(attempt.clock_from.max(v.s.watching_since)) >= timeout;
-    late.then(|| Cause::sure(Reason::NotReadyInTime, format!("not ready within {}s", timeout.as_secs())))
+    (late && !prepare::is_up(v)).then(|| Cause::sure(say::not_ready_in_time(timeout)))
 }
 
 fn failed(v: &View<'_>) -> Option<Cause> {
-    let verdict = v.verdicts.iter().find(|g| g.tripped.is_some())?;
-    let g = &verdict.status;
-    let reason = verdict.tripped?;
-    let message = if reason == Reason::GateFailed {
-        format!("{} {} > {} ({} samples)", g.name, g.value, g.limit, g.samples.unwrap_or_default())
-    } else {
-        format!("{} had no usable data for too long: {}", g.name, g.reason)
-    };
-    Some(Cause::sure(reason, message))
+    let verdict = v.verdicts.iter().find(|g| g.takes_back().is_some())?;
+    Some(Cause::sure(say::gate_failed(verdict.takes_back()?, &verdict.status)))
+}
+
+/// The evidence stayed undecided for as long as the step allows, and that is to lead back.
+fn undecided(v: &View<'_>) -> Option<Cause> {
+    let said = step::undecided_too_long(v, OnUndecided::Rollback)?;
+    Some(Cause::sure(said))
 }
 
 /// One pass on the way home: write what is not home yet, or end the attempt when everything is.
-fn walk_home(v: &View<'_>, cause: &Cause) -> Answer {
+fn walk_home(v: &View<'_>, cause: &Said) -> Answer {
     let Some(active) = v.status.active else { return ended(v, cause) };
     let writes = v.home(active);
     if writes.is_empty() && (v.share(active.other()) == 0 || v.s.routers.is_empty()) {
@@ -106,39 +119,48 @@ fn walk_home(v: &View<'_>, cause: &Cause) -> Answer {
         if never_served || (v.going_back() && v.followed(attempt.map_or(v.now(), |a| a.clock_from))) {
             return ended(v, cause);
         }
-        return going(v, cause, "waiting until the gateway follows");
+        return going(v, cause, say::until_gateway_follows(cause));
     }
     if v.ready(active) == 0 {
         return stuck(v, cause, active);
     }
-    let mut back = going(v, cause, "").doing(writes);
+    if shrunk(v, cause, active) {
+        return going(v, cause, say::until_full_size(cause, active));
+    }
+    let mut back = going(v, cause, cause.clone()).doing(writes);
     back.home = true;
     back
 }
 
-fn going(v: &View<'_>, cause: &Cause, wait: &str) -> Answer {
-    let message = if wait.is_empty() { cause.message.clone() } else { format!("{}; {wait}", cause.message) };
-    let mut answer = Answer::new(v, Phase::RollingBack, cause.reason, message).changing(|s| latch(v, s, cause));
+/// Nothing is wrong with the candidate, it is only overtaken: the old color gets a moment to come back to its size before
+/// all the load falls on it.
+fn shrunk(v: &View<'_>, cause: &Said, active: Color) -> bool {
+    let wanted = v.s.color(active).deployment.as_ref().map_or(1, |d| d.wanted);
+    let since = v.running().filter(|_| v.going_back()).map_or(v.now(), |a| a.clock_from);
+    cause.reason == Reason::Superseded && v.ready(active) < wanted && v.now().since(since) < PATIENCE
+}
+
+fn going(v: &View<'_>, cause: &Said, said: Said) -> Answer {
+    let mut answer = Answer::new(v, Phase::RollingBack, said).changing(|s| latch(v, s, cause));
     answer.latched = true;
-    answer.by(v.now().plus(Duration::from_secs(1)))
+    answer.soon()
 }
 
 /// Going back is wanted, but the old color cannot take the traffic.
-fn stuck(v: &View<'_>, cause: &Cause, active: Color) -> Answer {
+fn stuck(v: &View<'_>, cause: &Said, active: Color) -> Answer {
     let reason = if v.ready(active.other()) == 0 { Reason::NoHealthyBackend } else { Reason::ActiveUnready };
-    let mut answer = going(v, cause, &format!("{} has no ready endpoint, traffic stays until it has", active.word()));
-    answer.reason = reason;
-    answer
+    going(v, cause, say::nowhere_to_go(reason, cause, active))
 }
 
 /// Writes down, once, that this revision goes back and why.
-fn latch(v: &View<'_>, status: &mut LlmRolloutStatus, cause: &Cause) {
+fn latch(v: &View<'_>, status: &mut LlmRolloutStatus, cause: &Said) {
     status.intent = None;
     let Some(attempt) = status.attempt.as_mut().filter(|_| !v.going_back()) else { return };
     attempt.ended = Some(cause.reason);
-    attempt.ended_message.clone_from(&cause.message);
+    attempt.ended_message.clone_from(&cause.words);
     attempt.clock_from = v.now();
     attempt.paused_at = None;
+    attempt.asked = None;
     if cause.reason != Reason::Superseded {
         status.aborted_revision = Some(attempt.revision.clone());
     }
@@ -148,14 +170,14 @@ fn latch(v: &View<'_>, status: &mut LlmRolloutStatus, cause: &Cause) {
 }
 
 /// Everything is home: the attempt is over.
-fn ended(v: &View<'_>, cause: &Cause) -> Answer {
+fn ended(v: &View<'_>, cause: &Said) -> Answer {
     let phase = if cause.reason == Reason::Superseded { Phase::Idle } else { Phase::RolledBack };
-    let mut answer = Answer::new(v, phase, cause.reason, cause.message.clone()).changing(|s| {
+    let mut answer = Answer::new(v, phase, cause.clone()).changing(|s| {
         latch(v, s, cause);
         if let Some(attempt) = s.attempt.as_mut() {
             attempt.weight = 0;
         }
-        end_attempt(s, v.now(), cause.reason, &cause.message);
+        end_attempt(s, v.now(), cause.reason, &cause.words);
         s.candidate = None;
     });
     answer.latched = true;

@@ -38,6 +38,13 @@ pub enum Intent {
     Apply(Owned),
     /// A guarded patch of a slice of an object that is not, or not only, ours.
     Patch(GuardedPatch),
+    /// Deletion of a color's Deployment, if it is still the one that was seen.
+    Delete {
+        /// Its name.
+        name: String,
+        /// The resource version that was seen.
+        version: String,
+    },
 }
 
 /// An object of ours, whole.

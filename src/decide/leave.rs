@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{answer::Answer, intent::Intent, snapshot::OwnedSeen, view::View, workload};
+use super::{answer::Answer, intent::Intent, say, snapshot::OwnedSeen, view::View, workload};
 use crate::{
-    api::{Phase, Reason, labels, status::Color},
+    api::{Phase, labels, status::Color},
     routers::{GuardedPatch, PatchKind, guard},
 };
 
@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 pub(super) fn leaving(v: &View<'_>) -> Option<Answer> {
     let since = v.s.rollout.metadata.deletion_timestamp.as_ref()?;
     let phase = v.status.phase.unwrap_or(Phase::Idle);
-    let answer = |message: &str| Answer::new(v, phase, Reason::Deleting, message);
+    let answer = |words: &str| Answer::new(v, phase, say::leaving(words));
     if !has_finalizer(v) {
         return Some(answer("nothing left to do"));
     }
@@ -53,7 +53,7 @@ pub(super) fn joining(v: &View<'_>) -> Option<Answer> {
         ("/metadata/finalizers/-", json!(labels::FINALIZER))
     };
     let add = own_patch(v, json!({"op": "add", "path": at, "value": value}));
-    Some(Answer::new(v, phase, Reason::Valid, "taking the rollout up").doing(vec![Intent::Patch(add)]))
+    Some(Answer::new(v, phase, say::taking_up()).doing(vec![Intent::Patch(add)]))
 }
 
 fn finalizers<'a>(v: &'a View<'_>) -> &'a [String] {

@@ -3,13 +3,15 @@
 use super::{
     answer::Answer,
     intent::{Decision, News},
+    say,
     view::{self, View},
 };
 use crate::{
     api::{
         Condition, ConditionType, LlmRolloutStatus, Moment, Phase, Reason,
         conditions::{self, ConditionStatus},
-        status::{Color, GateStatus, ObservedWeights, VerdictWord},
+        gates::Severity,
+        status::{Color, GateStatus, ObservedWeights, OrderHeard, VerdictWord},
     },
     routers::{Follows, Seen},
 };
@@ -20,21 +22,23 @@ const LONGEST_MESSAGE: usize = 1024;
 
 /// The decision that an answer stands for.
 pub(super) fn tell(v: &View<'_>, answer: Answer) -> Decision {
-    let Answer { phase, reason, message, status, intents, latched, home, wants_live, wake } = answer;
+    let Answer { phase, reason, message, status, intents, latched, home, wants_live, wake, until, .. } = answer;
     let mut next = status;
     let message = clipped(message);
-    let news = news(v, phase, reason, &message);
+    let told = heard(v, &next).into_iter().chain(warnings(v));
+    let news = told.chain(news(v, phase, reason, &message)).collect();
     next.observed_generation = v.s.rollout.metadata.generation.unwrap_or_default();
     next.phase = Some(phase);
     next.reason = Some(reason);
     next.message = message;
-    if phase == Phase::Holding && same_step(v, &next) {
+    if measuring(phase) && same_step(v, &next) {
         next.gates = calm(v, &v.status.gates);
     }
+    next.next_decision_at = until.filter(|at| *at > v.now());
     show(v, &mut next);
     conditions(v, &mut next, reason);
     let running = next.attempt.as_ref().is_some_and(|a| a.ended_at.is_none()) && phase != Phase::RollingBack;
-    let asks = if running { v.questions().into_iter().collect() } else { std::collections::BTreeSet::new() };
+    let asks = if running { v.questions() } else { std::collections::BTreeSet::new() };
     Decision { intents, next, latched, home, wants_live, news, wake, asks }
 }
 
@@ -50,25 +54,82 @@ fn clipped(mut message: String) -> String {
     message
 }
 
-fn news(v: &View<'_>, phase: Phase, reason: Reason, message: &str) -> Vec<News> {
+fn news(v: &View<'_>, phase: Phase, reason: Reason, message: &str) -> Option<News> {
     let old = &v.status;
     if old.phase == Some(phase) && (old.reason == Some(reason) || old.message == message) {
-        return Vec::new();
+        return None;
     }
-    let odd = matches!(reason, Reason::WaitingForGate | Reason::Drifted | Reason::Contended);
+    // It was told when it went live; that the old color is gone as well changes nothing for anybody.
+    if old.phase == Some(Phase::Decommissioning) && phase == Phase::Completed {
+        return None;
+    }
     let same = old.phase == Some(phase);
     // A phase that only returns to its usual word is no news.
-    if same && !odd && !matches!(phase, Phase::Blocked | Phase::Idle | Phase::Completed) {
-        return Vec::new();
+    if same && !odd(reason) && reason != Reason::OutsideWindow && !tells_each_word(phase) {
+        return None;
     }
     let bad = matches!(phase, Phase::RollingBack | Phase::RolledBack | Phase::Blocked) && reason != Reason::Valid;
     let mentioned = if phase == Phase::RolledBack && !same { Reason::RolledBack } else { reason };
-    vec![News { warning: bad || odd, reason: mentioned, message: message.to_owned() }]
+    Some(News { warning: bad || odd(reason), reason: mentioned, message: message.to_owned() })
+}
+
+/// Somebody should look.
+const fn odd(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::WaitingForGate
+            | Reason::TooFewRequests
+            | Reason::UndecidedTooLong
+            | Reason::DependencyRolledBack
+            | Reason::GateAsks
+            | Reason::ActiveUnready
+            | Reason::Drifted
+            | Reason::Contended
+    )
+}
+
+/// Phases in which a new word is news.
+const fn tells_each_word(phase: Phase) -> bool {
+    matches!(
+        phase,
+        Phase::Blocked
+            | Phase::Idle
+            | Phase::Completed
+            | Phase::Pending
+            | Phase::Decommissioning
+            | Phase::Baking
+            | Phase::AwaitingApproval
+    )
+}
+
+/// What became of the orders that were heard.
+fn heard(v: &View<'_>, next: &LlmRolloutStatus) -> Vec<News> {
+    let known = v.s.rollout.status.as_ref().map(|s| s.orders.as_slice()).unwrap_or_default();
+    let new = next.orders.iter().filter(|o| known.iter().all(|k| k.uid != o.uid));
+    let tell = |o: &OrderHeard| News {
+        warning: !o.taken,
+        reason: if o.taken { Reason::OrderTaken } else { Reason::OrderRefused },
+        message: clipped(format!("{} by {}: {}", o.verb.word(), o.by, o.message)),
+    };
+    new.map(tell).collect()
+}
+
+/// Gates that only warn, when they begin to fail.
+fn warnings(v: &View<'_>) -> Vec<News> {
+    let failing = v.verdicts.iter().filter(|g| g.severity == Severity::Warn && g.status.verdict == VerdictWord::Fail);
+    let known = |name: &str| v.status.gates.iter().any(|o| o.name == name && o.verdict == VerdictWord::Fail);
+    let new = failing.filter(|g| !known(&g.status.name));
+    new.map(|g| News { warning: true, reason: Reason::GateWarns, message: clipped(say::broken(&g.status)) }).collect()
+}
+
+/// Figures are gathered and change without anything being decided.
+const fn measuring(phase: Phase) -> bool {
+    matches!(phase, Phase::Holding | Phase::Baking | Phase::Paused | Phase::AwaitingApproval)
 }
 
 fn same_step(v: &View<'_>, next: &LlmRolloutStatus) -> bool {
-    let step = |s: &LlmRolloutStatus| s.attempt.as_ref().map(|a| (a.id, a.step));
-    step(&v.status) == step(next)
+    let stage = |s: &LlmRolloutStatus| s.attempt.as_ref().map(|a| (a.id, a.step, a.bake));
+    stage(&v.status) == stage(next) && !v.verdicts.is_empty()
 }
 
 /// The gates' last words; figures that only move replace the old ones once a minute.
@@ -95,15 +156,14 @@ fn show(v: &View<'_>, next: &mut LlmRolloutStatus) {
         Some(a) if steps > 0 && next.phase != Some(Phase::Idle) => format!("{}/{steps}", a.step),
         _ => "-".to_owned(),
     };
-    let candidate = next.candidate.or(next.active.map(Color::other));
+    let running = attempt.is_some_and(|a| a.ended_at.is_none());
     let share = match next.phase {
-        Some(Phase::Completed) => next.active.map(|c| v.share(c)),
         Some(Phase::Idle) | None => None,
-        Some(_) => candidate.map(|c| v.share(c)),
+        Some(Phase::RolledBack) => next.active.map(|a| v.share(a.other())),
+        Some(_) if running => next.candidate.map(|c| v.share(c)),
+        Some(_) => next.active.map(|a| v.share(a)),
     };
     next.weight = share.map_or_else(|| "-".to_owned(), |s| format!("{s}%"));
-    let hold = attempt.filter(|_| next.phase == Some(Phase::Holding)).and_then(|a| a.hold_until);
-    next.next_decision_at = hold.filter(|at| *at > v.now());
     next.next = next.next_decision_at.map_or_else(|| "-".to_owned(), Moment::short);
     next.summary = summary(next);
     next.observed_weights = observed(v);
@@ -123,7 +183,13 @@ fn summary(next: &LlmRolloutStatus) -> String {
         gates.retain(|g| g.verdict != VerdictWord::Pass);
     }
     let one = |g: &GateStatus| match g.verdict {
-        VerdictWord::Fail => format!("{} {}>{} ({} samples)", g.name, g.value, g.limit, g.samples.unwrap_or_default()),
+        VerdictWord::Fail => {
+            let sign = if g.limit.starts_with('=') { "" } else { ">" };
+            let limit = say::not_equal(&g.limit);
+            format!("{} {}{sign}{limit} ({} samples)", g.name, g.value, g.samples.unwrap_or_default())
+        }
+        VerdictWord::Pass if g.limit.starts_with('=') => format!("{} {}", g.name, g.value),
+        VerdictWord::Pass if g.value == g.limit => format!("{} {}≤{}", g.name, g.value, g.limit),
         VerdictWord::Pass => format!("{} {}<{}", g.name, g.value, g.limit),
         VerdictWord::NoData => format!("{} ? ({})", g.name, g.reason),
     };
@@ -149,7 +215,7 @@ fn no(reason: Reason, message: impl Into<String>) -> Word {
 
 fn conditions(v: &View<'_>, next: &mut LlmRolloutStatus, reason: Reason) {
     let accepted = match view::trouble(v) {
-        Some((why, message)) => no(why, clipped(message)),
+        Some(said) => no(said.reason, clipped(said.words)),
         None => yes(Reason::Valid, "everything the manifest names was found and understood"),
     };
     let all = [
@@ -189,7 +255,10 @@ fn ready(v: &View<'_>) -> Word {
 }
 
 fn progressing(next: &LlmRolloutStatus, reason: Reason) -> Word {
-    let moving = matches!(next.phase, Some(Phase::Preparing | Phase::Shifting | Phase::Holding));
+    let moving = matches!(
+        next.phase,
+        Some(Phase::Preparing | Phase::Shifting | Phase::Holding | Phase::Baking | Phase::Decommissioning)
+    );
     if moving { yes(reason, next.message.clone()) } else { no(reason, next.message.clone()) }
 }
 
@@ -224,13 +293,16 @@ fn traffic_confirmed(v: &View<'_>, next: &LlmRolloutStatus) -> Word {
 
 fn rollback_possible(v: &View<'_>, next: &LlmRolloutStatus) -> Word {
     let running = next.attempt.as_ref().is_some_and(|a| a.ended_at.is_none());
-    match next.active.map(|a| if running { a } else { a.other() }) {
-        Some(old) if v.ready(old) > 0 => {
-            yes(Reason::ActiveReady, format!("{} is ready to take everything", old.word()))
-        }
-        Some(old) => no(Reason::ActiveUnready, format!("{} has no ready endpoint", old.word())),
-        None => no(Reason::Installing, "there is nothing to go back to yet"),
+    let Some(old) = next.active.map(|a| if running { a } else { a.other() }) else {
+        return no(Reason::Installing, "there is nothing to go back to yet");
+    };
+    if v.ready(old) > 0 {
+        return yes(Reason::ActiveReady, format!("{} is ready to take everything", old.word()));
     }
+    if !running && v.s.color(old).deployment.as_ref().is_none_or(|d| d.wanted == 0) {
+        return no(Reason::Retired, format!("{} is retired; going back is a new release", old.word()));
+    }
+    no(Reason::ActiveUnready, format!("{} has no ready endpoint", old.word()))
 }
 
 fn promoted(v: &View<'_>, next: &LlmRolloutStatus, reason: Reason) -> Word {

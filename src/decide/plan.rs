@@ -1,29 +1,27 @@
 //! The spec, read once: typed, defaulted, complete, or the list of what is wrong with it. After this nobody opens the
 //! spec's strings again. Never looks at status, time or the cluster.
 
-use std::time::Duration;
+use std::{ops::Deref, time::Duration};
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::snapshot::Offers;
+use super::{course::Course, snapshot::Offers};
 use crate::{
     api::{
         LlmRolloutSpec, Reason,
-        v1alpha1::{Gate, Metric, NoDataThen, Profile, Step},
+        gates::{During, Gate, Metric, NoDataThen, Severity},
+        v1alpha1::Profile,
     },
     metrics::{Limit, Prices, vllm},
     routers::Claim,
 };
 
-const DEFAULT_STEPS: [(i32, u64); 4] = [(5, 30 * 60), (20, 60 * 60), (50, 2 * 60 * 60), (100, 4 * 60 * 60)];
-const DEFAULT_STEPS_WITHOUT_SPLIT: [(i32, u64); 1] = [(100, 4 * 60 * 60)];
-
 /// What the manifest means.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// The steps, weights rising, the last 100.
-    pub steps: Vec<PlannedStep>,
+    /// The course of a release.
+    pub course: Course,
     /// The gates.
     pub gates: Vec<PlannedGate>,
     /// The provider that is asked.
@@ -36,13 +34,13 @@ pub struct Plan {
     pub ready_timeout: Duration,
 }
 
-/// One step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PlannedStep {
-    /// Share of the candidate in percent.
-    pub weight: i32,
-    /// How long it is measured at least.
-    pub hold: Duration,
+/// The course is most of the plan.
+impl Deref for Plan {
+    type Target = Course;
+
+    fn deref(&self) -> &Course {
+        &self.course
+    }
 }
 
 /// One gate.
@@ -55,7 +53,13 @@ pub struct PlannedGate {
     /// Which quantile of the latency.
     pub quantile: Option<String>,
     /// The limit.
-    pub max: Limit,
+    pub test: Test,
+    /// What a failure leads to.
+    pub severity: Severity,
+    /// Whether it is watched in steps.
+    pub in_steps: bool,
+    /// Whether it is watched in bakes.
+    pub in_bakes: bool,
     /// So many bad samples …
     pub bad: usize,
     /// … of the last so many fail the gate.
@@ -72,6 +76,41 @@ pub struct PlannedGate {
     pub then: NoDataThen,
 }
 
+/// What a value is held against.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Test {
+    /// It may not be above.
+    Max(Limit),
+    /// It must be this count.
+    Equals(Limit),
+}
+
+impl Test {
+    /// Whether a value breaks it.
+    pub fn breaks(self, value: f64) -> bool {
+        match self {
+            Self::Max(limit) => value > limit.value(),
+            // A rate over a window is never quite whole.
+            Self::Equals(limit) => (value - limit.value()).abs() >= 0.5,
+        }
+    }
+
+    /// The limit itself.
+    pub const fn limit(self) -> Limit {
+        match self {
+            Self::Max(limit) | Self::Equals(limit) => limit,
+        }
+    }
+
+    /// As it is shown in status.
+    pub fn word(self) -> String {
+        match self {
+            Self::Max(limit) => limit.to_string(),
+            Self::Equals(limit) => format!("={limit}"),
+        }
+    }
+}
+
 /// What is wrong with a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wrong {
@@ -85,7 +124,9 @@ impl Plan {
     /// Reads the spec, or says the first thing that is wrong with it.
     pub fn read(spec: &LlmRolloutSpec, offers: &Offers) -> Result<Self, Wrong> {
         if spec.traffic.iter().any(|t| Claim::of(t).is_none()) {
-            return Err(invalid("traffic: each item names exactly one router; write `- service: {name: chat}` or `- httpRoute: {name: chat}`".into()));
+            return Err(invalid(
+                "traffic: each item names exactly one router; write `- service: {name: chat}` or `- httpRoute: {name: chat}`",
+            ));
         }
         let provider = spec.metrics.provider.clone().unwrap_or_else(|| "default".to_owned());
         if !offers.providers.contains(&provider) {
@@ -99,9 +140,9 @@ impl Plan {
             None => None,
         };
         let gates = spec.gates.iter().map(read_gate).collect::<Result<Vec<_>, _>>()?;
-        if gates.is_empty() {
+        if gates.is_empty() && !spec.manual {
             return Err(invalid(
-                "gates: at least one is needed; write `- {name: errors, metric: errorRate, max: 1%}`".into(),
+                "gates: at least one is needed; write `- {name: errors, metric: errorRate, max: 1%}`, or `manual: true` if people alone decide",
             ));
         }
         if let Some(cost) = gates.iter().find(|g| g.metric == Metric::CostPerRequest && prices.is_none()) {
@@ -112,73 +153,69 @@ impl Plan {
             return Err(Wrong { reason: Reason::PricesMissing, message });
         }
         let ready_timeout = duration_or(spec.release.template.ready_timeout.as_ref(), 30 * 60, "readyTimeout")?;
-        Ok(Self { steps: read_steps(spec)?, gates, provider, profile: spec.metrics.profile, prices, ready_timeout })
-    }
-
-    /// The first step above a confirmed weight, with its number; from the start when nothing is confirmed.
-    pub fn step_after(&self, weight: Option<i32>) -> Option<(i32, PlannedStep)> {
-        let numbered = (1..).zip(&self.steps);
-        numbered.map(|(n, s)| (n, *s)).find(|(_, s)| weight.is_none_or(|w| s.weight > w))
+        Ok(Self { course: Course::read(spec)?, gates, provider, profile: spec.metrics.profile, prices, ready_timeout })
     }
 }
 
-fn invalid(message: String) -> Wrong {
-    Wrong { reason: Reason::InvalidSpec, message }
-}
-
-fn read_steps(spec: &LlmRolloutSpec) -> Result<Vec<PlannedStep>, Wrong> {
-    let splits = spec.traffic.iter().filter_map(Claim::of).any(|c| matches!(c, Claim::HttpRoute(_)));
-    let steps = if let Some(steps) = &spec.steps {
-        let one = |s: &Step| Ok(PlannedStep { weight: s.weight, hold: duration_or(Some(&s.hold), 0, "hold")? });
-        steps.iter().map(one).collect::<Result<Vec<_>, Wrong>>()?
-    } else {
-        let defaults: &[(i32, u64)] = if splits { &DEFAULT_STEPS } else { &DEFAULT_STEPS_WITHOUT_SPLIT };
-        defaults.iter().map(|&(weight, s)| PlannedStep { weight, hold: Duration::from_secs(s) }).collect()
-    };
-    let rising = steps.windows(2).all(|pair| matches!(pair, [a, b] if a.weight < b.weight));
-    if steps.last().is_none_or(|s| s.weight != 100) || !rising || steps.iter().any(|s| s.weight < 1) {
-        return Err(invalid("steps: weights must rise and end at 100; write for example 5, 20, 50, 100".into()));
-    }
-    if !splits && steps.iter().any(|s| s.weight != 100) {
-        return Err(invalid(
-            "steps: with only a `service` router the weight must be 100; add `- httpRoute: {name: chat}` to `traffic`"
-                .into(),
-        ));
-    }
-    Ok(steps)
+pub(super) fn invalid(message: impl Into<String>) -> Wrong {
+    Wrong { reason: Reason::InvalidSpec, message: message.into() }
 }
 
 fn read_gate(gate: &Gate) -> Result<PlannedGate, Wrong> {
     let name = &gate.name;
-    let max = Limit::parse(&gate.max).map_err(|e| invalid(format!("gates: {name}: {e}")))?;
-    max.fits(gate.metric).map_err(|e| invalid(format!("gates: {name}: {e}")))?;
+    let test = read_test(gate).map_err(|e| invalid(format!("gates: {name}: {e}")))?;
     if (gate.metric == Metric::Latency) != gate.quantile.is_some() {
         return Err(invalid(format!(
             "gates: {name}: `quantile` belongs to `metric: latency`; write `metric: latency, quantile: \"0.95\", max: 1.5s`"
         )));
     }
-    if gate.metric == Metric::Latency && max.value() > vllm::LAST_FINITE_BOUND {
-        let bound = vllm::LAST_FINITE_BOUND;
-        return Err(invalid(format!(
-            "gates: {name}: the exporter's last latency bucket ends at {bound}s, so that nothing above it can be told; write a limit below"
-        )));
-    }
     let (bad, of) = read_failures(gate.failures.as_deref().unwrap_or("2 of 3"))
         .ok_or_else(|| invalid(format!("gates: {name}: failures: write for example `2 of 3`")))?;
+    let (bad, of) = if gate.severity == Severity::Abort { (1, 1) } else { (bad, of) };
     let no_data = gate.no_data.clone().unwrap_or_default();
+    let least = if gate.metric == Metric::Requests { 1 } else { 50 };
+    let during = |when| gate.during.as_ref().is_none_or(|all| all.contains(&when));
     Ok(PlannedGate {
         name: name.clone(),
         metric: gate.metric,
         quantile: gate.quantile.clone(),
-        max,
+        test,
+        severity: gate.severity,
+        in_steps: during(During::Steps),
+        in_bakes: during(During::Bake),
         bad,
         of,
         interval: duration_or(gate.interval.as_ref(), 15, "interval")?,
         window: duration_or(gate.window.as_ref(), 5 * 60, "window")?,
-        min_samples: gate.min_samples.unwrap_or(50).max(1),
+        min_samples: gate.min_samples.unwrap_or(least).max(1),
         budget: duration_or(no_data.budget.as_ref(), 15 * 60, "noData.budget")?,
         then: no_data.then,
     })
+}
+
+fn read_test(gate: &Gate) -> Result<Test, String> {
+    let limit = |text: &str| {
+        let limit = Limit::parse(text).map_err(|e| e.to_string())?;
+        limit.fits(gate.metric).map_err(|e| e.to_string())?;
+        Ok::<_, String>(limit)
+    };
+    match (&gate.max, &gate.equals) {
+        (Some(max), None) => {
+            let limit = limit(max)?;
+            if gate.metric == Metric::Latency && limit.value() > vllm::LAST_FINITE_BOUND {
+                let bound = vllm::LAST_FINITE_BOUND;
+                return Err(format!(
+                    "the exporter's last latency bucket ends at {bound}s, so that nothing above it can be told; write a limit below"
+                ));
+            }
+            Ok(Test::Max(limit))
+        }
+        (None, Some(count)) if gate.metric == Metric::Requests => Ok(Test::Equals(limit(count)?)),
+        (None, Some(_)) => Err("`equals` belongs to `metric: requests`; write `max`".to_owned()),
+        (Some(_), Some(_)) | (None, None) => {
+            Err("exactly one of `max` and `equals`; write for example `max: 1%`".to_owned())
+        }
+    }
 }
 
 fn read_failures(text: &str) -> Option<(usize, usize)> {
@@ -187,7 +224,7 @@ fn read_failures(text: &str) -> Option<(usize, usize)> {
     (1 <= bad && bad <= of && of <= 99).then_some((bad, of))
 }
 
-fn duration_or(text: Option<&String>, default_seconds: u64, field: &str) -> Result<Duration, Wrong> {
+pub(super) fn duration_or(text: Option<&String>, default_seconds: u64, field: &str) -> Result<Duration, Wrong> {
     let Some(text) = text else { return Ok(Duration::from_secs(default_seconds)) };
     duration(text)
         .ok_or_else(|| invalid(format!("{field}: {text} is not a duration; write for example 30s, 15m or 1h30m")))

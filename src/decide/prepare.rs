@@ -8,11 +8,15 @@ use serde_json::{Value, json};
 use super::{
     answer::{Answer, end_attempt},
     intent::{Intent, Owned},
+    say::{self, Said},
     snapshot::OwnedSeen,
     view::View,
     workload::{self, Role},
 };
-use crate::api::{Phase, Reason, labels, status::Color};
+use crate::api::{
+    Moment, Phase, Reason, labels,
+    status::{Color, Retiring},
+};
 
 /// The candidate is not ready yet.
 pub(super) fn preparing(v: &View<'_>) -> Option<Answer> {
@@ -20,31 +24,31 @@ pub(super) fn preparing(v: &View<'_>) -> Option<Answer> {
     if v.running()?.step_entered_at.is_some() || v.status.intent.is_some() {
         return None;
     }
-    let reason = if v.status.active.is_some() { Reason::Preparing } else { Reason::Installing };
-    let answer = |message: String| Some(Answer::new(v, Phase::Preparing, reason, message).by(deadline(v)));
-    // Nothing serves yet, so there is nothing to go back to: people are told, and it goes on when the pods are ready.
-    let stuck = v.status.active.is_none() && v.now() >= deadline(v);
+    let answer = |said: Said| Some(Answer::new(v, Phase::Preparing, said).by(deadline(v)));
     let mut applies = services(v);
     applies.extend(candidate_deployment(v, candidate));
     if !applies.is_empty() {
-        return answer(format!("revision {} is coming up on {}", v.wanted, candidate.word())).map(|a| a.doing(applies));
+        return answer(say::coming_up(v, candidate)).map(|a| a.doing(applies));
     }
-    let seen = v.s.color(candidate).deployment.as_ref()?;
-    let ready = seen.ready.min(v.ready(candidate));
-    if (!seen.settled || ready < seen.wanted.max(1)) && stuck {
-        let message = format!(
-            "the pods of the first revision are not ready within readyTimeout; see `kubectl get pods -l {}`",
-            labels::ROLLOUT
-        );
-        return Some(Answer::new(v, Phase::Blocked, Reason::NotReadyInTime, message));
+    if is_up(v) {
+        return None;
     }
-    if !seen.settled || ready < seen.wanted.max(1) {
-        return answer(format!("{} pods of {} are to become ready", seen.wanted, candidate.word()));
+    // Nothing serves yet, so there is nothing to go back to: people are told, and it goes on when the pods are ready.
+    if v.status.active.is_none() && v.now() >= deadline(v) {
+        return Some(Answer::new(v, Phase::Blocked, say::first_never_ready()));
     }
-    None
+    let wanted = v.s.color(candidate).deployment.as_ref().map_or(1, |d| d.wanted);
+    answer(say::pods_to_come(v, wanted, candidate))
 }
 
-fn deadline(v: &View<'_>) -> crate::api::Moment {
+/// Whether every pod of the candidate is ready, and none of an older template is left.
+pub(super) fn is_up(v: &View<'_>) -> bool {
+    let Some(candidate) = v.candidate() else { return false };
+    let seen = v.s.color(candidate).deployment.as_ref();
+    seen.is_some_and(|d| d.settled && d.ready.min(v.ready(candidate)) >= d.wanted.max(1))
+}
+
+fn deadline(v: &View<'_>) -> Moment {
     let timeout = v.plan.as_ref().map_or(Duration::from_mins(30), |p| p.ready_timeout);
     v.running().map_or(v.now(), |a| a.clock_from).plus(timeout)
 }
@@ -53,25 +57,34 @@ fn deadline(v: &View<'_>) -> crate::api::Moment {
 pub(super) fn installed(v: &View<'_>) -> Option<Answer> {
     let color = v.candidate().filter(|_| v.status.active.is_none())?;
     let writes = v.home(color);
-    let answer = Answer::new(v, Phase::Preparing, Reason::Installing, "giving the first revision the traffic");
+    let answer = Answer::new(v, Phase::Preparing, say::first_traffic());
     if !writes.is_empty() && (!v.s.live || v.ready(color) == 0) {
         return Some(answer.after_a_live_look());
     }
     if !writes.is_empty() {
-        return Some(answer.doing(writes).by(v.now().plus(Duration::from_secs(1))));
+        return Some(answer.doing(writes).soon());
     }
     Some(live(v, color))
 }
 
-/// The release has arrived: the candidate is the active color now.
+/// The release has arrived: the candidate is the active color now, and the old one is on its way out.
 pub(super) fn live(v: &View<'_>, color: Color) -> Answer {
-    let message = format!("revision {} serves from {}", v.wanted, color.word());
-    Answer::new(v, Phase::Completed, Reason::Promoted, message.clone()).by(v.now()).changing(|s| {
-        end_attempt(s, v.now(), Reason::Promoted, &message);
+    let said = say::serves(Reason::Promoted, &v.wanted, color);
+    let words = said.words.clone();
+    let old = v.status.active.filter(|c| v.s.color(*c).deployment.is_some());
+    let retiring = old.map(|old| Retiring {
+        color: old,
+        revision: v.status.active_revision.clone().unwrap_or_default(),
+        since: v.now(),
+    });
+    let phase = if retiring.is_some() { Phase::Decommissioning } else { Phase::Completed };
+    Answer::new(v, phase, said).by(v.now()).changing(|s| {
+        end_attempt(s, v.now(), Reason::Promoted, &words);
         s.active = Some(color);
         s.active_revision = Some(v.wanted.clone());
         s.candidate = None;
         s.aborted_revision = None;
+        s.retiring = retiring;
     })
 }
 

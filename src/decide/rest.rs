@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use super::{
     answer::{Answer, new_attempt},
+    awaiting,
     intent::Intent,
-    prepare,
+    prepare, say,
     view::{Stray, View},
 };
 use crate::api::{
     Phase, Reason,
-    status::{Color, Quarrel},
+    order::Verb,
+    status::{Color, Past, Quarrel},
 };
 
 const QUARREL_WINDOW: Duration = Duration::from_mins(10);
@@ -27,7 +29,7 @@ pub(super) fn put_right(v: &View<'_>) -> Option<Answer> {
     let (low, high) = expected(v);
     v.strays(other, low, high).filter(|s| *s == Stray::Above)?;
     let phase = v.status.phase.unwrap_or(Phase::Idle);
-    let answer = Answer::new(v, phase, Reason::Drifted, "somebody else changed the shares; putting them right");
+    let answer = Answer::new(v, phase, say::drifted());
     if !v.s.live {
         return Some(answer.after_a_live_look());
     }
@@ -38,12 +40,7 @@ pub(super) fn put_right(v: &View<'_>) -> Option<Answer> {
     }
     let since = quarrel.map_or(v.now(), |q| q.since);
     let writes = v.writes(other, high);
-    Some(
-        answer
-            .doing(writes)
-            .changing(|s| s.quarrel = Some(Quarrel { since, count: count + 1 }))
-            .by(v.now().plus(Duration::from_secs(1))),
-    )
+    Some(answer.doing(writes).changing(|s| s.quarrel = Some(Quarrel { since, count: count + 1 })).soon())
 }
 
 /// Enough was put right for now. A revision that was taken back gets no traffic however often somebody gives it some:
@@ -58,10 +55,7 @@ fn contended(v: &View<'_>, quarrel: &Quarrel) -> Option<Answer> {
         return None;
     }
     let phase = v.status.phase.unwrap_or(Phase::Idle);
-    let message = format!(
-        "somebody else changed the shares {QUARREL_LIMIT} times within ten minutes; find out who with `kubectl get httproute -o yaml --show-managed-fields`"
-    );
-    Some(Answer::new(v, phase, Reason::Contended, message).by(until))
+    Some(Answer::new(v, phase, say::contended(QUARREL_LIMIT)).by(until))
 }
 
 /// The shares between which the candidate may stand now.
@@ -78,8 +72,7 @@ pub(super) fn up_to_date(v: &View<'_>) -> Option<Answer> {
     let upkeep = if v.spec().paused { Vec::new() } else { upkeep(v, active) };
     let promoted = v.status.attempt.as_ref().is_some_and(|a| a.revision == v.wanted && a.ended.is_none());
     let (phase, reason) = if promoted { (Phase::Completed, Reason::Promoted) } else { (Phase::Idle, Reason::UpToDate) };
-    let message = format!("revision {} serves from {}", v.wanted, active.word());
-    let answer = Answer::new(v, phase, reason, message).doing(upkeep);
+    let answer = Answer::new(v, phase, say::serves(reason, &v.wanted, active)).doing(upkeep);
     Some(answer.changing(|s| {
         s.aborted_revision = None;
         if phase == Phase::Idle {
@@ -89,7 +82,7 @@ pub(super) fn up_to_date(v: &View<'_>) -> Option<Answer> {
 }
 
 /// Replicas follow the manifest while nothing is being released; both Services always stand.
-fn upkeep(v: &View<'_>, active: Color) -> Vec<Intent> {
+pub(super) fn upkeep(v: &View<'_>, active: Color) -> Vec<Intent> {
     let mut all = prepare::services(v);
     all.extend(prepare::active_deployment(v, active));
     all
@@ -101,31 +94,51 @@ pub(super) fn taken_back(v: &View<'_>) -> Option<Answer> {
     let (reason, message) = v.status.attempt.as_ref().map_or((Reason::RolledBack, String::new()), |a| {
         (a.ended.unwrap_or(Reason::RolledBack), a.ended_message.clone())
     });
-    Some(Answer::new(v, Phase::RolledBack, reason, message))
+    Some(Answer::new(v, Phase::RolledBack, say::said(reason, message)))
 }
 
 /// `abort` stands in the manifest: nothing new begins.
 pub(super) fn forbidden(v: &View<'_>) -> Option<Answer> {
     let phase = v.status.phase.filter(|p| *p == Phase::RolledBack).unwrap_or(Phase::Idle);
-    let message = "`abort: true` is set; remove it to release";
-    v.spec().abort.then(|| Answer::new(v, phase, Reason::Aborted, message))
+    v.spec().abort.then(|| Answer::new(v, phase, say::abort_forbids()))
 }
 
 /// Nothing runs and something else is wanted: begin.
 pub(super) fn begin(v: &View<'_>) -> Option<Answer> {
+    if v.running().is_some() {
+        return None;
+    }
     let candidate = v.status.active.map_or(Color::Blue, Color::other);
-    let reason = if v.status.active.is_some() { Reason::Preparing } else { Reason::Installing };
-    let message = format!("revision {} is coming up on {}", v.wanted, candidate.word());
-    let answer = Answer::new(v, Phase::Preparing, reason, message).by(v.now());
-    v.running().is_none().then(|| {
-        answer.changing(|s| {
-            s.attempt = Some(new_attempt(v));
-            s.candidate = Some(candidate);
-            s.aborted_revision = None;
-            s.gates.clear();
-            s.quarrel = None;
-        })
-    })
+    let fast_track = known_good(v);
+    // What was approved was approved of the attempt before.
+    let wait = awaiting::before_start(v, fast_track, &[]);
+    let cleared = wait.is_none();
+    let answer = wait.unwrap_or_else(|| Answer::new(v, Phase::Preparing, say::coming_up(v, candidate)).by(v.now()));
+    Some(answer.changing(|s| {
+        s.attempt = Some(new_attempt(v, fast_track, cleared));
+        s.candidate = Some(candidate);
+        s.aborted_revision = None;
+        s.gates.clear();
+        s.quarrel = None;
+        s.retiring = None;
+        s.approvals.clear();
+        // The word that led here stays readable; every other was to the attempt before.
+        s.orders.retain(|o| o.verb == Verb::Retry && o.taken);
+    }))
+}
+
+/// The wanted revision served lately, and its last attempt went well.
+fn known_good(v: &View<'_>) -> bool {
+    let Some((revisions, within)) = v.plan.as_ref().ok().and_then(|p| p.fast_track) else { return false };
+    let mut served: Vec<&Past> = v.status.history.iter().filter(|p| p.outcome == Reason::Promoted).collect();
+    served.dedup_by_key(|p| &p.revision);
+    let last_try = v.status.history.iter().find(|p| p.revision == v.wanted);
+    let went_well = last_try.is_some_and(|p| p.outcome == Reason::Promoted);
+    // A revision has served until the next one was promoted; the newest still does.
+    let replaced = served.windows(2).take(revisions).any(
+        |pair| matches!(pair, [newer, old] if old.revision == v.wanted && v.now().since(newer.ended_at) <= within),
+    );
+    went_well && replaced
 }
 
 /// No status, but a color of ours serves already: the status was lost or the rollout was made anew. What serves is
@@ -137,8 +150,7 @@ pub(super) fn found_serving(v: &View<'_>) -> Option<Answer> {
     let serves = |c: &Color| v.ready(*c) > 0 && v.routers().next().is_some() && v.share(*c) >= 50;
     let revision = |c: Color| v.s.color(c).deployment.as_ref().filter(|d| d.object.ours)?.revision.clone();
     let (color, revision) = Color::BOTH.into_iter().filter(serves).find_map(|c| Some((c, revision(c)?)))?;
-    let message = format!("{} was found serving revision {revision}", color.word());
-    let answer = Answer::new(v, Phase::Idle, Reason::UpToDate, message).by(v.now());
+    let answer = Answer::new(v, Phase::Idle, say::found_serving(color, &revision)).by(v.now());
     Some(answer.changing(|s| {
         s.active = Some(color);
         s.active_revision = Some(revision);

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
-    api::{LlmRollout, Moment, status::Color},
+    api::{LlmRollout, LlmRolloutOrderSpec, Moment, Phase, status::Color},
     metrics::{Question, Reading},
     routers::RouterSeen,
 };
@@ -29,6 +29,10 @@ pub struct Snapshot {
     pub rival: Option<Rival>,
     /// The newest readings of each question, oldest first.
     pub readings: BTreeMap<Question, Vec<Reading>>,
+    /// Orders to this rollout, the oldest first.
+    pub orders: Vec<OrderSeen>,
+    /// The rollouts named in `dependsOn`, in its order.
+    pub dependencies: Vec<DependencySeen>,
     /// What the operator's configuration offers.
     pub offers: Arc<Offers>,
 }
@@ -91,6 +95,60 @@ pub struct Rival {
     pub name: String,
     /// The router, `httpRoute/chat`.
     pub router: String,
+}
+
+/// A person's word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderSeen {
+    /// Name of the object.
+    pub name: String,
+    /// Which object of that name.
+    pub uid: String,
+    /// When the API server took it.
+    pub at: Moment,
+    /// What it says.
+    pub spec: LlmRolloutOrderSpec,
+}
+
+/// A rollout that this one depends on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DependencySeen {
+    /// Its name.
+    pub name: String,
+    /// How far it is.
+    pub standing: Standing,
+}
+
+/// How far another rollout is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is not there.
+    Missing,
+    /// Something is under way, or it has not been looked at yet.
+    UnderWay,
+    /// What it wants was taken back.
+    TakenBack,
+    /// What it wants serves; the old color is still being retired.
+    Completed,
+    /// What it wants serves, and nothing is left to do.
+    Baked,
+}
+
+impl Standing {
+    /// How far a rollout is, by its own status.
+    pub fn of(rollout: &LlmRollout) -> Self {
+        let Some(status) = &rollout.status else { return Self::UnderWay };
+        let wanted = super::plan::revision(&rollout.spec.release.template.pod_template.0);
+        let back = matches!(status.phase, Some(Phase::RollingBack | Phase::RolledBack));
+        if back || status.aborted_revision.as_ref() == Some(&wanted) {
+            return Self::TakenBack;
+        }
+        let running = status.attempt.as_ref().is_some_and(|a| a.ended_at.is_none());
+        if running || status.active_revision.as_ref() != Some(&wanted) {
+            return Self::UnderWay;
+        }
+        if status.retiring.is_some() { Self::Completed } else { Self::Baked }
+    }
 }
 
 /// What the operator's configuration offers to every rollout.

@@ -6,16 +6,17 @@ use std::time::Duration;
 use super::{
     gate::{self, Measuring, Verdict},
     intent::Intent,
+    orders,
     plan::{self, Plan, Wrong},
+    say::{self, Said},
     snapshot::Snapshot,
     workload,
 };
 use crate::{
     api::{
-        LlmRolloutSpec, LlmRolloutStatus, Moment, Phase, Reason,
+        LlmRolloutSpec, LlmRolloutStatus, Moment, Phase,
         status::{Attempt, Color},
     },
-    metrics::{Question, vllm},
     routers::{self, Claim, Follows, Seen, Shares},
 };
 
@@ -38,7 +39,11 @@ impl<'a> View<'a> {
         let plan = Plan::read(spec, &s.offers);
         let wanted = plan::revision(&spec.release.template.pod_template.0);
         let mut view = Self { s, status, plan, wanted, verdicts: Vec::new() };
-        if !spec.paused && trouble(&view).is_none() {
+        if s.rival.is_none() {
+            orders::hear(&mut view.status, s, view.plan.as_ref().ok());
+        }
+        let asked = view.running().is_some_and(|a| a.asked.is_some());
+        if !spec.paused && !asked && trouble(&view).is_none() {
             resume(&mut view.status, s.now);
         }
         view.verdicts = view.judge();
@@ -121,28 +126,6 @@ impl<'a> View<'a> {
         })
     }
 
-    /// The questions of the step that is being measured, one for each gate.
-    pub(super) fn questions(&self) -> Vec<Question> {
-        let (Ok(plan), Some(candidate)) = (&self.plan, self.candidate()) else { return Vec::new() };
-        let Some(since) = self.running().and_then(|a| a.step_entered_at) else { return Vec::new() };
-        let meta = &self.s.rollout.metadata;
-        let workload = workload::name_of(meta.name.as_deref().unwrap_or_default(), candidate);
-        let ask = |g: &plan::PlannedGate| {
-            vllm::question(&vllm::Ask {
-                provider: &plan.provider,
-                namespace: meta.namespace.as_deref().unwrap_or_default(),
-                workload: &workload,
-                metric: g.metric,
-                quantile: g.quantile.as_deref(),
-                prices: plan.prices,
-                since,
-                window: g.window,
-                interval: g.interval,
-            })
-        };
-        plan.gates.iter().map(ask).collect()
-    }
-
     fn judge(&self) -> Vec<Verdict> {
         let (Ok(plan), Some(attempt)) = (&self.plan, self.running()) else { return Vec::new() };
         let Some(entered) = attempt.step_entered_at else { return Vec::new() };
@@ -153,9 +136,10 @@ impl<'a> View<'a> {
             watching_since: self.s.watching_since,
             now: self.now(),
         };
-        let judged = plan.gates.iter().zip(self.questions()).map(|(g, q)| {
+        let judged = self.gates(plan).into_iter().filter_map(|g| {
             let old = self.status.gates.iter().find(|o| o.name == g.name);
-            gate::judge(g, self.s.readings.get(&q).map_or(&[], Vec::as_slice), old, m)
+            let readings = self.s.readings.get(&self.question(plan, g)?).map(Vec::as_slice).unwrap_or_default();
+            Some(gate::judge(g, readings, old, m))
         });
         judged.collect()
     }
@@ -189,33 +173,21 @@ pub(super) fn stop_clocks(status: &mut LlmRolloutStatus, now: Moment) {
     }
 }
 
-/// The word for why nothing may be raised now, and its message.
-pub(super) fn trouble(v: &View<'_>) -> Option<(Reason, String)> {
+/// Why nothing may be raised now.
+pub(super) fn trouble(v: &View<'_>) -> Option<Said> {
     if let Some(rival) = &v.s.rival {
-        let message = format!(
-            "LlmRollout {} is older and already drives {}; remove it from `traffic` here or there",
-            rival.name, rival.router
-        );
-        return Some((Reason::Conflict, message));
+        return Some(say::rival(rival));
     }
     if let Err(wrong) = &v.plan {
-        return Some((wrong.reason, wrong.message.clone()));
+        return Some(say::said(wrong.reason, wrong.message.clone()));
     }
     if let Some(t) = v.s.routers.iter().find_map(|r| r.state.as_ref().err()) {
-        return Some((t.reason, t.message.clone()));
+        return Some(say::said(t.reason, t.message.clone()));
     }
+    let foreign = |color: &Color| {
+        let seen = v.s.color(*color);
+        seen.deployment.as_ref().is_some_and(|d| !d.object.ours) || seen.service.as_ref().is_some_and(|s| !s.ours)
+    };
     let name = v.s.rollout.metadata.name.as_deref().unwrap_or_default();
-    for color in Color::BOTH {
-        let seen = v.s.color(color);
-        let foreign =
-            seen.deployment.as_ref().is_some_and(|d| !d.object.ours) || seen.service.as_ref().is_some_and(|s| !s.ours);
-        if foreign {
-            let taken = workload::name_of(name, color);
-            let message = format!(
-                "a Deployment or Service named {taken} exists and is not ours; rename this rollout, or remove that object"
-            );
-            return Some((Reason::NotOurs, message));
-        }
-    }
-    None
+    Color::BOTH.into_iter().find(foreign).map(|color| say::name_taken(&workload::name_of(name, color)))
 }

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::api::v1alpha1::{self, Metric};
+use crate::api::{gates::Metric, v1alpha1};
 
 /// A limit in the unit of its metric.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -14,6 +14,8 @@ pub enum Limit {
     Seconds(f64),
     /// Dollars.
     Dollars(f64),
+    /// A number of requests.
+    Count(f64),
 }
 
 /// Why a text is no limit and no price.
@@ -39,7 +41,7 @@ pub enum UnitError {
 }
 
 impl Limit {
-    /// Reads `1%`, `1.5s`, `800ms` or `$0.005`.
+    /// Reads `1%`, `1.5s`, `800ms`, `$0.005` or `100`.
     pub fn parse(text: &str) -> Result<Self, UnitError> {
         let read = if let Some(number) = text.strip_prefix('$') {
             decimal(number, 0).map(Self::Dollars)
@@ -47,8 +49,10 @@ impl Limit {
             decimal(number, -2).map(Self::Share)
         } else if let Some(number) = text.strip_suffix("ms") {
             decimal(number, -3).map(Self::Seconds)
+        } else if let Some(number) = text.strip_suffix('s') {
+            decimal(number, 0).map(Self::Seconds)
         } else {
-            text.strip_suffix('s').and_then(|number| decimal(number, 0)).map(Self::Seconds)
+            decimal(text, 0).filter(|_| !text.contains('.')).map(Self::Count)
         };
         match read {
             Some(Self::Share(share)) if share >= 1.0 => Err(UnitError::ShareTooHigh(short(text))),
@@ -62,10 +66,12 @@ impl Limit {
         let example = match (metric, self) {
             (Metric::ErrorRate, Self::Share(_))
             | (Metric::Latency, Self::Seconds(_))
-            | (Metric::CostPerRequest, Self::Dollars(_)) => return Ok(()),
+            | (Metric::CostPerRequest, Self::Dollars(_))
+            | (Metric::Requests, Self::Count(_)) => return Ok(()),
             (Metric::ErrorRate, _) => "1%",
             (Metric::Latency, _) => "1.5s",
             (Metric::CostPerRequest, _) => "$0.005",
+            (Metric::Requests, _) => "100",
         };
         Err(UnitError::WrongUnit { limit: self.to_string(), example })
     }
@@ -73,7 +79,7 @@ impl Limit {
     /// The limit in its base unit, to compare with a sample.
     pub const fn value(self) -> f64 {
         match self {
-            Self::Share(v) | Self::Seconds(v) | Self::Dollars(v) => v,
+            Self::Share(v) | Self::Seconds(v) | Self::Dollars(v) | Self::Count(v) => v,
         }
     }
 
@@ -105,7 +111,7 @@ impl Limit {
         match self {
             Self::Share(_) => 2,
             Self::Seconds(v) if v > 0.0 && v < 1.0 => 3,
-            Self::Seconds(_) | Self::Dollars(_) => 0,
+            Self::Seconds(_) | Self::Dollars(_) | Self::Count(_) => 0,
         }
     }
 
@@ -115,6 +121,7 @@ impl Limit {
             (Self::Seconds(_), 3) => format!("{number}ms"),
             (Self::Seconds(_), _) => format!("{number}s"),
             (Self::Dollars(_), _) => format!("${number}"),
+            (Self::Count(_), _) => number.to_owned(),
         }
     }
 }
@@ -192,7 +199,7 @@ fn short(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Limit, Prices, UnitError};
-    use crate::api::v1alpha1::{self, Metric};
+    use crate::api::{gates::Metric, v1alpha1};
 
     #[test]
     fn reads_and_writes_every_unit() {
@@ -214,6 +221,8 @@ mod tests {
             ("$.5", Limit::Dollars(0.5), "$0.5"),
             ("$12", Limit::Dollars(12.0), "$12"),
             ("$0.000000001", Limit::Dollars(1e-9), "$0.000000001"),
+            ("0", Limit::Count(0.0), "0"),
+            ("1200", Limit::Count(1200.0), "1200"),
         ] {
             assert_eq!(Limit::parse(text), Ok(limit), "{text}");
             assert_eq!(limit.to_string(), shown, "{text}");
@@ -229,7 +238,8 @@ mod tests {
             "%",
             "s",
             "ms",
-            "1",
+            "-1",
+            "1.5",
             "-1%",
             "+1%",
             "1 %",
@@ -263,8 +273,8 @@ mod tests {
 
     #[test]
     fn knows_the_unit_of_each_metric() {
-        let limits = [Limit::Share(0.01), Limit::Seconds(1.5), Limit::Dollars(0.005)];
-        let metrics = [Metric::ErrorRate, Metric::Latency, Metric::CostPerRequest];
+        let limits = [Limit::Share(0.01), Limit::Seconds(1.5), Limit::Dollars(0.005), Limit::Count(9.0)];
+        let metrics = [Metric::ErrorRate, Metric::Latency, Metric::CostPerRequest, Metric::Requests];
         for (i, limit) in limits.into_iter().enumerate() {
             for (j, metric) in metrics.into_iter().enumerate() {
                 assert_eq!(limit.fits(metric).is_ok(), i == j, "{limit} {metric:?}");

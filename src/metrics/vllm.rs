@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::{Prices, Question, Template, question::WINDOW};
-use crate::api::{Moment, v1alpha1::Metric};
+use crate::api::{Moment, gates::Metric};
 
 /// The last finite bound of vLLM's end-to-end histogram in seconds: a quantile is never reported above it.
 pub const LAST_FINITE_BOUND: f64 = 7680.0;
@@ -42,6 +42,8 @@ pub fn question(ask: &Ask<'_>) -> Question {
         Metric::ErrorRate => (color.error_rate(), color.answered()),
         Metric::Latency => (color.latency(ask.quantile), color.increase("vllm:e2e_request_latency_seconds_count", "")),
         Metric::CostPerRequest => (color.cost(ask.prices), color.increase(FINISHED, "")),
+        // A count of nothing is a figure too, as long as somebody counts: then it rests on the pods that do.
+        Metric::Requests => (color.events(FINISHED, ""), color.present(FINISHED)),
     };
     Question {
         provider: ask.provider.to_owned(),
@@ -78,6 +80,11 @@ impl Color {
         let series = format!("{metric}{{{}{more}}}", self.0);
         let before = format!("{series} offset {WINDOW}");
         format!("sum((increase({series}[{WINDOW}]) and {before}) or ({series} unless {before}))")
+    }
+
+    /// How many series there are.
+    fn present(&self, metric: &str) -> String {
+        format!("count(max_over_time({metric}{{{}}}[{WINDOW}]))", self.0)
     }
 
     fn increase(&self, metric: &str, more: &str) -> String {
@@ -136,7 +143,7 @@ mod tests {
 
     use super::{Ask, LONGEST_UNCUT, question};
     use crate::{
-        api::{Moment, v1alpha1::Metric},
+        api::{Moment, gates::Metric},
         metrics::{Prices, Question},
     };
 
@@ -184,7 +191,7 @@ mod tests {
 
     #[test]
     fn every_query_parses_and_looks_only_at_its_color_and_window() {
-        for metric in [Metric::ErrorRate, Metric::Latency, Metric::CostPerRequest] {
+        for metric in [Metric::ErrorRate, Metric::Latency, Metric::CostPerRequest, Metric::Requests] {
             for text in texts(&question(&ask(metric))) {
                 let expr = parse(&text);
                 assert_eq!(expr.value_type(), ValueType::Vector, "{text}");
@@ -194,7 +201,7 @@ mod tests {
                 for selector in found {
                     assert!(selector.contains(r#"namespace="prod-1""#), "{selector}");
                     assert!(selector.contains(r#"pod=~"chat-green-[a-z0-9]+-[a-z0-9]+""#), "{selector}");
-                    let now = selector.ends_with('}') && metric == Metric::ErrorRate;
+                    let now = selector.ends_with('}') && matches!(metric, Metric::ErrorRate | Metric::Requests);
                     assert!(now || selector.ends_with("[5m]") || selector.ends_with(" offset 5m"), "{selector}");
                 }
             }

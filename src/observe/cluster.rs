@@ -1,13 +1,15 @@
 //! Objects → what a decision may know of them. The only place that looks inside Deployments, Services and
 //! EndpointSlices; a new Kubernetes version touches this file. Pure translation: fetching is `observe::mod`.
 
+use std::sync::Arc;
+
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Service, discovery::v1::EndpointSlice};
 use kube::{Resource, ResourceExt};
 
 use crate::{
     api::{LlmRollout, labels, route::HttpRoute, status::Color},
     decide::{
-        snapshot::{ColorSeen, DeploymentSeen, OwnedSeen, Rival},
+        snapshot::{ColorSeen, DependencySeen, DeploymentSeen, OwnedSeen, Rival, Standing},
         workload,
     },
     routers::{Claim, RouterSeen, http_route, service},
@@ -83,6 +85,14 @@ pub(super) fn router(
         Claim::HttpRoute(r) => http_route::read(r, &blue, &green, route),
     };
     RouterSeen { name: claim.name(), state }
+}
+
+/// The rollouts that this one depends on, in the order of the manifest.
+pub(super) fn dependencies(rollout: &LlmRollout, others: &[Arc<LlmRollout>]) -> Vec<DependencySeen> {
+    let standing =
+        |name: &str| others.iter().find(|o| o.name_any() == name).map_or(Standing::Missing, |o| Standing::of(o));
+    let all = rollout.spec.depends_on.iter();
+    all.map(|d| DependencySeen { name: d.name.clone(), standing: standing(&d.name) }).collect()
 }
 
 /// The oldest other rollout of the namespace that drives one of our routers before us.

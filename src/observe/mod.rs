@@ -67,6 +67,8 @@ pub fn observe(rollout: &Arc<LlmRollout>, world: &World) -> Snapshot {
         green: cached_color(rollout, world, Color::Green),
         routers,
         rival: cluster::rival(rollout, others.iter().map(AsRef::as_ref)),
+        orders: world.stores.orders_to(namespace, rollout.metadata.name.as_deref().unwrap_or_default()),
+        dependencies: cluster::dependencies(rollout, &others),
         readings: world.board.readings_of(&ObjectRef::from_obj(rollout)),
         offers: Arc::clone(&world.offers),
     }

@@ -9,7 +9,10 @@ use kube::{
     runtime::reflector::{ObjectRef, Store},
 };
 
-use crate::api::{LlmRollout, labels, route::HttpRoute};
+use crate::{
+    api::{LlmRollout, LlmRolloutOrder, Moment, labels, route::HttpRoute},
+    decide::snapshot::OrderSeen,
+};
 
 /// The caches of one scope.
 #[derive(Clone)]
@@ -24,6 +27,8 @@ pub struct Stores {
     pub slices: Store<EndpointSlice>,
     /// All HTTPRoutes.
     pub routes: Store<HttpRoute>,
+    /// All orders.
+    pub orders: Store<LlmRolloutOrder>,
 }
 
 impl Stores {
@@ -34,11 +39,31 @@ impl Stores {
         all
     }
 
+    /// The orders to one rollout, the oldest first.
+    pub fn orders_to(&self, namespace: &str, rollout: &str) -> Vec<OrderSeen> {
+        let all = self.orders.state();
+        let ours =
+            all.iter().filter(|o| o.metadata.namespace.as_deref() == Some(namespace) && o.spec.rollout == rollout);
+        let mut seen: Vec<OrderSeen> = ours.map(|o| order(o)).collect();
+        seen.sort_by(|a, b| (a.at, &a.name).cmp(&(b.at, &b.name)));
+        seen
+    }
+
     /// The slices of one colour's Service.
     pub fn slices_of(&self, namespace: &str, service: &str) -> Vec<Arc<EndpointSlice>> {
         let mut all = self.slices.state();
         all.retain(|s| s.metadata.namespace.as_deref() == Some(namespace) && service_of(s) == Some(service));
         all
+    }
+}
+
+fn order(o: &LlmRolloutOrder) -> OrderSeen {
+    let meta = &o.metadata;
+    OrderSeen {
+        name: meta.name.clone().unwrap_or_default(),
+        uid: meta.uid.clone().unwrap_or_default(),
+        at: meta.creation_timestamp.as_ref().map_or_else(Moment::default, |t| t.0.into()),
+        spec: o.spec.clone(),
     }
 }
 

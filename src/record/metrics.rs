@@ -150,7 +150,7 @@ impl Metrics {
 
     /// A decision was made.
     pub fn decided(&self, decision: &Decision) {
-        let phase = decision.next.phase.map_or("", phase_word);
+        let phase = decision.next.phase.map_or("", Phase::word);
         let reason = decision.next.reason.map_or("", Reason::word);
         self.decisions.get_or_create(&Decided { phase: Word(phase), reason: Word(reason) }).inc();
     }
@@ -256,28 +256,13 @@ impl Rollout {
     }
 
     fn in_phase(&self, phase: Phase) -> RolloutPhase {
-        RolloutPhase { namespace: self.namespace.clone(), name: self.name.clone(), phase: Word(phase_word(phase)) }
+        RolloutPhase { namespace: self.namespace.clone(), name: self.name.clone(), phase: Word(phase.word()) }
     }
 }
 
 /// From a call on the same machine to one that ran into its deadline.
 fn seconds() -> Histogram {
     Histogram::new([0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0])
-}
-
-/// The word of a phase, as in `status.phase`.
-const fn phase_word(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Idle => "Idle",
-        Phase::Preparing => "Preparing",
-        Phase::Shifting => "Shifting",
-        Phase::Holding => "Holding",
-        Phase::Paused => "Paused",
-        Phase::Completed => "Completed",
-        Phase::RollingBack => "RollingBack",
-        Phase::RolledBack => "RolledBack",
-        Phase::Blocked => "Blocked",
-    }
 }
 
 #[cfg(test)]
@@ -417,16 +402,20 @@ mod tests {
     fn phases_are_spelled_as_in_status() {
         for phase in [
             Phase::Idle,
+            Phase::Pending,
             Phase::Preparing,
             Phase::Shifting,
             Phase::Holding,
+            Phase::AwaitingApproval,
             Phase::Paused,
+            Phase::Baking,
+            Phase::Decommissioning,
             Phase::Completed,
             Phase::RollingBack,
             Phase::RolledBack,
             Phase::Blocked,
         ] {
-            assert_eq!(serde_json::json!(phase), super::phase_word(phase));
+            assert_eq!(serde_json::json!(phase), phase.word());
         }
     }
 }

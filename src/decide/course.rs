@@ -1,0 +1,232 @@
+//! The course of a release as the manifest means it: steps, bakes, approvals, and what follows. Read once, complete.
+
+use std::time::Duration;
+
+use super::{
+    calendar::Calendar,
+    plan::{Wrong, duration_or, invalid},
+};
+use crate::{
+    api::{
+        LlmRolloutSpec,
+        around::{self, Mode, OnDependencyRollback, OnUndecided, Step},
+    },
+    routers::Claim,
+};
+
+const DEFAULT_STEPS: [(i32, u64); 4] = [(5, 30 * 60), (20, 60 * 60), (50, 2 * 60 * 60), (100, 4 * 60 * 60)];
+const DEFAULT_STEPS_WITHOUT_SPLIT: [(i32, u64); 1] = [(100, 4 * 60 * 60)];
+
+/// One step.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PlannedStep {
+    /// Share of the candidate in percent.
+    pub weight: i32,
+    /// How long it is measured at least.
+    pub hold: Duration,
+    /// So many requests end the hold no earlier.
+    pub min_requests: Option<i64>,
+    /// So many requests serve the hold.
+    pub max_requests: Option<i64>,
+    /// How long undecided evidence is waited for, from the start of the hold.
+    pub max_hold: Option<Duration>,
+    /// What happens then.
+    pub on_undecided: OnUndecided,
+    /// How long nothing is measured after the shares were confirmed.
+    pub settle: Duration,
+    /// The gates that are asked; none named is every gate that can speak.
+    pub gates: Option<Vec<String>>,
+    /// Its name.
+    pub name: Option<String>,
+}
+
+/// One window after 100 %.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedBake {
+    /// Its name.
+    pub name: String,
+    /// How long it lasts.
+    pub hold: Duration,
+    /// The gates that watch; none named is every gate with `during: Bake`.
+    pub gates: Option<Vec<String>>,
+}
+
+/// What may not happen before it was approved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Before {
+    /// The candidate coming up.
+    Start,
+    /// A step.
+    Step(i32),
+    /// The step to 100 %.
+    Full,
+    /// The end of the old color.
+    Decommission,
+}
+
+impl Before {
+    fn read(text: &str) -> Option<Self> {
+        match text {
+            "Start" => Some(Self::Start),
+            "Full" => Some(Self::Full),
+            "Decommission" => Some(Self::Decommission),
+            _ => text.strip_prefix("Step/")?.parse().ok().filter(|n| (1..=99).contains(n)).map(Self::Step),
+        }
+    }
+
+    /// As it is written.
+    pub fn word(self) -> String {
+        match self {
+            Self::Start => "Start".to_owned(),
+            Self::Step(number) => format!("Step/{number}"),
+            Self::Full => "Full".to_owned(),
+            Self::Decommission => "Decommission".to_owned(),
+        }
+    }
+}
+
+/// Who has to approve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedSign {
+    /// What for.
+    pub before: Before,
+    /// In which roles, each by an order of its own.
+    pub roles: Vec<String>,
+    /// How long an approval stays good.
+    pub expires: Duration,
+}
+
+/// The course.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Course {
+    /// The steps, weights rising, the last 100.
+    pub steps: Vec<PlannedStep>,
+    /// The windows after it.
+    pub bakes: Vec<PlannedBake>,
+    /// What has to be approved.
+    pub signs: Vec<PlannedSign>,
+    /// Whether a person ends every step.
+    pub manual: bool,
+    /// What becomes of the old color.
+    pub retire: Mode,
+    /// How long its connections may go on.
+    pub drain: Duration,
+    /// Whether gates may take traffic back while `paused` is set.
+    pub while_paused: bool,
+    /// How many revisions, and how long ago, are known to be good.
+    pub fast_track: Option<(usize, Duration)>,
+    /// What a dependency's way back leads to.
+    pub on_dependency_rollback: OnDependencyRollback,
+    /// When steps may advance.
+    pub window: Option<Calendar>,
+}
+
+impl Course {
+    /// Reads the course, or says the first thing that is wrong with it.
+    pub(super) fn read(spec: &LlmRolloutSpec) -> Result<Self, Wrong> {
+        let retire = spec.decommission.clone().unwrap_or_default();
+        let fast_track = match &spec.fast_track {
+            Some(f) => {
+                let revisions = usize::try_from(f.revisions).unwrap_or(1);
+                Some((revisions, duration_or(Some(&f.within), 0, "fastTrack.within")?))
+            }
+            None => None,
+        };
+        Ok(Self {
+            steps: steps(spec)?,
+            bakes: spec.bake.iter().map(bake).collect::<Result<_, _>>()?,
+            signs: signs(spec)?,
+            manual: spec.manual,
+            retire: retire.mode,
+            drain: if retire.drain.as_deref() == Some("0s") {
+                Duration::ZERO
+            } else {
+                duration_or(retire.drain.as_ref(), 60, "decommission.drain")?
+            },
+            while_paused: spec.rollback.as_ref().is_some_and(|r| r.while_paused),
+            fast_track,
+            on_dependency_rollback: spec.on_dependency_rollback.unwrap_or_default(),
+            window: spec.window.as_ref().map(Calendar::read).transpose().map_err(invalid)?,
+        })
+    }
+
+    /// The first step above a confirmed weight, with its number; from the start when nothing is confirmed.
+    pub fn step_after(&self, weight: Option<i32>) -> Option<(i32, &PlannedStep)> {
+        (1..).zip(&self.steps).find(|(_, s)| weight.is_none_or(|w| s.weight > w))
+    }
+
+    /// The last step, with its number.
+    pub fn last_step(&self) -> Option<(i32, &PlannedStep)> {
+        (1..).zip(&self.steps).last()
+    }
+
+    /// Whether an approval of this kind is asked for anywhere.
+    pub fn asks_for(&self, before: &str, role: &str) -> bool {
+        self.signs.iter().any(|s| s.before.word() == before && s.roles.iter().any(|r| r == role))
+    }
+}
+
+fn steps(spec: &LlmRolloutSpec) -> Result<Vec<PlannedStep>, Wrong> {
+    let splits = spec.traffic.iter().filter_map(Claim::of).any(|c| matches!(c, Claim::HttpRoute(_)));
+    let steps = if let Some(steps) = &spec.steps {
+        steps.iter().map(step).collect::<Result<Vec<_>, Wrong>>()?
+    } else {
+        let defaults: &[(i32, u64)] = if splits { &DEFAULT_STEPS } else { &DEFAULT_STEPS_WITHOUT_SPLIT };
+        let one =
+            |&(weight, s): &(i32, u64)| PlannedStep { weight, hold: Duration::from_secs(s), ..Default::default() };
+        defaults.iter().map(one).collect()
+    };
+    let rising = steps.windows(2).all(|pair| matches!(pair, [a, b] if a.weight < b.weight));
+    if steps.last().is_none_or(|s| s.weight != 100) || !rising || steps.iter().any(|s| s.weight < 0) {
+        return Err(invalid("steps: weights must rise and end at 100; write for example 5, 20, 50, 100"));
+    }
+    if !splits && steps.iter().any(|s| s.weight != 0 && s.weight != 100) {
+        return Err(invalid(
+            "steps: with only a `service` router the weight must be 0 or 100; add `- httpRoute: {name: chat}` to `traffic`",
+        ));
+    }
+    Ok(steps)
+}
+
+fn step(s: &Step) -> Result<PlannedStep, Wrong> {
+    let max_hold = s.max_hold.as_ref().map(|m| duration_or(Some(m), 0, "maxHold")).transpose()?;
+    Ok(PlannedStep {
+        weight: s.weight,
+        hold: duration_or(Some(&s.hold), 0, "hold")?,
+        min_requests: s.min_requests,
+        max_requests: s.max_requests,
+        max_hold,
+        on_undecided: s.on_undecided.unwrap_or_default(),
+        settle: duration_or(s.settle.as_ref(), 0, "settle")?,
+        gates: s.gates.clone(),
+        name: s.name.clone(),
+    })
+}
+
+fn bake(b: &around::Bake) -> Result<PlannedBake, Wrong> {
+    let hold = duration_or(Some(&b.duration), 0, "bake")?;
+    Ok(PlannedBake { name: b.name.clone(), hold, gates: b.gates.clone() })
+}
+
+/// What stands in `approvals`, and what stands at the steps.
+fn signs(spec: &LlmRolloutSpec) -> Result<Vec<PlannedSign>, Wrong> {
+    const DAY: u64 = 24 * 60 * 60;
+    let mut all = Vec::new();
+    for a in &spec.approvals {
+        let before = Before::read(&a.before).ok_or_else(|| {
+            invalid(format!(
+                "approvals: before: {} is nothing that waits; write Start, Step/2, Full or Decommission",
+                a.before
+            ))
+        })?;
+        let expires = duration_or(a.expires.as_ref(), DAY, "approvals.expires")?;
+        all.push(PlannedSign { before, roles: a.roles.clone(), expires });
+    }
+    for (number, step) in (1..).zip(spec.steps.iter().flatten()) {
+        if let Some(sign) = &step.approval {
+            let expires = duration_or(sign.expires.as_ref(), DAY, "approval.expires")?;
+            all.push(PlannedSign { before: Before::Step(number), roles: sign.roles.clone(), expires });
+        }
+    }
+    Ok(all)
+}

@@ -1,0 +1,111 @@
+//! The end of the old color, after the last bake: drained, then scaled to zero, deleted or kept. Until it is gone an abort
+//! can still bring everything back to it.
+
+use serde_json::json;
+
+use super::{
+    answer::Answer,
+    awaiting,
+    intent::Intent,
+    orders, rest,
+    say::{self, Said},
+    view::View,
+    workload,
+};
+use crate::{
+    api::{
+        Phase, Reason,
+        around::Mode,
+        labels,
+        status::{Color, Retiring},
+    },
+    routers::{GuardedPatch, PatchKind, guard},
+};
+
+/// An abort after the release was over: back, if the old color still stands.
+pub(super) fn abort_while_finishing(v: &View<'_>) -> Option<Answer> {
+    let retiring = v.status.retiring.as_ref()?;
+    let cause = match orders::ordered_back(&v.status) {
+        _ if v.spec().abort => say::abort_is_set(),
+        Some((reason, order)) => say::ordered_back(reason, order),
+        None => return None,
+    };
+    let old = retiring.color;
+    if v.ready(old) == 0 {
+        return Some(Answer::new(v, Phase::Blocked, say::abort_too_late(old)));
+    }
+    let mut answer = Answer::new(v, Phase::RollingBack, cause.clone()).doing(v.home(old)).by(v.now());
+    answer.home = true;
+    answer.latched = true;
+    Some(answer.changing(|s| {
+        orders::reopen(s, retiring, v.now());
+        if let Some(attempt) = s.attempt.as_mut() {
+            attempt.ended = Some(cause.reason);
+            attempt.ended_message.clone_from(&cause.words);
+            s.aborted_revision = Some(attempt.revision.clone());
+        }
+    }))
+}
+
+/// The old color on its way out.
+pub(super) fn retiring(v: &View<'_>) -> Option<Answer> {
+    let retiring = v.status.retiring.as_ref()?;
+    let plan = v.plan.as_ref().ok()?;
+    let old = retiring.color;
+    let newer = v.status.active_revision.as_ref() != Some(&v.wanted);
+    let drained = retiring.since.plus(plan.drain);
+    if v.now() < drained {
+        let phase = if newer { Phase::Pending } else { Phase::Decommissioning };
+        let answer = Answer::new(v, phase, say::draining(old, newer)).until(drained);
+        return Some(answer.doing(if newer { Vec::new() } else { rest::upkeep(v, old.other()) }));
+    }
+    if newer {
+        return None;
+    }
+    if plan.retire == Mode::Keep || gone(v, old) {
+        return Some(over(v));
+    }
+    if let Some(wait) = awaiting::before_retiring(v) {
+        return Some(wait);
+    }
+    Some(scale_away(v, retiring, plan.retire))
+}
+
+fn scale_away(v: &View<'_>, retiring: &Retiring, mode: Mode) -> Answer {
+    let old = retiring.color;
+    let answer = |said: Said| Answer::new(v, Phase::Decommissioning, said).soon();
+    if !v.s.live {
+        return answer(say::retiring(old)).after_a_live_look();
+    }
+    if v.share(old) > 0 || v.ready(old.other()) == 0 {
+        return answer(say::not_retiring_yet(old));
+    }
+    answer(say::retiring(old)).doing(write(v, old, mode).into_iter().collect())
+}
+
+fn gone(v: &View<'_>, color: Color) -> bool {
+    v.s.color(color).deployment.as_ref().is_none_or(|d| d.wanted == 0)
+}
+
+fn over(v: &View<'_>) -> Answer {
+    let active = v.status.active.unwrap_or(Color::Blue);
+    let revision = v.status.active_revision.as_deref().unwrap_or_default();
+    let said = say::serves(Reason::Promoted, revision, active);
+    Answer::new(v, Phase::Completed, said).by(v.now()).changing(|s| s.retiring = None)
+}
+
+/// One guarded write. The note of what was applied goes too: whoever needs this color next applies it whole.
+fn write(v: &View<'_>, color: Color, mode: Mode) -> Option<Intent> {
+    let seen = v.s.color(color).deployment.as_ref()?;
+    let name = workload::name_of(v.s.rollout.metadata.name.as_deref().unwrap_or_default(), color);
+    if mode == Mode::Delete {
+        return Some(Intent::Delete { name, version: seen.object.version.clone() });
+    }
+    let note = format!("/metadata/annotations/{}", labels::APPLIED.replace('/', "~1"));
+    let ops = vec![
+        guard(&seen.object.version),
+        json!({"op": "replace", "path": "/spec/replicas", "value": 0}),
+        json!({"op": "add", "path": note, "value": "retired"}),
+    ];
+    Some(Intent::Patch(GuardedPatch { kind: PatchKind::Deployment, name, ops }))
+}

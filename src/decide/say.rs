@@ -1,0 +1,288 @@
+//! The words people read, all of them: why something is done, or not done. Each is a reason and its sentence; the same
+//! reason stands in conditions, events, metrics and docs. Never decides.
+
+use std::time::Duration;
+
+use super::{orders, snapshot::Rival, view::View};
+use crate::api::{
+    Moment, Reason, labels,
+    status::{Asked, Color, GateStatus, OrderHeard},
+};
+
+/// A reason with its sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Said {
+    pub(super) reason: Reason,
+    pub(super) words: String,
+}
+
+pub(super) fn said(reason: Reason, words: impl Into<String>) -> Said {
+    Said { reason, words: words.into() }
+}
+
+// At rest.
+
+pub(super) fn nothing_to_do() -> Said {
+    said(Reason::UpToDate, "nothing to do")
+}
+
+pub(super) fn serves(reason: Reason, revision: &str, color: Color) -> Said {
+    said(reason, format!("revision {revision} serves from {}", color.word()))
+}
+
+pub(super) fn found_serving(color: Color, revision: &str) -> Said {
+    said(Reason::UpToDate, format!("{} was found serving revision {revision}", color.word()))
+}
+
+pub(super) fn abort_forbids() -> Said {
+    said(Reason::Aborted, "`abort: true` is set; remove it to release")
+}
+
+pub(super) fn paused() -> Said {
+    said(Reason::Paused, "`paused: true` is set; everything stands still except an abort")
+}
+
+pub(super) fn drifted() -> Said {
+    said(Reason::Drifted, "somebody else changed the shares; putting them right")
+}
+
+pub(super) fn contended(times: i32) -> Said {
+    let who = "find out who with `kubectl get httproute -o yaml --show-managed-fields`";
+    said(Reason::Contended, format!("somebody else changed the shares {times} times within ten minutes; {who}"))
+}
+
+// What is wrong.
+
+pub(super) fn rival(rival: &Rival) -> Said {
+    let what = format!("LlmRollout {} is older and already drives {}", rival.name, rival.router);
+    said(Reason::Conflict, format!("{what}; remove it from `traffic` here or there"))
+}
+
+pub(super) fn name_taken(name: &str) -> Said {
+    let what = format!("a Deployment or Service named {name} exists and is not ours");
+    said(Reason::NotOurs, format!("{what}; rename this rollout, or remove that object"))
+}
+
+// Joining and leaving.
+
+pub(super) fn taking_up() -> Said {
+    said(Reason::Valid, "taking the rollout up")
+}
+
+pub(super) fn leaving(words: &str) -> Said {
+    said(Reason::Deleting, words)
+}
+
+// Before the start.
+
+pub(super) fn coming_up(v: &View<'_>, color: Color) -> Said {
+    said(preparing(v), format!("revision {} is coming up on {}", v.wanted, color.word()))
+}
+
+pub(super) fn pods_to_come(v: &View<'_>, pods: i32, color: Color) -> Said {
+    said(preparing(v), format!("{pods} pods of {} are to become ready", color.word()))
+}
+
+fn preparing(v: &View<'_>) -> Reason {
+    if v.status.active.is_some() { Reason::Preparing } else { Reason::Installing }
+}
+
+pub(super) fn first_never_ready() -> Said {
+    let look = format!("see `kubectl get pods -l {}`", labels::ROLLOUT);
+    said(Reason::NotReadyInTime, format!("the pods of the first revision are not ready within readyTimeout; {look}"))
+}
+
+pub(super) fn first_traffic() -> Said {
+    said(Reason::Installing, "giving the first revision the traffic")
+}
+
+pub(super) fn no_such_dependency(name: &str) -> Said {
+    said(Reason::WaitingForDependency, format!("there is no LlmRollout {name} in this namespace"))
+}
+
+pub(super) fn dependency_under_way(name: &str, wanted: &str) -> Said {
+    said(Reason::WaitingForDependency, format!("LlmRollout {name} is not {wanted} yet"))
+}
+
+pub(super) fn dependency_taken_back(name: &str) -> Said {
+    said(Reason::DependencyRolledBack, format!("LlmRollout {name}, on which this one depends, was taken back"))
+}
+
+pub(super) fn outside_window(opens: Option<Moment>) -> Said {
+    let words = opens.map_or_else(
+        || "`window` does not open within a year; check its days and holidays".to_owned(),
+        |at| format!("`window` is closed until {at}"),
+    );
+    said(Reason::OutsideWindow, words)
+}
+
+pub(super) fn approval_missing(v: &View<'_>, before: &str, role: &str, expired: bool) -> Said {
+    let name = v.s.rollout.metadata.name.as_deref().unwrap_or_default();
+    let why = if expired { "the approval has expired" } else { "an approval is missing" };
+    let what = format!("`kubectl llmrollout approve {name} --before {before} --role {role}`");
+    said(Reason::AwaitingApproval, format!("{why} before {before}, in the role {role}: {what}"))
+}
+
+// Steps.
+
+pub(super) fn due(number: i32, of: usize, weight: i32) -> Said {
+    said(Reason::Shifting, format!("step {number} of {of} is due: {weight}%"))
+}
+
+pub(super) fn raising(color: Color, weight: i32) -> Said {
+    said(Reason::Shifting, format!("raising {} to {weight}%", color.word()))
+}
+
+pub(super) fn gateway_to_follow(weight: i32) -> Said {
+    said(Reason::Shifting, format!("waiting until the gateway follows {weight}%"))
+}
+
+pub(super) fn endpoints_to_come(weight: i32, needed: i64, color: Color) -> Said {
+    said(Reason::Shifting, format!("{weight}% needs {needed} ready endpoints of {}", color.word()))
+}
+
+pub(super) fn no_way_back(v: &View<'_>, active: Color) -> Said {
+    let name = v.s.rollout.metadata.name.as_deref().unwrap_or_default();
+    let dead = format!("{} has no ready endpoint, so there is no way back and no step forward", active.word());
+    said(Reason::ActiveUnready, format!("{dead}; if the release is the cure: `kubectl llmrollout promote {name}`"))
+}
+
+pub(super) fn gateway_refuses(words: &str) -> Said {
+    said(Reason::Shifting, format!("the gateway does not take the route: {words}"))
+}
+
+pub(super) fn entered(number: i32, weight: i32) -> Said {
+    said(Reason::Holding, format!("step {number} at {weight}%"))
+}
+
+pub(super) fn measuring(stage: &str, weight: i32, bake: bool) -> Said {
+    let reason = if bake { Reason::Baking } else { Reason::Holding };
+    said(reason, format!("measuring {stage} at {weight}%"))
+}
+
+pub(super) fn baking(name: &str, number: i32, of: usize) -> Said {
+    said(Reason::Baking, format!("bake {name}, {number} of {of}"))
+}
+
+pub(super) fn gate_to_pass(stage: &str, gate: &str) -> Said {
+    said(Reason::WaitingForGate, format!("the hold of {stage} is served; waiting for {gate}"))
+}
+
+pub(super) fn too_few_requests(stage: &str, needed: i64) -> Said {
+    said(Reason::TooFewRequests, format!("the hold of {stage} is served; {needed} requests are to be seen"))
+}
+
+pub(super) fn undecided_too_long(stage: &str, most: Duration) -> Said {
+    let most = most.as_secs();
+    said(Reason::UndecidedTooLong, format!("the evidence of {stage} is undecided after {most}s (`maxHold`)"))
+}
+
+pub(super) fn person_decides(v: &View<'_>, stage: &str) -> Said {
+    let name = v.s.rollout.metadata.name.as_deref().unwrap_or_default();
+    let words = format!(
+        "the hold of {stage} is served and a person decides (`manual: true`): `kubectl llmrollout skip {name}` goes on, `promote {name}` goes to 100%, `abort {name}` goes back"
+    );
+    said(Reason::AwaitingPerson, words)
+}
+
+pub(super) fn gate_asks(v: &View<'_>, gate: &GateStatus) -> Said {
+    let name = v.s.rollout.metadata.name.as_deref().unwrap_or_default();
+    let words = format!(
+        "{}; `kubectl llmrollout resume {name}` measures on, `skip` and `promote` go on, `abort` goes back",
+        broken(gate)
+    );
+    said(Reason::GateAsks, words)
+}
+
+pub(super) fn asked(asked: &Asked) -> Said {
+    said(asked.reason, asked.message.clone())
+}
+
+// The way back.
+
+pub(super) fn abort_is_set() -> Said {
+    said(Reason::Aborted, "`abort: true` was set")
+}
+
+pub(super) fn ordered_back(reason: Reason, order: &OrderHeard) -> Said {
+    let why = order.message.strip_prefix(orders::GOES_BACK).unwrap_or(&order.message);
+    let word = if reason == Reason::Rejected { "refused it" } else { "ordered it back" };
+    said(reason, format!("{} {word}{why}", order.by))
+}
+
+pub(super) fn superseded(wanted: &str) -> Said {
+    said(Reason::Superseded, format!("revision {wanted} was asked for instead"))
+}
+
+pub(super) fn candidate_dead(color: Color) -> Said {
+    said(Reason::CandidateUnready, format!("no endpoint of {} is ready", color.word()))
+}
+
+pub(super) fn moved_back() -> Said {
+    said(Reason::MovedBack, "somebody else moved traffic back; taken as an abort of this revision")
+}
+
+pub(super) fn route_refused(words: String) -> Said {
+    said(Reason::RouteRefused, words)
+}
+
+pub(super) fn not_ready_in_time(timeout: Duration) -> Said {
+    said(Reason::NotReadyInTime, format!("not ready within {}s", timeout.as_secs()))
+}
+
+pub(super) fn gate_failed(reason: Reason, gate: &GateStatus) -> Said {
+    if reason == Reason::GateFailed {
+        return said(reason, broken(gate));
+    }
+    said(reason, format!("{} had no usable data for too long: {}", gate.name, gate.reason))
+}
+
+/// A gate's value beside the limit that it breaks.
+pub(super) fn broken(g: &GateStatus) -> String {
+    if g.value.is_empty() {
+        return format!("{} has no usable data: {}", g.name, g.reason);
+    }
+    let sign = if g.limit.starts_with('=') { "" } else { "> " };
+    format!("{} {} {sign}{} ({} samples)", g.name, g.value, not_equal(&g.limit), g.samples.unwrap_or_default())
+}
+
+/// `=0` that does not hold is read as `≠0`.
+pub(super) fn not_equal(limit: &str) -> String {
+    limit.strip_prefix('=').map_or_else(|| limit.to_owned(), |n| format!("≠{n}"))
+}
+
+pub(super) fn until_gateway_follows(cause: &Said) -> Said {
+    said(cause.reason, format!("{}; waiting until the gateway follows", cause.words))
+}
+
+pub(super) fn until_full_size(cause: &Said, active: Color) -> Said {
+    said(cause.reason, format!("{}; waiting a moment until {} is at its full size", cause.words, active.word()))
+}
+
+pub(super) fn nowhere_to_go(reason: Reason, cause: &Said, active: Color) -> Said {
+    let stays = format!("{} has no ready endpoint, traffic stays until it has", active.word());
+    said(reason, format!("{}; {stays}", cause.words))
+}
+
+pub(super) fn abort_too_late(old: Color) -> Said {
+    let words = format!(
+        "the abort came too late: {} has no ready endpoint to go back to; remove `abort` to finish, or release the old revision anew",
+        old.word()
+    );
+    said(Reason::AbortTooLate, words)
+}
+
+// The end of the old color.
+
+pub(super) fn draining(old: Color, newer: bool) -> Said {
+    let next = if newer { "; the next release takes its place then" } else { "" };
+    said(Reason::Draining, format!("open connections of {} are drained{next}", old.word()))
+}
+
+pub(super) fn retiring(old: Color) -> Said {
+    said(Reason::Retiring, format!("{} is being retired", old.word()))
+}
+
+pub(super) fn not_retiring_yet(old: Color) -> Said {
+    said(Reason::Retiring, format!("{} stays until all traffic is on a ready color", old.word()))
+}
