@@ -5,12 +5,12 @@ use std::time::Duration;
 use llmrollout::{
     api::{
         Moment,
+        gates::{Metric, NoDataThen, Severity},
         status::VerdictWord,
-        v1alpha1::{Metric, NoDataThen},
     },
     decide::{
         gate::{Measuring, judge},
-        plan::PlannedGate,
+        plan::{PlannedGate, Test},
     },
     metrics::{Limit, NoData, Reading, Sample},
 };
@@ -22,7 +22,10 @@ fn gate() -> PlannedGate {
         name: "errors".into(),
         metric: Metric::ErrorRate,
         quantile: None,
-        max: Limit::parse("1%").unwrap(),
+        test: Test::Max(Limit::parse("1%").unwrap()),
+        severity: Severity::Rollback,
+        in_steps: true,
+        in_bakes: true,
         bad: 2,
         of: 3,
         interval: Duration::from_secs(15),

@@ -7,6 +7,8 @@ mod crds;
 mod docs;
 mod evidence;
 mod files;
+mod json_patch;
+mod objects;
 mod outcome;
 mod plans;
 mod properties;

@@ -3,15 +3,19 @@
 use std::time::Duration;
 
 use llmrollout::{
-    api::{Phase, status::Color},
-    decide::{Intent, decide},
+    api::{LlmRollout, LlmRolloutStatus, Phase, order::Verb, status::Color},
+    decide::{Decision, Intent, decide},
     metrics::NoData,
     routers::PatchKind,
 };
 use proptest::{collection::vec, prelude::*};
 use serde_json::{Value, json};
 
-use super::world::{Signal, World, route};
+use super::{
+    objects::route,
+    scenarios::merged,
+    world::{Signal, World},
+};
 
 const MANIFEST: &str = include_str!("../scenarios/manifest.yaml");
 
@@ -28,6 +32,25 @@ enum Happening {
     Route(i64),
     ApiRefuses(bool),
     Restart,
+    /// A person's word, by its place in the list; right or wrong attempt and step.
+    Order(Verb, bool),
+    /// The course of the release, by its number.
+    Course(usize),
+}
+
+/// Courses that a manifest may be changed to, at any moment.
+const COURSES: [&str; 6] = [
+    "{}",
+    "{bake: [{name: day, for: 30s}], decommission: {drain: 5s}}",
+    "{approvals: [{before: Full, roles: [sre]}, {before: Decommission, roles: [sre]}]}",
+    "{steps: [{weight: 0, hold: 10s}, {weight: 50, hold: 20s, maxHold: 40s, onUndecided: Pause, minRequests: 10}, {weight: 100, hold: 20s}]}",
+    "{manual: true, fastTrack: {revisions: 2, within: 1h}}",
+    "{rollback: {whilePaused: true}, decommission: {mode: Delete, drain: 0s}}",
+];
+
+fn order() -> impl Strategy<Value = Verb> {
+    use Verb::{Abort, Approve, Promote, Reject, Resume, Retry, Skip};
+    prop::sample::select(vec![Abort, Approve, Promote, Reject, Resume, Retry, Skip])
 }
 
 fn happening() -> impl Strategy<Value = Happening> {
@@ -44,6 +67,8 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => (0_i64..101).prop_map(Happening::Route),
         1 => any::<bool>().prop_map(Happening::ApiRefuses),
         1 => Just(Happening::Restart),
+        2 => (order(), any::<bool>()).prop_map(|(verb, right)| Happening::Order(verb, right)),
+        1 => (0..COURSES.len()).prop_map(Happening::Course),
     ]
 }
 
@@ -70,6 +95,14 @@ fn happen(world: &mut World, what: &Happening) {
             world.route = Some(edited);
         }
         Happening::ApiRefuses(v) => world.refuse_writes = v,
+        Happening::Order(verb, right) => world.order(verb, right),
+        Happening::Course(number) => {
+            let base: LlmRollout = serde_saphyr::from_str(MANIFEST).unwrap();
+            let mut spec = merged(&base.spec, &serde_saphyr::from_str(COURSES[number]).unwrap());
+            spec.release = world.rollout.spec.release.clone();
+            (spec.paused, spec.abort) = (world.rollout.spec.paused, world.rollout.spec.abort);
+            world.edit(|r| r.spec = spec);
+        }
         Happening::Restart => {
             world.began = world.now;
             world.readings.clear();
@@ -85,7 +118,7 @@ fn written(world: &World, intents: &[Intent], candidate: Color) -> Option<i64> {
         .iter()
         .find_map(|intent| match intent {
             Intent::Patch(p) if p.kind == PatchKind::HttpRoute => p.ops[backend]["value"].as_i64(),
-            Intent::Patch(_) | Intent::Apply(_) => None,
+            Intent::Patch(_) | Intent::Apply(_) | Intent::Delete { .. } => None,
         })
         .filter(|_| world.route.is_some())
 }
@@ -113,7 +146,9 @@ fn pass_is_safe(world: &mut World) {
             assert!(blue >= 0 && green >= 0);
         }
     }
-    if let Some(active) = status.active {
+    // An abort while the old color is still there goes back to it: a way home, not a step.
+    let reopened = status.retiring.is_some() && decision.home;
+    if let Some(active) = status.active.filter(|_| !reopened) {
         let candidate = active.other();
         let before = if candidate == Color::Blue { world.shares().0 } else { world.shares().1 };
         if let Some(after) = written(world, &decision.intents, candidate).filter(|after| *after > before) {
@@ -131,12 +166,42 @@ fn pass_is_safe(world: &mut World) {
     let step = |s: &llmrollout::api::LlmRolloutStatus| s.intent.as_ref().map(|i| (i.revision.clone(), i.step));
     if let Some((_, number)) = step(&decision.next).filter(|new| step(&status).as_ref() != Some(new)) {
         assert!(decision.intents.is_empty(), "an intent is durable before its effect");
-        let proved = status.attempt.as_ref().is_some_and(|a| a.step == 0)
+        let vouched = decision.next.attempt.as_ref().is_some_and(|a| a.promoted || a.skipped || a.fast_track);
+        let dark = status.attempt.as_ref().is_some_and(|a| a.weight == 0);
+        let proved = dark
+            || vouched
             || decision.next.gates.iter().all(|g| g.verdict == llmrollout::api::status::VerdictWord::Pass)
                 && !decision.next.gates.is_empty();
         assert!(proved, "I3: step {number} without a Pass of every gate");
     }
+    stands_or_wakes(&decision);
+    steps_rise(&status, &decision);
     world.obey(&decision);
+}
+
+/// Progress: something is done, something is waited for, or it is an end.
+fn stands_or_wakes(decision: &Decision) {
+    let ends = [
+        Phase::Idle,
+        Phase::Pending,
+        Phase::AwaitingApproval,
+        Phase::Paused,
+        Phase::Blocked,
+        Phase::Completed,
+        Phase::RolledBack,
+    ];
+    let end = decision.next.phase.is_some_and(|p| ends.contains(&p));
+    assert!(end || !decision.intents.is_empty() || decision.wake.is_some(), "nobody looks again: {:?}", decision.next);
+}
+
+/// Within an attempt steps only rise, and its share only rises or is nothing.
+fn steps_rise(old: &LlmRolloutStatus, decision: &Decision) {
+    let (Some(old), Some(new)) = (&old.attempt, &decision.next.attempt) else { return };
+    if old.id == new.id {
+        assert!(new.step >= old.step, "step {} after {}", new.step, old.step);
+        assert!(new.weight >= old.weight || new.weight == 0, "{}% after {}%", new.weight, old.weight);
+    }
+    assert!(new.id >= old.id, "attempt {} after {}", new.id, old.id);
 }
 
 fn quiet(world: &mut World) {
@@ -167,6 +232,32 @@ fn lived(history: &[Happening]) -> World {
     world
 }
 
+/// Everything is well again, a revision that was never tried is wanted, and enough time passes.
+fn calmed(world: &mut World) -> Value {
+    // A word to an attempt that has not begun is a word to the one that will.
+    world.orders.clear();
+    world.refuse_writes = false;
+    for slot in world.slots.values_mut() {
+        slot.ready = if slot.deployment.as_ref().is_some_and(|d| d["spec"]["replicas"] != 0) { 2 } else { 0 };
+    }
+    for (gate, value) in [("errors", 0.001), ("p95", 0.8), ("cost", 0.002)] {
+        world.signals.insert(gate, Signal::Value(value, 1000.0));
+    }
+    let mut spec = serde_saphyr::from_str::<LlmRollout>(MANIFEST).unwrap().spec;
+    spec.release.template.pod_template.0["spec"]["containers"][0]["image"] = json!("registry.example/chat:v9");
+    world.edit(|r| r.spec = spec);
+    world.tick(Duration::from_secs(1800));
+    let status = world.rollout.status.clone().unwrap_or_default();
+    let active = status.active.unwrap();
+    json!({
+        "phase": status.phase, "reason": status.reason, "revision": status.active_revision, "aborted": status.aborted_revision,
+        "home": world.shares() == if active == Color::Blue { (100, 0) } else { (0, 100) },
+        "front": world.front.as_ref().unwrap()["spec"]["selector"]["llmrollout.io/color"] == active.word(),
+        "active": world.slots[&active].ready, "other": world.slots[&active.other()].ready,
+        "open": [status.intent.is_some(), status.retiring.is_some(), status.attempt.is_some_and(|a| a.ended_at.is_none())],
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
@@ -174,6 +265,34 @@ proptest! {
     fn every_pass_is_safe_and_every_history_comes_to_rest(history in vec(happening(), 1..25)) {
         let mut world = lived(&history);
         quiet(&mut world);
+    }
+
+    #[test]
+    fn whatever_happened_the_same_manifest_ends_alike(history in vec(happening(), 1..20)) {
+        let end = calmed(&mut lived(&history));
+        prop_assert_eq!(end, calmed(&mut World::new(MANIFEST)));
+    }
+
+    #[test]
+    fn a_decision_on_an_old_look_raises_nothing(history in vec(happening(), 1..15), then in vec(happening(), 1..6)) {
+        let mut world = lived(&history);
+        let old = decide(&world.snapshot(true));
+        for what in &then {
+            happen(&mut world, what);
+            world.now = world.now.plus(Duration::from_secs(1));
+            world.ask();
+            pass_is_safe(&mut world);
+        }
+        let moved = world.route.as_ref().map(|r| r["metadata"]["resourceVersion"].clone());
+        let before = world.shares();
+        let looked_at = old.intents.iter().find_map(|i| match i {
+            Intent::Patch(p) if p.kind == PatchKind::HttpRoute => Some(p.ops[0]["value"].clone()),
+            Intent::Patch(_) | Intent::Apply(_) | Intent::Delete { .. } => None,
+        });
+        world.refuse_writes = false;
+        world.write(&old);
+        let stale = looked_at != moved;
+        prop_assert!(!stale || world.shares() == before, "a stale write moved {:?} to {:?}", before, world.shares());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use llmrollout::{
 };
 use serde_json::{Value, json};
 
-use super::world::{obeys, route};
+use super::{json_patch::obeys, objects::route};
 
 fn read(value: &Value, rule: Option<&str>) -> Result<routers::Seen, routers::Trouble> {
     let router = HttpRouteRouter { name: "chat".into(), rule: rule.map(ToOwned::to_owned) };

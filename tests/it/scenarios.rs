@@ -6,13 +6,16 @@
 use std::{fmt::Write, fs, path::Path};
 
 use llmrollout::{
-    api::{Moment, Phase, status::Color},
-    decide::{plan::duration, snapshot::Rival},
+    api::{LlmRolloutSpec, Moment, Phase, status::Color},
+    decide::{
+        plan::duration,
+        snapshot::{OrderSeen, Rival, Standing},
+    },
     metrics::NoData,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::world::{Signal, World};
+use super::world::{Gateway, Signal, World};
 
 const MANIFEST: &str = include_str!("../scenarios/manifest.yaml");
 
@@ -22,7 +25,7 @@ fn scenarios_print_what_they_printed() {
     let mut files: Vec<_> = fs::read_dir(&folder).unwrap().map(|f| f.unwrap().path()).collect();
     files.retain(|f| f.extension().is_some_and(|e| e == "txt"));
     files.sort();
-    assert!(files.len() >= 20, "only {} scenarios found", files.len());
+    assert!(files.len() >= 60, "only {} scenarios found", files.len());
     let mut wrong = Vec::new();
     for file in files {
         let printed = play(&fs::read_to_string(&file).unwrap());
@@ -65,6 +68,10 @@ fn columns(world: &World) -> String {
 }
 
 fn command(world: &mut World, line: &str) {
+    if let Some(change) = line.strip_prefix("spec ") {
+        let change: Value = serde_saphyr::from_str(change).unwrap();
+        return world.edit(|r| r.spec = merged(&r.spec, &change));
+    }
     let words: Vec<&str> = line.split_whitespace().collect();
     match words.as_slice() {
         ["settle"] => world.settle(),
@@ -96,18 +103,77 @@ fn command(world: &mut World, line: &str) {
     }
 }
 
+/// A spec with a change merged into it, as `kubectl patch --type merge` does.
+pub(crate) fn merged(spec: &LlmRolloutSpec, change: &Value) -> LlmRolloutSpec {
+    fn merge(into: &mut Value, change: &Value) {
+        let (Value::Object(into), Value::Object(change)) = (&mut *into, change) else {
+            *into = change.clone();
+            return;
+        };
+        for (key, value) in change {
+            if value.is_null() {
+                into.remove(key);
+            } else {
+                merge(into.entry(key).or_insert(Value::Null), value);
+            }
+        }
+    }
+    let mut value = serde_json::to_value(spec).unwrap();
+    merge(&mut value, change);
+    serde_json::from_value(value).unwrap()
+}
+
+/// `order Approve before=Full role=sre by=ada`: a person's word; attempt and step are those under way unless given.
+fn order(world: &mut World, verb: &str, given: &[&str]) {
+    let attempt = world.rollout.status.as_ref().and_then(|s| s.attempt.clone());
+    let mut spec = json!({
+        "rollout": "chat", "verb": verb, "approver": "ada", "attempt": attempt.as_ref().map_or(1, |a| a.id),
+    });
+    if verb == "Skip" {
+        spec["step"] = json!(attempt.as_ref().map_or(1, |a| a.step));
+        spec["bake"] = attempt.filter(|a| a.bake > 0).map_or(Value::Null, |a| json!(a.bake));
+    }
+    for word in given {
+        let (key, value) = word.split_once('=').expect("key=value");
+        let key = if key == "by" { "approver" } else { key };
+        spec[key] = value.parse::<i64>().map_or_else(|_| json!(value.replace('_', " ")), |n| json!(n));
+    }
+    let number = world.orders.len() + 1;
+    world.orders.push(OrderSeen {
+        name: format!("order-{number}"),
+        uid: format!("uid-{number}"),
+        at: world.now,
+        spec: serde_json::from_value(spec).unwrap(),
+    });
+}
+
+fn standing(word: &str) -> Standing {
+    match word {
+        "missing" => Standing::Missing,
+        "under-way" => Standing::UnderWay,
+        "taken-back" => Standing::TakenBack,
+        "completed" => Standing::Completed,
+        "baked" => Standing::Baked,
+        _ => panic!("unknown standing {word}"),
+    }
+}
+
 /// What the world does to the rollout.
 fn disturbance(world: &mut World, words: &[&str]) {
     match words {
         ["pods", color, ready] => world.slots.get_mut(&color_of(color)).unwrap().ready = ready.parse().unwrap(),
         ["crashloop", color] => world.slots.get_mut(&color_of(color)).unwrap().comes_up = false,
         ["route", blue, green] => {
-            let mut route = super::world::route(blue.parse().unwrap(), green.parse().unwrap());
+            let mut route = super::objects::route(blue.parse().unwrap(), green.parse().unwrap());
             route["metadata"]["resourceVersion"] = json!("edited");
             world.route = Some(route);
         }
         ["route-gone"] => world.route = None,
-        ["gateway", "refuses"] => world.gateway_refuses = true,
+        ["gateway", "follows"] => world.gateway = Gateway::Follows,
+        ["gateway", "silent"] => world.gateway = Gateway::Silent,
+        ["gateway", "refuses"] => world.gateway = Gateway::Refuses,
+        ["order", verb, given @ ..] => order(world, verb, given),
+        ["other", name, word] => drop(world.others.insert((*name).to_owned(), standing(word))),
         ["rival", name] => world.rival = Some(Rival { name: (*name).to_owned(), router: "httpRoute/chat".into() }),
         ["no-rival"] => world.rival = None,
         ["api", "refuses"] => world.refuse_writes = true,
@@ -138,5 +204,5 @@ fn color_of(word: &str) -> Color {
 }
 
 fn gate_name(word: &str) -> &'static str {
-    ["errors", "p95", "cost"].into_iter().find(|g| *g == word).expect("errors, p95 or cost")
+    ["errors", "p95", "cost", "requests"].into_iter().find(|g| *g == word).expect("errors, p95, cost or requests")
 }

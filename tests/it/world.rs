@@ -5,22 +5,35 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::Service;
 use llmrollout::{
-    api::{LlmRollout, Moment, labels, route::HttpRoute, status::Color},
+    api::{LlmRollout, Moment, labels, order::Verb, route::HttpRoute, status::Color},
     decide::{
         Decision, Intent, Snapshot, decide,
         intent::OwnedKind,
-        snapshot::{ColorSeen, DeploymentSeen, Offers, OwnedSeen, Rival},
+        snapshot::{ColorSeen, DependencySeen, DeploymentSeen, Offers, OrderSeen, OwnedSeen, Rival, Standing},
     },
     metrics::{NoData, Question, Reading, Sample},
     routers::{Claim, GuardedPatch, PatchKind, RouterSeen, http_route, service},
 };
 use serde_json::{Value, json};
 
+use super::{
+    json_patch::obeys,
+    objects::{color_of, front, route, status, weight},
+};
+
 /// What Prometheus would say of a metric.
 #[derive(Clone, Debug)]
 pub(crate) enum Signal {
     Value(f64, f64),
     Silent(NoData),
+}
+
+/// What the gateway says of the route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gateway {
+    Follows,
+    Silent,
+    Refuses,
 }
 
 /// One color's objects.
@@ -45,8 +58,12 @@ pub(crate) struct World {
     pub(crate) readings: BTreeMap<Question, Vec<Reading>>,
     pub(crate) asks: std::collections::BTreeSet<Question>,
     pub(crate) rival: Option<Rival>,
-    pub(crate) gateway_refuses: bool,
+    pub(crate) orders: Vec<OrderSeen>,
+    pub(crate) others: BTreeMap<String, Standing>,
+    pub(crate) gateway: Gateway,
     pub(crate) refuse_writes: bool,
+    /// When the last decision wants to be asked again.
+    pub(crate) wake: Option<Moment>,
     pub(crate) log: Vec<String>,
     version: i64,
 }
@@ -70,14 +87,18 @@ impl World {
             readings: BTreeMap::new(),
             asks: std::collections::BTreeSet::new(),
             rival: None,
-            gateway_refuses: false,
+            orders: Vec::new(),
+            others: BTreeMap::new(),
+            gateway: Gateway::Follows,
             refuse_writes: false,
+            wake: None,
             log: Vec::new(),
             version: 1,
         };
         for (name, value) in [("errors", 0.001), ("p95", 0.8), ("cost", 0.002)] {
             world.signals.insert(name, Signal::Value(value, 1000.0));
         }
+        world.signals.insert("requests", Signal::Value(1000.0, 2.0));
         world
     }
 
@@ -110,8 +131,36 @@ impl World {
                 .filter(|(q, _)| self.asks.contains(q))
                 .map(|(q, r)| (q.clone(), r.clone()))
                 .collect(),
+            orders: self.orders.clone(),
+            dependencies: self.dependencies(),
             offers: Arc::new(Offers { providers: vec!["default".into()], prices: None }),
         }
+    }
+
+    /// A person's word to the attempt and step under way, or to others.
+    pub(crate) fn order(&mut self, verb: Verb, right: bool) {
+        let attempt = self.rollout.status.as_ref().and_then(|s| s.attempt.clone());
+        let off = i64::from(!right);
+        let mut spec = json!({
+            "rollout": "chat", "verb": verb, "approver": "ada",
+            "attempt": attempt.as_ref().map_or(1, |a| a.id) + off, "reason": "because",
+        });
+        if verb == Verb::Skip {
+            spec["step"] = json!(attempt.as_ref().map_or(1, |a| a.step));
+            spec["bake"] = attempt.filter(|a| a.bake > 0).map_or(Value::Null, |a| json!(a.bake));
+        }
+        if verb == Verb::Approve {
+            (spec["role"], spec["before"]) = (json!("sre"), json!(if right { "Full" } else { "Decommission" }));
+        }
+        let name = format!("order-{}", self.orders.len() + 1);
+        let spec = serde_json::from_value(spec).unwrap();
+        self.orders.push(OrderSeen { uid: name.clone(), name, at: self.now, spec });
+    }
+
+    fn dependencies(&self) -> Vec<DependencySeen> {
+        let standing = |name: &String| self.others.get(name).copied().unwrap_or(Standing::Missing);
+        let all = self.rollout.spec.depends_on.iter();
+        all.map(|d| DependencySeen { name: d.name.clone(), standing: standing(&d.name) }).collect()
     }
 
     fn router(&self, claim: Claim<'_>) -> RouterSeen {
@@ -123,8 +172,11 @@ impl World {
             }
             Claim::HttpRoute(r) => {
                 let mut value = self.route.clone();
-                if let (Some(route), true) = (&mut value, self.gateway_refuses) {
-                    route["status"]["parents"][0]["conditions"][0]["status"] = json!("False");
+                let first = value.as_mut().map(|v| &mut v["status"]["parents"][0]["conditions"][0]);
+                match (first, self.gateway) {
+                    (Some(word), Gateway::Refuses) => word["status"] = json!("False"),
+                    (Some(word), Gateway::Silent) => word["observedGeneration"] = json!(0),
+                    _ => {}
                 }
                 let route: Option<HttpRoute> = value.map(|v| serde_json::from_value(v).expect("a route"));
                 http_route::read(r, "chat-blue", "chat-green", route.as_ref())
@@ -177,6 +229,13 @@ impl World {
 
     /// Carries a decision out as `act` and `record` do.
     pub(crate) fn obey(&mut self, decision: &Decision) -> bool {
+        self.wake = decision.wake;
+        let stopped = self.write(decision);
+        self.record(decision, stopped)
+    }
+
+    /// The writes of a decision; says whether one was refused.
+    pub(crate) fn write(&mut self, decision: &Decision) -> bool {
         let mut stopped = false;
         for intent in &decision.intents {
             let done = match intent {
@@ -186,12 +245,17 @@ impl World {
                     true
                 }
                 Intent::Patch(patch) => self.patch(patch),
+                Intent::Delete { name, version } => self.delete(name, version),
             };
             stopped |= !done;
             if stopped && !decision.home {
                 break;
             }
         }
+        stopped
+    }
+
+    fn record(&mut self, decision: &Decision, stopped: bool) -> bool {
         self.asks.clone_from(&decision.asks);
         let may_record = !stopped || decision.latched;
         let changed = may_record && self.rollout.status.as_ref() != Some(&decision.next);
@@ -206,9 +270,8 @@ impl World {
     }
 
     fn apply(&mut self, kind: OwnedKind, name: &str, body: &Value) {
-        let color = if name.ends_with("-blue") { Color::Blue } else { Color::Green };
         let version = self.next_version();
-        let slot = self.slots.get_mut(&color).unwrap();
+        let slot = self.slots.get_mut(&color_of(name)).unwrap();
         let mut body = body.clone();
         body["metadata"]["resourceVersion"] = json!(version);
         self.log.push(format!("  apply {kind:?} {name}"));
@@ -222,6 +285,17 @@ impl World {
         }
     }
 
+    fn delete(&mut self, name: &str, version: &str) -> bool {
+        let slot = self.slots.get_mut(&color_of(name)).unwrap();
+        let fits = slot.deployment.as_ref().is_some_and(|d| d["metadata"]["resourceVersion"] == version);
+        if fits {
+            slot.deployment = None;
+            slot.ready = 0;
+            self.log.push(format!("  delete Deployment {name}"));
+        }
+        fits
+    }
+
     fn patch(&mut self, patch: &GuardedPatch) -> bool {
         let version = self.next_version();
         let (what, object) = match patch.kind {
@@ -229,8 +303,7 @@ impl World {
             PatchKind::Service if patch.name == "chat" => ("selector", self.front.as_mut()),
             PatchKind::LlmRollout => return self.patch_self(patch),
             PatchKind::Service | PatchKind::Deployment => {
-                let color = if patch.name.ends_with("-blue") { Color::Blue } else { Color::Green };
-                let slot = self.slots.get_mut(&color).unwrap();
+                let slot = self.slots.get_mut(&color_of(&patch.name)).unwrap();
                 let object =
                     if patch.kind == PatchKind::Service { slot.service.as_mut() } else { slot.deployment.as_mut() };
                 ("owner of", object)
@@ -249,6 +322,14 @@ impl World {
         let told = match what {
             "route" => format!("  route {}/{}", weight(object, 0), weight(object, 1)),
             "selector" => format!("  selector {}", object["spec"]["selector"][labels::COLOR].as_str().unwrap_or("?")),
+            _ if patch.ops.iter().any(|op| op["path"] == "/spec/replicas") => {
+                let replicas = &object["spec"]["replicas"];
+                let told = format!("  scale {} to {replicas}", patch.name);
+                if *replicas == 0 {
+                    self.slots.get_mut(&color_of(&patch.name)).unwrap().ready = 0;
+                }
+                told
+            }
             _ => format!("  let go {:?} {}", patch.kind, patch.name),
         };
         self.log.push(told);
@@ -267,16 +348,21 @@ impl World {
         true
     }
 
-    /// Time passes, second by second: Prometheus answers, then the operator looks.
+    /// Time passes. The operator looks when it is woken as in life: at once after what was done before, by an answer of
+    /// Prometheus, or at the time it asked for itself.
     pub(crate) fn tick(&mut self, by: Duration) {
-        for _ in 0..by.as_secs() {
+        for second in 0..by.as_secs() {
             self.now = self.now.plus(Duration::from_secs(1));
-            self.ask();
-            self.settle();
+            let answered = self.ask();
+            if second == 0 || answered || self.wake.is_some_and(|at| at <= self.now) {
+                self.settle();
+            }
         }
     }
 
-    pub(crate) fn ask(&mut self) {
+    /// Prometheus answers what is due; says whether anything was.
+    pub(crate) fn ask(&mut self) -> bool {
+        let mut answered = false;
         for question in self.asks.clone() {
             let age = self.now.since(question.since).as_secs();
             if age < question.interval.as_secs().max(3) || !age.is_multiple_of(question.interval.as_secs()) {
@@ -284,6 +370,7 @@ impl World {
             }
             let text = question.value.to_string();
             let gate = match () {
+                () if question.samples.to_string().contains("max_over_time") => "requests",
                 () if text.contains("histogram_quantile") => "p95",
                 () if text.contains("generation_tokens") => "cost",
                 () => "errors",
@@ -294,89 +381,12 @@ impl World {
             };
             let reading = Reading { at: self.now, window: question.window, outcome };
             self.readings.entry(question).or_default().push(reading);
+            answered = true;
         }
+        answered
     }
 
     pub(crate) fn shares(&self) -> (i64, i64) {
         self.route.as_ref().map_or((0, 0), |r| (weight(r, 0), weight(r, 1)))
-    }
-}
-
-/// A user's route with both colors.
-pub(crate) fn route(blue: i64, green: i64) -> Value {
-    json!({
-        "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute",
-        "metadata": {"name": "chat", "namespace": "llm", "resourceVersion": "1", "generation": 1},
-        "spec": {
-            "parentRefs": [{"name": "gw"}],
-            "rules": [{"backendRefs": [
-                {"name": "chat-blue", "port": 8000, "weight": blue},
-                {"name": "chat-green", "port": 8000, "weight": green},
-            ]}],
-        },
-        "status": status(1),
-    })
-}
-
-fn status(generation: i64) -> Value {
-    json!({"parents": [{"parentRef": {"name": "gw"}, "conditions": [
-        {"type": "Accepted", "status": "True", "reason": "Accepted", "message": "", "observedGeneration": generation},
-        {"type": "ResolvedRefs", "status": "True", "reason": "ResolvedRefs", "message": "", "observedGeneration": generation},
-    ]}]})
-}
-
-fn front(color: &str) -> Value {
-    json!({
-        "apiVersion": "v1", "kind": "Service",
-        "metadata": {"name": "chat", "namespace": "llm", "resourceVersion": "1"},
-        "spec": {"selector": {"app": "chat", labels::COLOR: color}, "ports": [{"port": 80}]},
-    })
-}
-
-fn weight(route: &Value, backend: usize) -> i64 {
-    route["spec"]["rules"][0]["backendRefs"][backend]["weight"].as_i64().unwrap_or(1)
-}
-
-/// JSON patch as the API server does it: the guard compares versions, a failed test refuses everything.
-pub(crate) fn obeys(object: &mut Value, ops: &[Value]) -> bool {
-    let mut trial = object.clone();
-    for op in ops {
-        let path = op["path"].as_str().unwrap();
-        let fits = match op["op"].as_str().unwrap() {
-            "replace" | "test" => trial.pointer(path) == Some(&op["value"]),
-            "add" => put(&mut trial, path, &op["value"]),
-            "remove" => cut(&mut trial, path),
-            other => panic!("unexpected operation {other}"),
-        };
-        if !fits {
-            return false;
-        }
-    }
-    *object = trial;
-    true
-}
-
-fn parent<'a>(object: &'a mut Value, path: &str) -> (Option<&'a mut Value>, String) {
-    let (head, last) = path.rsplit_once('/').unwrap();
-    (object.pointer_mut(head), last.replace("~1", "/").replace("~0", "~"))
-}
-
-fn put(object: &mut Value, path: &str, value: &Value) -> bool {
-    match parent(object, path) {
-        (Some(Value::Array(items)), last) if last == "-" => items.push(value.clone()),
-        (Some(Value::Object(map)), last) => drop(map.insert(last, value.clone())),
-        _ => return false,
-    }
-    true
-}
-
-fn cut(object: &mut Value, path: &str) -> bool {
-    match parent(object, path) {
-        (Some(Value::Array(items)), last) => {
-            let index: usize = last.parse().unwrap();
-            (index < items.len()).then(|| items.remove(index)).is_some()
-        }
-        (Some(Value::Object(map)), last) => map.remove(&last).is_some(),
-        _ => false,
     }
 }

@@ -1,0 +1,44 @@
+//! What users have made themselves: the route and the front Service, and the names of ours.
+
+use llmrollout::api::{labels, status::Color};
+use serde_json::{Value, json};
+
+/// The color whose object this is.
+pub(crate) fn color_of(name: &str) -> Color {
+    if name.ends_with("-blue") { Color::Blue } else { Color::Green }
+}
+
+/// A user's route with both colors.
+pub(crate) fn route(blue: i64, green: i64) -> Value {
+    json!({
+        "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute",
+        "metadata": {"name": "chat", "namespace": "llm", "resourceVersion": "1", "generation": 1},
+        "spec": {
+            "parentRefs": [{"name": "gw"}],
+            "rules": [{"backendRefs": [
+                {"name": "chat-blue", "port": 8000, "weight": blue},
+                {"name": "chat-green", "port": 8000, "weight": green},
+            ]}],
+        },
+        "status": status(1),
+    })
+}
+
+pub(crate) fn status(generation: i64) -> Value {
+    json!({"parents": [{"parentRef": {"name": "gw"}, "conditions": [
+        {"type": "Accepted", "status": "True", "reason": "Accepted", "message": "", "observedGeneration": generation},
+        {"type": "ResolvedRefs", "status": "True", "reason": "ResolvedRefs", "message": "", "observedGeneration": generation},
+    ]}]})
+}
+
+pub(crate) fn front(color: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Service",
+        "metadata": {"name": "chat", "namespace": "llm", "resourceVersion": "1"},
+        "spec": {"selector": {"app": "chat", labels::COLOR: color}, "ports": [{"port": 80}]},
+    })
+}
+
+pub(crate) fn weight(route: &Value, backend: usize) -> i64 {
+    route["spec"]["rules"][0]["backendRefs"][backend]["weight"].as_i64().unwrap_or(1)
+}
