@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use kube::api::DeleteParams;
+use serde_json::json;
 
 use super::{
     promote::gets_nothing,
@@ -17,7 +18,8 @@ const STEP: Duration = Duration::from_secs(40);
 pub(super) async fn deleted_midway_leaves_traffic_on_blue(stand: &Stand) -> Result<(), KitError> {
     let service = stand.serve(&Wish::new("v1"), &LoadPlan::default()).await?;
     let blue = stand.space.pods("blue").await?;
-    let manifest = Wish::new("v2").steps(&[(20, "6s"), (100, "3s")]).manifest();
+    let kept = json!({"decommission": {"mode": "Keep", "drain": "0s"}});
+    let manifest = Wish::new("v2").steps(&[(20, "6s"), (100, "3s")]).more(&kept).manifest();
     service.apply(stand, &manifest).await?;
     service.holding(20, STEP).await?;
     let deleted = stand.space.rollouts().delete(NAME, &DeleteParams::default()).await;

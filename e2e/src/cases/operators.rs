@@ -20,7 +20,7 @@ const LEASE: Duration = Duration::from_secs(4);
 const HOLD: Duration = Duration::from_secs(5);
 
 /// An operator for the namespace of this case alone.
-async fn own_operator(stand: &Stand, replicas: u32) -> Result<Install, KitError> {
+pub(super) async fn own_operator(stand: &Stand, replicas: u32) -> Result<Install, KitError> {
     stand.space.ground.lab()?;
     let own = stand.own_operator(replicas, LEASE);
     own.install(&stand.space.ground).await?;
@@ -37,6 +37,22 @@ async fn kill(stand: &Stand, own: &Install, replaced: bool) -> Result<(), KitErr
         }
     }
     Ok(())
+}
+
+/// The operator goes and stays away: no replica is wanted, and none is waited for.
+pub(super) async fn kill_for_good(stand: &Stand, own: &Install) -> Result<(), KitError> {
+    let there = own.pods(&stand.space.ground).await?;
+    replicas(own, 0).await?;
+    for (_, uid) in there {
+        pods::signal(&uid, Signal::KILL);
+    }
+    Ok(())
+}
+
+/// So many processes of the operator are wanted.
+pub(super) async fn replicas(own: &Install, count: u32) -> Result<(), KitError> {
+    let (name, count) = (own.full_name(), format!("--replicas={count}"));
+    tool("kubectl", &["scale", "deployment", &name, &count, "-n", &own.namespace]).await.map(drop)
 }
 
 /// Weights only ever rise, each is written once, and no hold is shorter than it should be.
@@ -111,9 +127,9 @@ async fn poll_other_leader(stand: &Stand, own: &Install, before: &str, within: D
 /// Name and uid of the pod that leads.
 async fn leading_pod(stand: &Stand, own: &Install) -> Result<(String, String), KitError> {
     let leader = poll_other_leader(stand, own, "nobody at all", Duration::from_secs(10)).await?;
-    let pods = own.pods(&stand.space.ground).await?;
-    let words = format!("the lease is held by {leader}, which is none of {pods:?}");
-    pods.into_iter().find(|(name, _)| leader.contains(name.as_str())).ok_or(KitError::Refuted(words))
+    let there = own.pods(&stand.space.ground).await?;
+    let words = format!("the lease is held by {leader}, which is none of {there:?}");
+    there.into_iter().find(|(name, _)| leader.contains(name.as_str())).ok_or(KitError::Refuted(words))
 }
 
 /// SIGKILL for the leader, whose pod does not come back: the other takes over when the lease has run out.

@@ -31,6 +31,8 @@ pub(crate) struct Wish {
     pub paused: bool,
     /// `spec.abort`.
     pub abort: bool,
+    /// More of the spec, merged over the rest.
+    pub more: Value,
 }
 
 impl Wish {
@@ -51,7 +53,16 @@ impl Wish {
             gates: gates(),
             paused: false,
             abort: false,
+            more: json!({"decommission": {"drain": "1s"}}),
         }
+    }
+
+    /// With more of the spec, or with other words for what stands there.
+    pub(crate) fn more(mut self, spec: &Value) -> Self {
+        if let (Some(all), Some(own)) = (self.more.as_object_mut(), spec.as_object()) {
+            all.extend(own.clone());
+        }
+        self
     }
 
     /// With one more variable of the server.
@@ -69,7 +80,7 @@ impl Wish {
     /// The rollout.
     pub(crate) fn manifest(&self) -> Value {
         let steps: Vec<_> = self.steps.iter().map(|(weight, hold)| json!({"weight": weight, "hold": hold})).collect();
-        json!({
+        let mut rollout = json!({
             "apiVersion": ROLLOUT,
             "kind": "LlmRollout",
             "metadata": {"name": NAME},
@@ -82,7 +93,11 @@ impl Wish {
                 "paused": self.paused,
                 "abort": self.abort,
             },
-        })
+        });
+        if let (Some(spec), Some(more)) = (rollout["spec"].as_object_mut(), self.more.as_object()) {
+            spec.extend(more.clone());
+        }
+        rollout
     }
 
     fn pod_template(&self) -> Value {
