@@ -206,6 +206,9 @@ pub struct Attempt {
     /// The revision was good recently: its steps are not held.
     #[serde(default, skip_serializing_if = "is_false")]
     pub fast_track: bool,
+    /// Orders given before this whose answers no longer fit into `orders` are not heard again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deaf_before: Option<Moment>,
     /// A gate, or undecided evidence, has asked a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked: Option<Asked>,

@@ -115,6 +115,7 @@ pub(super) fn new_attempt(v: &View<'_>, fast_track: bool, cleared: bool) -> Atte
         skipped: false,
         promoted: false,
         fast_track,
+        deaf_before: None,
         asked: None,
         ended_at: None,
         ended: None,

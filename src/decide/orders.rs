@@ -31,9 +31,8 @@ pub(super) fn hear(status: &mut LlmRolloutStatus, s: &Snapshot, plan: Option<&Pl
     let Some(attempt) = status.attempt.as_ref().map(|a| a.id) else { return };
     let born = s.rollout.metadata.creation_timestamp.as_ref().map_or(Moment::default(), |t| t.0.into());
     for order in s.orders.iter().filter(|o| o.spec.attempt == attempt && o.at >= born) {
-        let goes_back = matches!(order.spec.verb, Verb::Abort | Verb::Reject);
-        let full = status.orders.len() >= if goes_back { MOST + SPARE } else { MOST };
-        if full || status.orders.iter().any(|h| h.uid == order.uid) {
+        let forgotten = status.attempt.as_ref().and_then(|a| a.deaf_before).is_some_and(|until| order.at <= until);
+        if forgotten || status.orders.iter().any(|h| h.uid == order.uid) || !room(status, s, order) {
             continue;
         }
         let outcome = if running(status) && ordered_back(status).is_some() {
@@ -55,6 +54,21 @@ pub(super) fn hear(status: &mut LlmRolloutStatus, s: &Snapshot, plan: Option<&Pl
             at: s.now,
         });
     }
+}
+
+/// Whether one more answer fits. The oldest refusal makes room; what it refused, and what is older, is not heard again.
+fn room(status: &mut LlmRolloutStatus, s: &Snapshot, order: &OrderSeen) -> bool {
+    let goes_back = matches!(order.spec.verb, Verb::Abort | Verb::Reject);
+    if status.orders.len() < if goes_back { MOST + SPARE } else { MOST } {
+        return true;
+    }
+    let Some(refused) = status.orders.iter().position(|o| !o.taken) else { return false };
+    let gone = status.orders.remove(refused);
+    let given = s.orders.iter().find(|o| o.uid == gone.uid).map(|o| o.at);
+    if let Some(attempt) = status.attempt.as_mut() {
+        attempt.deaf_before = attempt.deaf_before.max(given);
+    }
+    true
 }
 
 fn running(status: &LlmRolloutStatus) -> bool {
@@ -117,7 +131,12 @@ fn back(status: &LlmRolloutStatus, order: &OrderSeen, running: bool) -> Outcome 
         let why = order.spec.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
         return Ok(format!("{GOES_BACK}{why}"));
     }
-    Err("the attempt is over and the old color is retired; release the old revision anew".to_owned())
+    let why = if status.aborted_revision.is_some() {
+        "traffic is back already"
+    } else {
+        "the attempt is over and the old color is retired; release the old revision anew"
+    };
+    Err(why.to_owned())
 }
 
 fn promote(status: &mut LlmRolloutStatus, plan: Option<&Plan>) -> Outcome {

@@ -230,7 +230,7 @@ pub(super) fn duration_or(text: Option<&String>, default_seconds: u64, field: &s
         .ok_or_else(|| invalid(format!("{field}: {text} is not a duration; write for example 30s, 15m or 1h30m")))
 }
 
-/// `1h30m`, `15m`, `30s`; at least a second, at most a week.
+/// `1h30m`, `15m`, `30s`; at least a second, at most thirty days.
 pub fn duration(text: &str) -> Option<Duration> {
     let mut total: u64 = 0;
     let mut number = String::new();
@@ -253,7 +253,7 @@ pub fn duration(text: &str) -> Option<Duration> {
         total = total.checked_add(number.parse::<u64>().ok()?.checked_mul(unit)?)?;
         number.clear();
     }
-    let whole = number.is_empty() && (1..=7 * 24 * 3600).contains(&total);
+    let whole = number.is_empty() && (1..=30 * 24 * 3600).contains(&total);
     whole.then(|| Duration::from_secs(total))
 }
 
@@ -307,7 +307,7 @@ mod tests {
     fn durations_are_read_strictly() {
         assert_eq!(duration("1h30m"), Some(Duration::from_mins(90)));
         assert_eq!(duration("45s"), Some(Duration::from_secs(45)));
-        for bad in ["", "5", "5 minutes", "PT5M", "-5m", "0s", "1y", "30m1h", "169h", "99999999999999999999s", "m"] {
+        for bad in ["", "5", "5 minutes", "PT5M", "-5m", "0s", "1y", "30m1h", "721h", "99999999999999999999s", "m"] {
             assert_eq!(duration(bad), None, "{bad}");
         }
     }

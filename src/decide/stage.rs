@@ -67,10 +67,13 @@ impl View<'_> {
     pub(super) fn gates<'a>(&self, plan: &'a Plan) -> Vec<&'a PlannedGate> {
         let Some(attempt) = self.running() else { return Vec::new() };
         let only = self.stage(plan).gates;
-        let speaks = |g: &&PlannedGate| match only {
+        // The traffic that a step up brings is ours: nobody can demand silence of it any more.
+        let rising = self.status.intent.as_ref().is_some_and(|i| i.weight > 0);
+        let chosen = |g: &PlannedGate| match only {
             Some(names) => names.contains(&g.name),
             None => during(g, attempt.bake > 0) && can_speak(g, attempt.weight),
         };
+        let speaks = |g: &&PlannedGate| chosen(g) && !(rising && demands_silence(g));
         plan.gates.iter().filter(speaks).collect()
     }
 
@@ -132,9 +135,11 @@ const fn during(g: &PlannedGate, bake: bool) -> bool {
 
 /// Without traffic only the number of requests can be judged; with traffic nobody can demand silence.
 fn can_speak(g: &PlannedGate, weight: i32) -> bool {
-    let counts = g.metric == Metric::Requests;
-    let silence = matches!(g.test, Test::Equals(limit) if limit.value() < 0.5);
-    if weight == 0 { counts } else { !silence }
+    if weight == 0 { g.metric == Metric::Requests } else { !demands_silence(g) }
+}
+
+fn demands_silence(g: &PlannedGate) -> bool {
+    matches!(g.test, Test::Equals(limit) if limit.value() < 0.5)
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "a count of requests; `as` saturates")]

@@ -25,7 +25,8 @@ pub(super) fn asked(v: &View<'_>) -> Option<Answer> {
     if let Some(asked) = &attempt.asked {
         return Some(Answer::new(v, Phase::Paused, say::asked(asked)).by(wake(v)));
     }
-    if attempt.skipped {
+    // A person has answered already; at 100 % the gate may ask again.
+    if leaves_early(attempt) {
         return None;
     }
     let gate = v.verdicts.iter().find(|g| g.asks()).map(|g| say::gate_asks(v, &g.status));
