@@ -7,6 +7,9 @@ use k8s_openapi::jiff::Timestamp;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
+/// The last instant that can be written: 9999-12-30T22:00:00Z.
+const LAST: i64 = 253_402_207_200;
+
 /// An instant in whole seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Moment(i64);
@@ -25,7 +28,7 @@ impl Moment {
     /// This instant and a duration later; stays at the end of time instead of overflowing.
     #[must_use]
     pub fn plus(self, by: Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(by.as_secs()).unwrap_or(i64::MAX)))
+        Self(self.0.saturating_add(i64::try_from(by.as_secs()).unwrap_or(i64::MAX)).min(LAST))
     }
 
     /// How long it is from `earlier` to here; zero when `earlier` is later.
@@ -90,5 +93,7 @@ mod tests {
         assert_eq!(text, "\"2026-09-21T14:13:20Z\"");
         assert_eq!(serde_json::from_str::<Moment>(&text).unwrap(), at);
         assert_eq!(at.short(), "14:13Z");
+        let end = at.plus(std::time::Duration::MAX);
+        assert_eq!(serde_json::from_str::<Moment>(&serde_json::to_string(&end).unwrap()).unwrap(), end);
     }
 }

@@ -171,14 +171,17 @@ impl Color {
 #[serde(rename_all = "camelCase")]
 pub struct Attempt {
     /// Counts up with each attempt of this rollout.
+    #[schemars(range(min = 0))]
     pub id: i64,
     /// What is being released.
     pub revision: String,
     /// When it began.
     pub started_at: Moment,
     /// The confirmed step, 1 for the first; 0 before the first.
+    #[schemars(range(min = 0, max = 100))]
     pub step: i32,
     /// The confirmed share of the candidate.
+    #[schemars(range(min = 0, max = 100))]
     pub weight: i32,
     /// When the confirmed step was entered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -196,6 +199,7 @@ pub struct Attempt {
     pub cleared_at: Option<Moment>,
     /// The bake window it is in, 1 for the first; 0 before.
     #[serde(default, skip_serializing_if = "is_zero")]
+    #[schemars(range(min = 0, max = 100))]
     pub bake: i32,
     /// The rest of the current step is left out, by order.
     #[serde(default, skip_serializing_if = "is_false")]
@@ -290,8 +294,10 @@ pub struct StepIntent {
     /// The revision that gets the share.
     pub revision: String,
     /// The step to be entered.
+    #[schemars(range(min = 0, max = 100))]
     pub step: i32,
     /// The share to be written.
+    #[schemars(range(min = 0, max = 100))]
     pub weight: i32,
     /// When it was decided.
     pub at: Moment,
@@ -356,6 +362,7 @@ pub struct Quarrel {
     /// When the first of them was put right.
     pub since: Moment,
     /// How many.
+    #[schemars(range(min = 0))]
     pub count: i32,
 }
 

@@ -19,6 +19,7 @@ mod rest;
 mod retire;
 mod say;
 pub mod snapshot;
+mod sound;
 mod stage;
 mod step;
 mod view;

@@ -39,7 +39,7 @@ pub(super) fn put_right(v: &View<'_>) -> Option<Answer> {
         return Some(wait);
     }
     let since = quarrel.map_or(v.now(), |q| q.since);
-    let writes = v.writes(other, high);
+    let writes = v.lowerings(other, low, high);
     Some(answer.doing(writes).changing(|s| s.quarrel = Some(Quarrel { since, count: count + 1 })).soon())
 }
 

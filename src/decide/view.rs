@@ -10,7 +10,7 @@ use super::{
     plan::{self, Plan, Wrong},
     say::{self, Said},
     snapshot::Snapshot,
-    workload,
+    sound, workload,
 };
 use crate::{
     api::{
@@ -35,7 +35,7 @@ pub(super) struct View<'a> {
 impl<'a> View<'a> {
     pub(super) fn of(s: &'a Snapshot) -> Self {
         let spec = &s.rollout.spec;
-        let status = s.rollout.status.clone().unwrap_or_default();
+        let status = sound::sound(s.rollout.status.clone().unwrap_or_default());
         let plan = Plan::read(spec, &s.offers);
         let wanted = plan::revision(&spec.release.template.pod_template.0);
         let mut view = Self { s, status, plan, wanted, verdicts: Vec::new() };
@@ -92,6 +92,18 @@ impl<'a> View<'a> {
         // The router that sends most is raised last and lowered first; a selector always sends everything.
         all.sort_by_key(|(claim, _, _)| matches!(claim, Claim::Service(_)));
         all.iter().map(|(_, seen, to)| Intent::Patch(routers::write(seen, *to))).collect()
+    }
+
+    /// The writes that take back what the candidate has beyond `high`, and make explicit what is not; never one that gives
+    /// it more than it stands confirmed at, `low`.
+    pub(super) fn lowerings(&self, candidate: Color, low: i32, high: i32) -> Vec<Intent> {
+        let lowered = self.routers().filter_map(|(claim, seen)| {
+            let (has, may, stood) = (seen.shares.of(candidate), claim.share_at(high), claim.share_at(low));
+            let to = if seen.exact { may } else { stood };
+            (has > may || !seen.exact)
+                .then(|| Intent::Patch(routers::write(seen, Shares::giving(candidate, to.min(may)))))
+        });
+        lowered.collect()
     }
 
     /// The writes that bring everything home to `color`, the selector first.
