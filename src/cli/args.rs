@@ -1,15 +1,16 @@
 //! What was typed: flags and verbs, as kubectl has them. Never what they mean; that is `wish`.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use k8s_openapi::jiff::SignedDuration;
 
 /// The whole command line.
 #[derive(Clone, Debug, Parser)]
 #[command(
     name = "kubectl-llmrollout",
     bin_name = "kubectl llmrollout",
-    about = "See what gated rollouts of LLM services are doing",
+    about = "See what gated rollouts of LLM services are doing, and say how they go on",
     version,
     arg_required_else_help = true,
     disable_help_subcommand = true,
@@ -36,6 +37,12 @@ pub struct PlaceArgs {
     /// The namespace to look in instead of the context's
     #[arg(short, long, global = true, value_name = "NAME")]
     pub namespace: Option<String>,
+    /// Speak as this user, if you may
+    #[arg(long = "as", global = true, value_name = "NAME")]
+    pub user: Option<String>,
+    /// Speak as a member of this group, with --as; may be repeated
+    #[arg(long = "as-group", global = true, value_name = "NAME", requires = "user")]
+    pub groups: Vec<String>,
 }
 
 /// What to do.
@@ -45,6 +52,26 @@ pub enum Verb {
     Get(GetArgs),
     /// Tell the whole story of one rollout on one screen
     Status(StatusArgs),
+    /// Tell what was tried before, and who said what to it
+    History(HistoryArgs),
+    /// Say what a reason means
+    Explain(ExplainArgs),
+    /// Agree in a role to what waits for it
+    Approve(ApproveArgs),
+    /// Refuse: traffic goes back, the reason is kept
+    Reject(RejectArgs),
+    /// Give the candidate everything with the next step
+    Promote(OrderArgs),
+    /// Leave out the rest of the step, or the bake, that is being measured
+    Skip(OrderArgs),
+    /// Stand still: set `paused` in the manifest
+    Pause(PauseArgs),
+    /// Go on: after `pause`, or after a gate has asked a person
+    Resume(OrderArgs),
+    /// Take traffic back now
+    Abort(OrderArgs),
+    /// Try the revision that was taken back once more
+    Retry(OrderArgs),
     /// Print the version of this command line
     Version(VersionArgs),
 }
@@ -72,6 +99,101 @@ pub struct StatusArgs {
     /// Another shape of output
     #[arg(short, long, value_name = "SHAPE")]
     pub output: Option<DocumentOutput>,
+}
+
+/// `history NAME`.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct HistoryArgs {
+    /// Name of the rollout
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// Another shape of output
+    #[arg(short, long, value_name = "SHAPE")]
+    pub output: Option<DocumentOutput>,
+}
+
+/// `explain [REASON]`.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct ExplainArgs {
+    /// The word, as status and events show it; all of them without one
+    #[arg(value_name = "REASON")]
+    pub reason: Option<String>,
+    /// Another shape of output
+    #[arg(short, long, value_name = "SHAPE")]
+    pub output: Option<DocumentOutput>,
+}
+
+/// How the operator's answer is waited for and shown.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct AnswerArgs {
+    /// How long to wait for the operator's answer
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    pub timeout: Duration,
+    /// Do not wait for the operator's answer
+    #[arg(long, conflicts_with = "timeout")]
+    pub no_wait: bool,
+    /// Another shape of output
+    #[arg(short, long, value_name = "SHAPE")]
+    pub output: Option<DocumentOutput>,
+}
+
+/// `promote NAME` and its like.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct OrderArgs {
+    /// Name of the rollout
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
+    pub reason: Option<String>,
+    /// The answer.
+    #[command(flatten)]
+    pub answer: AnswerArgs,
+}
+
+/// `pause NAME`.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct PauseArgs {
+    /// Name of the rollout
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// The answer.
+    #[command(flatten)]
+    pub answer: AnswerArgs,
+}
+
+/// `approve NAME`.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct ApproveArgs {
+    /// Name of the rollout
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// In which role; may be left out when only one is waited for
+    #[arg(long, value_name = "ROLE")]
+    pub role: Option<String>,
+    /// What for: Start, Step/2, Full or Decommission; may be left out when it is waited for now
+    #[arg(long, value_name = "WHAT", value_parser = before)]
+    pub before: Option<String>,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
+    pub reason: Option<String>,
+    /// The answer.
+    #[command(flatten)]
+    pub answer: AnswerArgs,
+}
+
+/// `reject NAME`.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct RejectArgs {
+    /// Name of the rollout
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// What speaks against it
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
+    pub reason: String,
+    /// The answer.
+    #[command(flatten)]
+    pub answer: AnswerArgs,
 }
 
 /// `version`.
@@ -102,4 +224,24 @@ pub enum DocumentOutput {
     Json,
     /// As YAML.
     Yaml,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let parsed = text.parse::<SignedDuration>().ok().and_then(|span| Duration::try_from(span).ok());
+    parsed
+        .filter(|span| *span >= Duration::from_secs(1))
+        .ok_or_else(|| "write at least 1s, for example 2m30s".to_owned())
+}
+
+fn reason(text: &str) -> Result<String, String> {
+    let fits = !text.is_empty() && text.chars().count() <= 512 && !text.contains(char::is_control);
+    if fits { Ok(text.to_owned()) } else { Err("write one line of at most 512 characters".to_owned()) }
+}
+
+fn before(text: &str) -> Result<String, String> {
+    let step = |text: &str| text.strip_prefix("Step/").is_some_and(|n| n.parse().is_ok_and(|n| (1..=99).contains(&n)));
+    if ["Start", "Full", "Decommission"].contains(&text) || step(text) {
+        return Ok(text.to_owned());
+    }
+    Err("write Start, Step/2 (the number of a step), Full or Decommission".to_owned())
 }

@@ -1,5 +1,5 @@
-//! Asking the cluster: a client of our own, every call with a deadline. Reads only, and reads objects whole, so that
-//! fields which this version does not know are shown too.
+//! Asking the cluster: a client of our own, every call with a deadline. Reads objects whole, so that fields which this
+//! version does not know are shown too. Never writes; that is `post`.
 
 use std::{future::Future, time::Duration};
 
@@ -10,17 +10,35 @@ use kube::{
 };
 
 use super::{error::CliError, wish::Place};
-use crate::api::LlmRollout;
+use crate::api::{LlmRollout, LlmRolloutOrder};
 
 /// How long an answer may take.
 const DEADLINE: Duration = Duration::from_secs(10);
 /// Rollouts asked for at once.
 const PAGE: u32 = 500;
 
+/// What is asked of the cluster: a refusal means something else for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked<'a> {
+    /// Rollouts.
+    All,
+    /// This rollout.
+    One(&'a str),
+    /// A change of this rollout's manifest.
+    Change(&'a str),
+    /// A new order.
+    Order,
+    /// The orders there are.
+    Orders,
+    /// Who asks.
+    Whoami,
+}
+
 /// A cluster that can be asked.
 #[derive(Clone)]
 pub struct Cluster {
-    client: Client,
+    /// Made for one command.
+    pub(super) client: Client,
     server: String,
     deadline: Duration,
     /// The namespace that is looked in.
@@ -36,30 +54,43 @@ impl Cluster {
         config.write_timeout = Some(DEADLINE);
         // A person waits: say what is wrong at once, do not try for minutes.
         config.default_retry = false;
+        if place.user.is_some() {
+            config.auth_info.impersonate.clone_from(&place.user);
+            config.auth_info.impersonate_groups = Some(place.groups.clone());
+        }
         let namespace = place.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
         let server = config.cluster_url.to_string();
         let client = Client::try_from(config).map_err(|e| CliError::Client(Box::new(e)))?;
         Ok(Self { client, server, deadline: DEADLINE, namespace })
     }
 
+    /// The rollouts of the namespace.
+    pub(super) fn rollouts(&self) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), &self.namespace, &kind())
+    }
+
     /// One rollout.
     pub async fn one(&self, name: &str) -> Result<DynamicObject, CliError> {
-        let api = Api::namespaced_with(self.client.clone(), &self.namespace, &kind());
-        self.in_time(Some(name), api.get(name)).await
+        self.in_time(Asked::One(name), self.rollouts().get(name)).await
     }
 
     /// Every rollout of the namespace, or of the cluster, in the server's order.
     pub async fn all(&self, everywhere: bool) -> Result<Vec<DynamicObject>, CliError> {
-        let kind = kind();
-        let api: Api<DynamicObject> = if everywhere {
-            Api::all_with(self.client.clone(), &kind)
-        } else {
-            Api::namespaced_with(self.client.clone(), &self.namespace, &kind)
-        };
+        let api = if everywhere { Api::all_with(self.client.clone(), &kind()) } else { self.rollouts() };
+        self.pages(Asked::All, &api).await
+    }
+
+    /// Every order of the namespace.
+    pub async fn orders(&self) -> Result<Vec<DynamicObject>, CliError> {
+        let kind = ApiResource::erase::<LlmRolloutOrder>(&());
+        self.pages(Asked::Orders, &Api::namespaced_with(self.client.clone(), &self.namespace, &kind)).await
+    }
+
+    async fn pages(&self, asked: Asked<'_>, api: &Api<DynamicObject>) -> Result<Vec<DynamicObject>, CliError> {
         let mut found = Vec::new();
         let mut page = ListParams::default().limit(PAGE);
         loop {
-            let list = self.in_time(None, api.list(&page)).await?;
+            let list = self.in_time(asked, api.list(&page)).await?;
             found.extend(list.items);
             match list.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => page = page.continue_token(&token),
@@ -68,10 +99,15 @@ impl Cluster {
         }
     }
 
-    async fn in_time<T>(&self, name: Option<&str>, call: impl Future<Output = kube::Result<T>>) -> Result<T, CliError> {
+    /// The answer to one call, or what its refusal or its silence means.
+    pub(super) async fn in_time<T>(
+        &self,
+        asked: Asked<'_>,
+        call: impl Future<Output = kube::Result<T>>,
+    ) -> Result<T, CliError> {
         match tokio::time::timeout(self.deadline, call).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(kube::Error::Api(status))) => Err(CliError::of_status(&status, &self.namespace, name)),
+            Ok(Err(kube::Error::Api(status))) => Err(CliError::of_status(&status, &self.namespace, asked)),
             Ok(Err(e)) => Err(CliError::Unreachable { server: self.server.clone(), source: Box::new(e) }),
             Err(_) => Err(CliError::TooLate { server: self.server.clone(), seconds: self.deadline.as_secs() }),
         }
@@ -100,8 +136,17 @@ pub fn kind_name() -> String {
 }
 
 #[cfg(test)]
+impl Cluster {
+    /// A cluster that is played by a test.
+    pub(super) fn played(client: Client) -> Self {
+        let (server, namespace) = ("https://lab".into(), "llm".into());
+        Self { client, server, deadline: Duration::from_millis(50), namespace }
+    }
+}
+
+#[cfg(test)]
 mod tests {
-    use std::{convert::Infallible, future::pending, time::Duration};
+    use std::{convert::Infallible, future::pending};
 
     use http::{Request, Response};
     use kube::{Client, client::Body};
@@ -110,18 +155,13 @@ mod tests {
 
     use super::{CliError, Cluster, kind_name};
 
-    fn behind(client: Client) -> Cluster {
-        let (server, namespace) = ("https://lab".into(), "llm".into());
-        Cluster { client, server, deadline: Duration::from_millis(50), namespace }
-    }
-
     fn answering(code: u16, body: &Value) -> Cluster {
         let body = body.to_string().into_bytes();
         let service = service_fn(move |_: Request<Body>| {
             let answer = Response::builder().status(code).body(Body::from(body.clone())).unwrap();
             async move { Ok::<_, Infallible>(answer) }
         });
-        behind(Client::new(service, "llm"))
+        Cluster::played(Client::new(service, "llm"))
     }
 
     fn refusal(code: u16, message: &str) -> Value {
@@ -139,7 +179,7 @@ mod tests {
             });
             Ok::<_, Infallible>(Response::new(Body::from(body.to_string().into_bytes())))
         });
-        let cluster = behind(Client::new(service, "llm"));
+        let cluster = Cluster::played(Client::new(service, "llm"));
         let names: Vec<_> = cluster.all(true).await.unwrap().into_iter().filter_map(|o| o.metadata.name).collect();
         assert_eq!(names, ["chat", "rag"]);
     }
@@ -150,8 +190,10 @@ mod tests {
         let error = missing.one("chat").await.unwrap_err().to_string();
         assert_eq!(error, "llmrollout \"chat\" not found in namespace llm; see `kubectl llmrollout get -A`");
         let no_kind = answering(404, &json!("404 page not found"));
-        assert!(matches!(no_kind.one("chat").await, Err(CliError::NoKind)));
-        assert!(matches!(no_kind.all(false).await, Err(CliError::NoKind)));
+        for error in [no_kind.one("chat").await.map(drop), no_kind.all(false).await.map(drop)] {
+            assert!(matches!(error, Err(CliError::NoKind("LlmRollout"))), "{error:?}");
+        }
+        assert!(matches!(no_kind.orders().await, Err(CliError::NoKind("LlmRolloutOrder"))));
     }
 
     #[tokio::test]
@@ -164,7 +206,7 @@ mod tests {
     #[tokio::test]
     async fn silence_ends_at_the_deadline() {
         let service = service_fn(|_: Request<Body>| pending::<Result<Response<Body>, Infallible>>());
-        let cluster = behind(Client::new(service, "llm"));
+        let cluster = Cluster::played(Client::new(service, "llm"));
         let error = cluster.one("chat").await.unwrap_err().to_string();
         assert!(error.starts_with("no answer from https://lab within 0s"), "{error}");
     }

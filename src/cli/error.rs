@@ -5,6 +5,8 @@ use kube::{
     core::response::Status,
 };
 
+use super::cluster::Asked;
+
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
@@ -36,11 +38,78 @@ pub enum CliError {
         name: String,
     },
     /// The cluster does not have the kind.
-    #[error("the cluster does not know LlmRollout; install the CRD with `kubectl apply --server-side -f crds/`")]
-    NoKind,
+    #[error("the cluster does not know {0}; install the CRDs with `kubectl apply --server-side -f crds/`")]
+    NoKind(&'static str),
     /// Not allowed.
-    #[error("not allowed to read llmrollouts: {0}; ask for the verbs get and list on llmrollouts.llmrollout.io")]
-    Forbidden(String),
+    #[error("not allowed: {words}; ask for {right}")]
+    Forbidden {
+        /// The server's words.
+        words: String,
+        /// What would be needed.
+        right: &'static str,
+    },
+    /// An admission policy is against it; its words say what to write instead.
+    #[error("{0}")]
+    Denied(String),
+    /// The API server did not say who asks.
+    #[error("the API server does not say who asks; see `kubectl auth whoami`, and sign in")]
+    Nobody,
+    /// There is nothing that could be done.
+    #[error("nothing to do for {name}: {why}; see `kubectl llmrollout -n {namespace} status {name}`")]
+    Nothing {
+        /// Its namespace.
+        namespace: String,
+        /// The name of the rollout.
+        name: String,
+        /// Why.
+        why: String,
+    },
+    /// Which approval is meant cannot be told.
+    #[error("{}{listed}", which(*several))]
+    WhichApproval {
+        /// How many are waited for.
+        several: usize,
+        /// What may be typed.
+        listed: String,
+    },
+    /// The operator has not answered yet.
+    #[error(
+        "the operator has not answered {order} within {seconds}s; it stands, and is heard when the operator looks: see `kubectl llmrollout -n {namespace} status {name}`"
+    )]
+    NoAnswer {
+        /// Its namespace.
+        namespace: String,
+        /// The name of the rollout.
+        name: String,
+        /// What was not answered.
+        order: String,
+        /// How long was waited.
+        seconds: u64,
+    },
+    /// The attempt was over before the order was heard.
+    #[error(
+        "attempt {attempt} was over before {order} was heard, and attempt {newer} has begun; see `kubectl llmrollout -n {namespace} status {name}`, and say it again if you still mean it"
+    )]
+    Overtaken {
+        /// Its namespace.
+        namespace: String,
+        /// The name of the rollout.
+        name: String,
+        /// The order.
+        order: String,
+        /// The attempt it was meant for.
+        attempt: i64,
+        /// The one that has begun.
+        newer: i64,
+    },
+    /// There is no such reason.
+    #[error("there is no reason {word}{}", near_ones(near))]
+    NoReason {
+        /// What was typed.
+        word: String,
+        /// Words that look like it.
+        near: Vec<&'static str>,
+    },
     /// Credentials were not accepted.
     #[error("the API server does not accept the credentials: {0}; sign in again, or choose another --context")]
     Unauthorized(String),
@@ -81,18 +150,55 @@ pub enum CliError {
     Write(#[source] std::io::Error),
 }
 
+fn which(several: usize) -> String {
+    match several {
+        0 => "no such approval is waited for; the manifest asks for ".to_owned(),
+        several => format!("{several} approvals are waited for; type one: "),
+    }
+}
+
+fn near_ones(near: &[&str]) -> String {
+    if near.is_empty() {
+        return "; see all with `kubectl llmrollout explain`".to_owned();
+    }
+    let near: Vec<_> = near.iter().map(|word| format!("`kubectl llmrollout explain {word}`")).collect();
+    format!("; try {}", near.join(", "))
+}
+
 impl CliError {
-    /// What an answer of the API server means for a question about `name` (or about all) in `namespace`.
-    pub fn of_status(status: &Status, namespace: &str, name: Option<&str>) -> Self {
-        match (status.code, name) {
+    /// Whether other words would have been understood: that is wrong usage, and no refusal.
+    pub const fn is_usage(&self) -> bool {
+        matches!(self, Self::WhichApproval { several: 2.., .. } | Self::NoReason { .. })
+    }
+
+    /// What a refusal of the API server means for what was asked in `namespace`.
+    pub fn of_status(status: &Status, namespace: &str, asked: Asked<'_>) -> Self {
+        let words = status.message.clone();
+        match (status.code, asked) {
             // Without the kind the server answers in plain text, or names no object.
-            (404, Some(name)) if status.message.contains(&format!("\"{name}\"")) => {
+            (404, Asked::One(name) | Asked::Change(name)) if words.contains(&format!("\"{name}\"")) => {
                 Self::NotFound { namespace: namespace.to_owned(), name: name.to_owned() }
             }
-            (404, _) => Self::NoKind,
-            (401, _) => Self::Unauthorized(status.message.clone()),
-            (403, _) => Self::Forbidden(status.message.clone()),
-            _ => Self::Refused(status.message.clone()),
+            (404, Asked::Order | Asked::Orders) => Self::NoKind("LlmRolloutOrder"),
+            (404, _) => Self::NoKind("LlmRollout"),
+            (401, _) => Self::Unauthorized(words),
+            // The policy's own words come last, after its name and its binding's.
+            (403 | 422, _) if words.contains("ValidatingAdmissionPolicy") => {
+                let own = words.split_once("denied request: ").map(|(_, own)| own.to_owned());
+                Self::Denied(own.unwrap_or(words))
+            }
+            (403, asked) => Self::Forbidden { words, right: right(asked) },
+            _ => Self::Refused(words),
         }
+    }
+}
+
+const fn right(asked: Asked<'_>) -> &'static str {
+    match asked {
+        Asked::All | Asked::One(_) => "the verbs get and list on llmrollouts.llmrollout.io",
+        Asked::Change(_) => "the verb patch on llmrollouts.llmrollout.io",
+        Asked::Order => "the verb create on llmrolloutorders.llmrollout.io",
+        Asked::Orders => "the verb list on llmrolloutorders.llmrollout.io",
+        Asked::Whoami => "the verb create on selfsubjectreviews.authentication.k8s.io",
     }
 }

@@ -26,7 +26,7 @@ pub async fn get(cluster: &Cluster, which: &Which, shape: Shape, now: Moment) ->
         Which::Everywhere => "No resources found".to_owned(),
         Which::One(_) | Which::Namespace => format!("No resources found in {} namespace.", cluster.namespace),
     };
-    Ok(Said { out: shaped(found, which, shape, now)?, note })
+    Ok(Said { note, ..Said::out(shaped(found, which, shape, now)?) })
 }
 
 fn shaped(mut found: Vec<DynamicObject>, which: &Which, shape: Shape, now: Moment) -> Result<String, CliError> {

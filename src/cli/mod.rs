@@ -1,12 +1,19 @@
 //! The command line: one file per verb, shapes of output in `table` and `document`. Each verb reads the cluster and
-//! returns text; only `run` writes it out. Never writes to the cluster, and never decides what the operator decides.
+//! returns text; only `run` writes it out, and only `post` writes to the cluster. Never decides what the operator decides.
 
 pub mod advice;
 pub mod args;
 pub mod cluster;
 pub mod document;
 pub mod error;
+pub mod explain;
 pub mod get;
+pub mod history;
+pub mod letter;
+pub mod order;
+pub mod people;
+pub mod post;
+pub mod signs;
 pub mod status;
 pub mod story;
 pub mod table;
@@ -38,12 +45,14 @@ pub struct Said {
     pub out: String,
     /// For standard error: what a person should know beside it.
     pub note: String,
+    /// The operator was asked for something and did not do it.
+    pub refused: bool,
 }
 
 impl Said {
     /// Only what was asked for.
     pub fn out(out: String) -> Self {
-        Self { out, note: String::new() }
+        Self { out, note: String::new(), refused: false }
     }
 }
 
@@ -58,8 +67,14 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let (place, wish) = Wish::read(args);
-    ExitCode::from(match answer(&place, wish).and_then(|said| tell(&said)) {
-        Ok(()) => DONE,
+    ExitCode::from(match answer(&place, wish).and_then(|said| tell(&said).map(|()| said.refused)) {
+        Ok(refused) => {
+            if refused {
+                FAILED
+            } else {
+                DONE
+            }
+        }
         Err(e) => complain(&e),
     })
 }
@@ -72,6 +87,11 @@ fn answer(place: &Place, wish: Wish) -> Result<Said, CliError> {
         Wish::Status { name, shape } => {
             wait(async { status::status(&Cluster::connect(place).await?, &name, shape, now()).await }).map(Said::out)
         }
+        Wish::History { name, shape } => {
+            wait(async { history::history(&Cluster::connect(place).await?, &name, shape, now()).await })
+        }
+        Wish::Explain { word, shape } => explain::explain(word.as_deref(), shape).map(Said::out),
+        Wish::Order(order) => wait(async { order::order(&Cluster::connect(place).await?, &order, now()).await }),
         Wish::Version { shape } => version::version(shape).map(Said::out),
     }
 }
@@ -114,5 +134,5 @@ fn complain(error: &CliError) -> u8 {
         cause = e.source();
     }
     let _ = writeln!(std::io::stderr(), "{}", table::clean_lines(&text));
-    FAILED
+    if error.is_usage() { WRONG_USAGE } else { FAILED }
 }

@@ -17,17 +17,18 @@ pub async fn status(cluster: &Cluster, name: &str, shape: Option<Form>, now: Mom
     let found = cluster.one(name).await?;
     match shape {
         None => Ok(story(&typed(found, name)?, now)),
-        Some(form) => document::write(&summary(found, name)?, form),
+        Some(form) => document::write(&summary(found, name, now)?, form),
     }
 }
 
-fn typed(found: DynamicObject, name: &str) -> Result<LlmRollout, CliError> {
+/// The rollout as this version understands it.
+pub(super) fn typed(found: DynamicObject, name: &str) -> Result<LlmRollout, CliError> {
     let object = document::object(found)?;
     serde_json::from_value(object).map_err(|source| CliError::NotUnderstood { name: name.to_owned(), source })
 }
 
 /// The status as it stands in the object, with what a person should do.
-fn summary(found: DynamicObject, name: &str) -> Result<Value, CliError> {
+fn summary(found: DynamicObject, name: &str, now: Moment) -> Result<Value, CliError> {
     let status = found.data.get("status").cloned().unwrap_or_else(|| json!({}));
     let rollout = typed(found, name)?;
     Ok(json!({
@@ -37,6 +38,6 @@ fn summary(found: DynamicObject, name: &str) -> Result<Value, CliError> {
         "paused": rollout.spec.paused,
         "abort": rollout.spec.abort,
         "status": status,
-        "toDo": advice(&rollout),
+        "toDo": advice(&rollout, now),
     }))
 }

@@ -3,12 +3,13 @@
 
 use super::{
     advice::advice,
-    table::{Table, age, clean},
+    history, people,
+    table::{Table, age, ago, clean},
 };
 use crate::api::{
     Condition, LlmRollout, LlmRolloutStatus, Moment,
     conditions::ConditionStatus,
-    status::{Attempt, Color, GateStatus, ObservedWeights, Past},
+    status::{Attempt, Color, GateStatus, ObservedWeights},
 };
 
 /// The screen.
@@ -20,8 +21,10 @@ pub fn story(rollout: &LlmRollout, now: Moment) -> String {
         routers(&status.observed_weights),
         gates(&status.gates, now),
         not_true(&status.conditions, now),
-        history(&status.history, now),
-        format!("What to do:  {}\n", clean(&advice(rollout))),
+        people::approvals(rollout, now),
+        people::orders(&status.orders, now),
+        history::attempts(None, &status.history, now),
+        format!("What to do:  {}\n", clean(&advice(rollout, now))),
     ];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
 }
@@ -41,6 +44,8 @@ fn head(rollout: &LlmRollout, status: &LlmRolloutStatus, now: Moment) -> String 
         ("Candidate:", Some(at_revision(status.candidate, revision))),
         ("Attempt:", attempt.map(|a| attempt_line(a, now))),
         ("Step:", attempt.map(|a| step_line(status, a, now))),
+        ("Bake:", attempt.and_then(|a| people::bake(&rollout.spec, a))),
+        ("Asked:", attempt.and_then(|a| a.asked.as_ref()).map(|asked| people::asked(asked, now))),
         (
             "Writing:",
             status.intent.as_ref().map(|i| format!("step {} at {}%, decided {}", i.step, i.weight, ago(i.at, now))),
@@ -50,6 +55,7 @@ fn head(rollout: &LlmRollout, status: &LlmRolloutStatus, now: Moment) -> String 
             "Quarrel:",
             status.quarrel.as_ref().map(|q| format!("changes by others put right {} times since {}", q.count, q.since)),
         ),
+        ("Retiring:", status.retiring.as_ref().map(|old| people::retiring(old, now))),
         ("Next look:", status.next_decision_at.map(|at| at.to_string())),
     ];
     let told = lines.into_iter().filter_map(|(label, value)| Some((label, value.filter(|v| !v.is_empty())?)));
@@ -105,11 +111,6 @@ fn step_line(status: &LlmRolloutStatus, attempt: &Attempt, now: Moment) -> Strin
     [Some(at), entered, hold].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-/// `2026-11-21T14:00:00Z (2h ago)`.
-fn ago(at: Moment, now: Moment) -> String {
-    format!("{at} ({} ago)", age(now.since(at)))
-}
-
 fn routers(seen: &[ObservedWeights]) -> String {
     let mut table = Table::new(["ROUTER", "BLUE", "GREEN"]);
     for router in seen {
@@ -154,21 +155,6 @@ fn not_true(conditions: &[Condition], now: Moment) -> String {
         ]);
     }
     unless_empty(&bad, &table)
-}
-
-fn history(past: &[Past], now: Moment) -> String {
-    let mut table = Table::new(["ATTEMPT", "REVISION", "OUTCOME", "BEGAN", "TOOK", "MESSAGE"]);
-    for attempt in past {
-        table.row([
-            attempt.id.to_string(),
-            attempt.revision.clone(),
-            attempt.outcome.to_string(),
-            ago(attempt.started_at, now),
-            age(attempt.ended_at.since(attempt.started_at)),
-            attempt.message.clone(),
-        ]);
-    }
-    unless_empty(past, &table)
 }
 
 fn unless_empty<T>(rows: &[T], table: &Table) -> String {
@@ -260,7 +246,7 @@ GatesHealthy   Unknown   NoData   5m      p95 has no data [31m
 ATTEMPT   REVISION       OUTCOME    BEGAN                           TOOK    MESSAGE
 6         0a1b2c3d4e5f   Promoted   2026-11-12T10:00:00Z (9d ago)   7h30m
 
-What to do:  The hold is served; the step ends when every gate says Pass. To take traffic back now: `kubectl -n llm patch llmrollout chat --type merge -p '{\"spec\":{\"abort\":true}}'`.
+What to do:  The hold is served; the step ends when every gate says Pass. To take traffic back now: `kubectl llmrollout -n llm abort chat`.
 ";
         assert_eq!(told(&json!({}), 3, &status), expected);
     }
@@ -288,6 +274,79 @@ Taken back:  revision aa10bb20cc30, which gets no traffic again
 What to do:  Find out why, and change spec.release.template.podTemplate: this revision gets no traffic again. Before that, take back the abort: `kubectl -n llm patch llmrollout chat --type merge -p '{\"spec\":{\"abort\":false}}'`.
 ";
         assert_eq!(told(&json!({"abort": true}), 5, &status), expected);
+    }
+
+    #[test]
+    fn tells_who_is_asked_and_who_said_what() {
+        let approvals = json!([{"before": "Start", "roles": ["owner"]}, {"before": "Full", "roles": ["sre", "owner"]}]);
+        let status = json!({
+            "observedGeneration": 3, "phase": "AwaitingApproval", "reason": "AwaitingApproval",
+            "message": "an approval is missing before Full, in the role owner",
+            "step": "1/2", "weight": "5%", "active": "blue", "candidate": "green",
+            "attempt": {
+                "id": 7, "revision": "3f2a9c771100", "startedAt": "2026-11-21T12:00:00Z", "step": 1, "weight": 5,
+                "stepEnteredAt": "2026-11-21T13:00:00Z", "clockFrom": "2026-11-21T12:00:00Z",
+            },
+            "approvals": [
+                {"before": "Start", "role": "owner", "by": "ana", "at": "2026-11-21T12:00:00Z"},
+                {"before": "Full", "role": "sre", "by": "ben", "at": "2026-11-21T13:55:00Z"},
+            ],
+            "orders": [
+                {"name": "chat-approve-b", "uid": "u", "verb": "Approve", "by": "ben", "taken": true,
+                 "message": "approved before Full in the role sre", "at": "2026-11-21T13:55:01Z"},
+                {"name": "chat-skip-c", "uid": "v", "verb": "Skip", "by": "eve", "taken": false,
+                 "message": "step 1 is being measured, not the one that was meant", "at": "2026-11-21T13:58:00Z"},
+            ],
+        });
+        let expected = "\
+Rollout:     chat in namespace llm
+Phase:       AwaitingApproval
+             an approval is missing before Full, in the role owner
+Active:      blue
+Candidate:   green at revision 3f2a9c771100
+Attempt:     7 of revision 3f2a9c771100, began 2026-11-21T12:00:00Z (120m ago)
+Step:        1/2 at 5%, entered 2026-11-21T13:00:00Z (60m ago)
+
+APPROVAL BEFORE   ROLE    STATE        BY    GIVEN
+Start             owner   given        ana   2026-11-21T12:00:00Z (120m ago)
+Full              sre     given        ben   2026-11-21T13:55:00Z (5m ago)
+Full              owner   waited for   -     -
+
+ORDER            VERB      BY    HEARD                              ANSWER
+chat-approve-b   Approve   ben   2026-11-21T13:55:01Z (4m59s ago)   taken: approved before Full in the role sre
+chat-skip-c      Skip      eve   2026-11-21T13:58:00Z (2m ago)      not taken: step 1 is being measured, not the one that was meant
+
+What to do:  To agree: `kubectl llmrollout -n llm approve chat --before Full --role owner`. To refuse: `kubectl llmrollout -n llm reject chat --reason TEXT`, which takes traffic back.
+";
+        let spec = json!({
+            "approvals": approvals, "traffic": [{"httpRoute": {"name": "chat"}}],
+            "steps": [{"weight": 5, "hold": "30m"}, {"weight": 100, "hold": "30m"}],
+        });
+        assert_eq!(told(&spec, 3, &status), expected);
+    }
+
+    #[test]
+    fn tells_a_bake_what_was_asked_and_the_color_that_leaves() {
+        let status = json!({
+            "observedGeneration": 3, "phase": "Paused", "reason": "GateAsks", "message": "p95 2s > 1s",
+            "step": "2/2", "weight": "100%", "active": "blue", "candidate": "green",
+            "attempt": {
+                "id": 7, "revision": "3f2a9c771100", "startedAt": "2026-11-21T12:00:00Z", "step": 2, "weight": 100,
+                "bake": 2, "clockFrom": "2026-11-21T12:00:00Z",
+                "asked": {"reason": "GateAsks", "message": "p95 2s > 1s", "at": "2026-11-21T13:50:00Z"},
+            },
+            "retiring": {"color": "blue", "revision": "0a1b2c3d4e5f", "since": "2026-11-21T13:59:00Z"},
+        });
+        let bake = json!({"bake": [{"name": "day", "for": "24h"}, {"name": "month", "for": "720h"}]});
+        let text = told(&bake, 3, &status);
+        for line in [
+            "Bake:        month, 2/2, of 720h\n",
+            "Asked:       GateAsks since 2026-11-21T13:50:00Z (10m ago)\n",
+            "Retiring:    blue at revision 0a1b2c3d4e5f, without traffic since 2026-11-21T13:59:00Z (60s ago)\n",
+            "`kubectl llmrollout -n llm resume chat` measures on, `kubectl llmrollout -n llm skip chat` ends the step",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
     }
 
     #[test]

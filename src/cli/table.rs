@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::api::Moment;
+
 /// Rows under a head, in columns three spaces apart.
 #[derive(Clone, Debug)]
 pub struct Table {
@@ -44,6 +46,11 @@ pub fn clean(text: &str) -> String {
 /// Lines without control characters.
 pub fn clean_lines(text: &str) -> String {
     text.lines().map(clean).collect::<Vec<_>>().join("\n")
+}
+
+/// `2026-11-21T14:00:00Z (2h ago)`.
+pub fn ago(at: Moment, now: Moment) -> String {
+    format!("{at} ({} ago)", age(now.since(at)))
 }
 
 /// A duration as kubectl tells ages: `45s`, `2m`, `3h12m`, `9d`.

@@ -1,9 +1,9 @@
 //! What is meant: typed flags turned into one wish without contradictions. Never parses text and never asks a cluster.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use super::{
-    args::{Args, DocumentOutput, GetArgs, ListOutput, Verb},
+    args::{AnswerArgs, Args, DocumentOutput, GetArgs, ListOutput, OrderArgs, PlaceArgs, Verb},
     document::Form,
 };
 
@@ -16,6 +16,10 @@ pub struct Place {
     pub context: Option<String>,
     /// Another namespace than the context's.
     pub namespace: Option<String>,
+    /// Another user than the kubeconfig's.
+    pub user: Option<String>,
+    /// And the groups of that user.
+    pub groups: Vec<String>,
 }
 
 /// What is to be done.
@@ -35,11 +39,68 @@ pub enum Wish {
         /// As a document instead of a screen.
         shape: Option<Form>,
     },
+    /// Tell what was tried before.
+    History {
+        /// Name of the rollout.
+        name: String,
+        /// As a document instead of tables.
+        shape: Option<Form>,
+    },
+    /// Say what a reason means.
+    Explain {
+        /// The word; all of them without one.
+        word: Option<String>,
+        /// As a document instead of lines.
+        shape: Option<Form>,
+    },
+    /// Say something to a rollout.
+    Order(Order),
     /// Tell the version.
     Version {
         /// As a document instead of a line.
         shape: Option<Form>,
     },
+}
+
+/// One word to a rollout.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// Name of the rollout.
+    pub name: String,
+    /// What is said.
+    pub say: Say,
+    /// Why.
+    pub reason: Option<String>,
+    /// How long the operator's answer is waited for; not at all without it.
+    pub patience: Option<Duration>,
+    /// The answer as a document instead of a line.
+    pub shape: Option<Form>,
+}
+
+/// What is said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Say {
+    /// Take traffic back now.
+    Abort,
+    /// Agree; what is left out is taken from what is waited for.
+    Approve {
+        /// In which role.
+        role: Option<String>,
+        /// What for.
+        before: Option<String>,
+    },
+    /// Set `paused`.
+    Pause,
+    /// Everything with the next step.
+    Promote,
+    /// Refuse.
+    Reject,
+    /// Go on, whatever it stands still for.
+    Resume,
+    /// Try the revision once more.
+    Retry,
+    /// Leave out the rest of this step.
+    Skip,
 }
 
 /// Which rollouts.
@@ -69,15 +130,34 @@ pub enum Shape {
 impl Wish {
     /// What the words mean.
     pub fn read(args: Args) -> (Place, Self) {
-        let place = args.place;
-        let place = Place { kubeconfig: place.kubeconfig, context: place.context, namespace: place.namespace };
+        let PlaceArgs { kubeconfig, context, namespace, user, groups } = args.place;
+        let place = Place { kubeconfig, context, namespace, user, groups };
         let wish = match args.verb {
             Verb::Get(get) => Self::Get { shape: shape(get.output), which: which(get) },
             Verb::Status(status) => Self::Status { name: status.name, shape: status.output.map(form) },
+            Verb::History(history) => Self::History { name: history.name, shape: history.output.map(form) },
+            Verb::Explain(explain) => Self::Explain { word: explain.reason, shape: explain.output.map(form) },
+            Verb::Approve(a) => {
+                let say = Say::Approve { role: a.role, before: a.before };
+                order(say, OrderArgs { name: a.name, reason: a.reason, answer: a.answer })
+            }
+            Verb::Reject(r) => order(Say::Reject, OrderArgs { name: r.name, reason: Some(r.reason), answer: r.answer }),
+            Verb::Pause(p) => order(Say::Pause, OrderArgs { name: p.name, reason: None, answer: p.answer }),
+            Verb::Promote(o) => order(Say::Promote, o),
+            Verb::Skip(o) => order(Say::Skip, o),
+            Verb::Resume(o) => order(Say::Resume, o),
+            Verb::Abort(o) => order(Say::Abort, o),
+            Verb::Retry(o) => order(Say::Retry, o),
             Verb::Version(version) => Self::Version { shape: version.output.map(form) },
         };
         (place, wish)
     }
+}
+
+fn order(say: Say, args: OrderArgs) -> Wish {
+    let AnswerArgs { timeout, no_wait, output } = args.answer;
+    let patience = (!no_wait).then_some(timeout);
+    Wish::Order(Order { name: args.name, say, reason: args.reason, patience, shape: output.map(form) })
 }
 
 fn which(get: GetArgs) -> Which {
@@ -107,9 +187,11 @@ const fn form(output: DocumentOutput) -> Form {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use clap::{CommandFactory, Parser, error::ErrorKind};
 
-    use super::{Place, Shape, Which, Wish};
+    use super::{Order, Place, Say, Shape, Which, Wish};
     use crate::cli::{args::Args, document::Form};
 
     fn read(line: &str) -> (Place, Wish) {
@@ -122,6 +204,8 @@ mod tests {
         let (after, wish) = read("x get --context lab -n llm");
         assert_eq!(before, after);
         assert_eq!(after.namespace.as_deref(), Some("llm"));
+        let (other, _) = read("x abort chat --as ana --as-group sre");
+        assert_eq!((other.user.as_deref(), other.groups), (Some("ana"), vec!["sre".to_owned()]));
         assert_eq!(wish, Wish::Get { which: Which::Namespace, shape: Shape::Table });
     }
 
@@ -136,8 +220,59 @@ mod tests {
     }
 
     #[test]
+    fn orders_are_read() {
+        let plain = |say: Say| Order {
+            name: "chat".into(),
+            say,
+            reason: None,
+            patience: Some(Duration::from_secs(30)),
+            shape: None,
+        };
+        let of_role = Say::Approve { role: Some("sre".into()), before: None };
+        let of_step = Say::Approve { role: Some("sre".into()), before: Some("Step/2".into()) };
+        let table = [
+            ("x promote chat", plain(Say::Promote)),
+            ("x skip chat --no-wait", Order { patience: None, ..plain(Say::Skip) }),
+            ("x retry chat --timeout 2m30s", Order { patience: Some(Duration::from_secs(150)), ..plain(Say::Retry) }),
+            ("x resume chat --reason seen", Order { reason: Some("seen".into()), ..plain(Say::Resume) }),
+            ("x pause chat -ojson", Order { shape: Some(Form::Json), ..plain(Say::Pause) }),
+            ("x abort chat", plain(Say::Abort)),
+            ("x approve chat", plain(Say::Approve { role: None, before: None })),
+            ("x approve chat --role sre", plain(of_role)),
+            ("x approve chat --role sre --before Step/2", plain(of_step)),
+            ("x reject chat --reason slow", Order { reason: Some("slow".into()), ..plain(Say::Reject) }),
+        ];
+        for (line, expected) in table {
+            assert_eq!(read(line).1, Wish::Order(expected), "{line}");
+        }
+    }
+
+    #[test]
+    fn questions_about_the_past_and_about_words_are_read() {
+        assert_eq!(read("x history chat").1, Wish::History { name: "chat".into(), shape: None });
+        let word = Some("NoData".to_owned());
+        assert_eq!(read("x explain NoData -oyaml").1, Wish::Explain { word, shape: Some(Form::Yaml) });
+        assert_eq!(read("x explain").1, Wish::Explain { word: None, shape: None });
+    }
+
+    #[test]
     fn contradictions_are_wrong_usage() {
-        for line in ["x get chat -A", "x status", "x get -o tree", "x promote chat"] {
+        let lines = [
+            "x get chat -A",
+            "x status",
+            "x get -o tree",
+            "x promote",
+            "x reject chat",
+            "x reject chat --reason=",
+            "x pause chat --reason why",
+            "x approve chat --before Lunch",
+            "x approve chat --before Step/0",
+            "x abort chat --timeout 0s",
+            "x abort chat --timeout soon",
+            "x abort chat --no-wait --timeout 5s",
+            "x history",
+        ];
+        for line in lines {
             let error = Args::try_parse_from(line.split(' ')).unwrap_err();
             assert!(error.use_stderr(), "{line}");
             assert_ne!(error.kind(), ErrorKind::DisplayHelp, "{line}");

@@ -1,15 +1,17 @@
 //! The CRDs: the checked-in YAML is what the code generates, every field is documented and bounded, and the corpus of
 //! manifests in `tests/crd` is taken or refused as it should be. Never asks a real server; the lab does, with the same files.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
-use kube::CustomResourceExt;
-use llmrollout::api::LlmRollout;
-use serde_json::Value;
+use llmrollout::{
+    api::{LlmRollout, v1alpha1::Prices},
+    decide::{plan::Plan, snapshot::Offers},
+};
+use serde_json::{Value, json};
 
 use crate::{
     files::{below, read, top, yaml},
-    schema::{complaints, schema},
+    schema::{complaints, complaints_after, crds, schemas},
 };
 
 /// Formats that API servers know; they warn about others at install.
@@ -17,43 +19,50 @@ const FORMATS: &[&str] = &["int32", "int64", "double", "date-time"];
 
 #[test]
 fn the_checked_in_crds_are_those_of_the_code() {
-    let generated = serde_saphyr::to_string(&LlmRollout::crd()).unwrap();
-    assert!(generated.len() < 200_000, "{} bytes, less than 200 KB are allowed", generated.len());
-    let mut copies = below(&top("charts"), "llmrollouts.yaml");
-    copies.push(top("crds/llmrollouts.yaml"));
-    for copy in copies {
-        assert!(read(&copy) == generated, "{} is stale; run `make crds`", copy.display());
+    for (file, crd) in crds() {
+        let generated = serde_saphyr::to_string(&crd).unwrap();
+        assert!(generated.len() < 200_000, "{file}: {} bytes, less than 200 KB are allowed", generated.len());
+        for folder in ["crds", "charts/llmrollout/crds"] {
+            let copy = top(folder).join(file);
+            assert!(read(&copy) == generated, "{} is stale; run `make crds`", copy.display());
+        }
     }
 }
 
 #[test]
 fn every_field_is_documented() {
     let mut wrong = Vec::new();
-    walk(&schema(), "", &mut |at, schema| {
-        let ours = !["", "apiVersion", "kind", "metadata"].contains(&at) && !at.ends_with("[]");
-        if ours && schema["description"].as_str().is_none_or(str::is_empty) {
-            wrong.push(format!("{at}: no description"));
-        }
-        if let Some(format) = schema["format"].as_str().filter(|f| !FORMATS.contains(f)) {
-            wrong.push(format!("{at}: format {format} is not known to API servers"));
-        }
-    });
+    for (kind, schema) in schemas() {
+        walk(&schema, "", &mut |at, schema| {
+            let ours = !["", "apiVersion", "kind", "metadata"].contains(&at) && !at.ends_with("[]");
+            if ours && schema["description"].as_str().is_none_or(str::is_empty) {
+                wrong.push(format!("{kind}: {at}: no description"));
+            }
+            if let Some(format) = schema["format"].as_str().filter(|f| !FORMATS.contains(f)) {
+                wrong.push(format!("{kind}: {at}: format {format} is not known to API servers"));
+            }
+        });
+    }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
 fn everything_a_user_writes_is_bounded() {
     let mut wrong = Vec::new();
-    walk(&schema()["properties"]["spec"], "spec", &mut |at, schema| match schema["type"].as_str() {
-        Some("string") if ["maxLength", "pattern", "enum"].iter().all(|bound| schema[bound].is_null()) => {
-            wrong.push(format!("{at}: a string without maxLength, pattern or enum"));
-        }
-        Some("array") if schema["maxItems"].is_null() => wrong.push(format!("{at}: a list without maxItems")),
-        Some("integer" | "number") if schema["minimum"].is_null() || schema["maximum"].is_null() => {
-            wrong.push(format!("{at}: a number without minimum and maximum"));
-        }
-        _ => {}
-    });
+    for (kind, schema) in schemas() {
+        walk(&schema["properties"]["spec"], "spec", &mut |at, schema| match schema["type"].as_str() {
+            Some("string") if ["maxLength", "pattern", "enum"].iter().all(|bound| schema[bound].is_null()) => {
+                wrong.push(format!("{kind}: {at}: a string without maxLength, pattern or enum"));
+            }
+            Some("array") if schema["maxItems"].is_null() => {
+                wrong.push(format!("{kind}: {at}: a list without maxItems"));
+            }
+            Some("integer" | "number") if schema["minimum"].is_null() || schema["maximum"].is_null() => {
+                wrong.push(format!("{kind}: {at}: a number without minimum and maximum"));
+            }
+            _ => {}
+        });
+    }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
@@ -72,10 +81,26 @@ fn walk(schema: &Value, at: &str, visit: &mut impl FnMut(&str, &Value)) {
 fn good_manifests_are_taken() {
     let files = below(&top("tests/crd/good"), ".yaml");
     assert!(files.len() >= 5, "the corpus of good manifests is gone");
-    let schema = schema();
+    let schemas = schemas();
     for file in files {
-        let wrong = complaints(&schema, &one(&file));
+        let wrong = complaints(&schemas, &one(&file));
         assert!(wrong.is_empty(), "{}: {}", file.display(), wrong.join("\n"));
+    }
+}
+
+/// What the API server takes the operator understands, samples included: nobody learns of a mistake from a condition
+/// that the schema could have told.
+#[test]
+fn good_manifests_are_understood() {
+    let files = ["tests/crd/good", "config/samples", "examples"].map(|folder| below(&top(folder), ".yaml")).concat();
+    let prices = Some(Prices { input: "$1".into(), cached_input: None, output: "$1".into() });
+    let offers = Offers { providers: vec!["default".into()], prices };
+    for file in files {
+        for document in yaml(&file).into_iter().filter(|d| d["kind"] == "LlmRollout") {
+            let rollout: LlmRollout = serde_json::from_value(document).unwrap();
+            let plan = Plan::read(&rollout.spec, &offers);
+            assert!(plan.is_ok(), "{}: {plan:?}", file.display());
+        }
     }
 }
 
@@ -83,19 +108,51 @@ fn good_manifests_are_taken() {
 fn bad_manifests_are_refused_with_the_expected_words() {
     let files = below(&top("tests/crd/bad"), ".yaml");
     assert!(files.len() >= 40, "the corpus of bad manifests is gone");
-    let schema = schema();
-    let wrong: Vec<String> = files.iter().filter_map(|file| not_refused(&schema, file)).collect();
+    let schemas = schemas();
+    let wrong: Vec<String> = files.iter().filter_map(|file| not_refused(&schemas, file)).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+#[test]
+fn every_rule_has_a_manifest_that_breaks_it() {
+    let words: Vec<String> = below(&top("tests/crd/bad"), ".yaml")
+        .iter()
+        .filter_map(|file| Some(read(file).lines().next()?.strip_prefix("# refused: ")?.trim().to_owned()))
+        .collect();
+    let mut missing = Vec::new();
+    for (kind, schema) in schemas() {
+        walk(&schema, "", &mut |at, schema| {
+            for rule in schema["x-kubernetes-validations"].as_array().into_iter().flatten() {
+                let message = rule["message"].as_str().unwrap_or_default();
+                // A rule about a change is broken by no manifest; the next test breaks it.
+                let about_a_change = rule["rule"].as_str().is_some_and(|rule| rule.contains("oldSelf"));
+                if !about_a_change && !words.iter().any(|w| message.contains(w.as_str())) {
+                    missing.push(format!("{kind}: {at}: {message}"));
+                }
+            }
+        });
+    }
+    assert!(missing.is_empty(), "no manifest of tests/crd/bad breaks\n{}", missing.join("\n"));
+}
+
+#[test]
+fn an_order_is_never_changed() {
+    let (schemas, order) = (schemas(), one(&top("tests/crd/good/order-approve.yaml")));
+    assert_eq!(complaints_after(&schemas, &order, Some(&order)), Vec::<String>::new());
+    let mut changed = order.clone();
+    changed["spec"]["approver"] = json!("eve@example.org");
+    let said = complaints_after(&schemas, &changed, Some(&order)).join("\n");
+    assert!(said.contains("an order is never changed; create another one"), "{said}");
+}
+
 /// What is wrong with a file of the bad corpus: taken, or refused in other words than it expects.
-fn not_refused(schema: &Value, file: &Path) -> Option<String> {
+fn not_refused(schemas: &BTreeMap<String, Value>, file: &Path) -> Option<String> {
     let text = read(file);
     let expected = text.lines().next().and_then(|line| line.strip_prefix("# refused: ")).map(str::trim);
     let Some(expected) = expected else {
         return Some(format!("{}: the first line must be `# refused: words of the server`", file.display()));
     };
-    let found = complaints(schema, &one(file));
+    let found = complaints(schemas, &one(file));
     let refused = found.iter().any(|complaint| complaint.contains(expected));
     (!refused).then(|| format!("{}: expected `{expected}`, found {found:?}", file.display()))
 }

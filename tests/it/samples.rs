@@ -1,9 +1,12 @@
 //! Manifests that people start from: each one parses strictly, passes the CRD, and fits together with what stands beside
 //! it, so that the rollout could drive the routers as they are written. Never asks a cluster.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
-use k8s_openapi::api::core::v1::{Namespace, Service};
+use k8s_openapi::api::{
+    core::v1::{Namespace, Service},
+    rbac::v1::{Role, RoleBinding},
+};
 use llmrollout::{
     api::{LlmRollout, route::HttpRoute},
     decide::{plan::Plan, snapshot::Offers},
@@ -14,17 +17,17 @@ use serde_json::Value;
 
 use crate::{
     files::{below, top, yaml},
-    schema::{complaints, schema},
+    schema::{complaints, schemas},
 };
 
 #[test]
 fn samples_parse_strictly_and_pass_the_crd() {
     let files = [below(&top("config/samples"), ".yaml"), below(&top("examples"), ".yaml")].concat();
     assert!(!files.is_empty(), "there are no samples");
-    let schema = schema();
+    let schemas = schemas();
     for file in files {
         for document in yaml(&file) {
-            let wrong = judge(&schema, &document);
+            let wrong = judge(&schemas, &document);
             assert!(wrong.is_empty(), "{}: {}", file.display(), wrong.join("\n"));
         }
     }
@@ -32,20 +35,22 @@ fn samples_parse_strictly_and_pass_the_crd() {
 
 #[test]
 fn unknown_fields_are_refused() {
-    let schema = schema();
+    let schemas = schemas();
     let typo: Value =
         serde_saphyr::from_str("{apiVersion: v1, kind: Service, metadata: {name: a}, spec: {prots: []}}").unwrap();
-    assert_eq!(judge(&schema, &typo).len(), 1);
+    assert_eq!(judge(&schemas, &typo).len(), 1);
     let kind: Value = serde_saphyr::from_str("{apiVersion: v1, kind: Secret, metadata: {name: a}}").unwrap();
-    assert_eq!(judge(&schema, &kind).len(), 1);
+    assert_eq!(judge(&schemas, &kind).len(), 1);
 }
 
 /// What is wrong with one document.
-fn judge(schema: &Value, document: &Value) -> Vec<String> {
+fn judge(schemas: &BTreeMap<String, Value>, document: &Value) -> Vec<String> {
     match document["kind"].as_str().unwrap_or_default() {
-        "LlmRollout" => complaints(schema, document),
+        "LlmRollout" | "LlmRolloutOrder" => complaints(schemas, document),
         "Namespace" => lost::<Namespace>(document),
         "Service" => lost::<Service>(document),
+        "Role" => lost::<Role>(document),
+        "RoleBinding" => lost::<RoleBinding>(document),
         // Our view of a route is narrow; that it can be driven is tested below.
         "HTTPRoute" => vec![],
         kind => vec![format!("kind {kind} is not expected in a sample; teach tests/it/samples.rs to check it")],

@@ -1,16 +1,29 @@
-//! An object held against the CRD as the API server would: strict fields, defaults, the schema, then the CEL rules, each
-//! complaint in the server's words as far as the cases need them. Checks the generated schema, never the Rust types.
+//! An object held against the CRD of its kind as the API server would: strict fields, defaults, the schema, then the CEL
+//! rules, each complaint in the server's words as far as the cases need them. Checks the generated schemas, never the Rust
+//! types.
 
+use std::collections::BTreeMap;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
     CustomResourceExt,
     core::cel::{Validator, apply_defaults},
 };
-use llmrollout::api::LlmRollout;
+use llmrollout::api::{LlmRollout, LlmRolloutOrder};
 use serde_json::{Map, Value, json};
 
-/// The schema of `LlmRollout` as it is installed.
-pub(crate) fn schema() -> Value {
-    let crd = serde_json::to_value(LlmRollout::crd()).unwrap();
+/// The CRDs that the code generates, each with the name of its file.
+pub(crate) fn crds() -> [(&'static str, CustomResourceDefinition); 2] {
+    [("llmrollouts.yaml", LlmRollout::crd()), ("llmrolloutorders.yaml", LlmRolloutOrder::crd())]
+}
+
+/// The schema of each of our kinds as it is installed.
+pub(crate) fn schemas() -> BTreeMap<String, Value> {
+    crds().into_iter().map(|(_, crd)| (crd.spec.names.kind.clone(), installed(&crd))).collect()
+}
+
+fn installed(crd: &CustomResourceDefinition) -> Value {
+    let crd = serde_json::to_value(crd).unwrap();
     let mut schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"].clone();
     // What every object has, whether the schema says so or not.
     let properties = schema["properties"].as_object_mut().unwrap();
@@ -21,15 +34,24 @@ pub(crate) fn schema() -> Value {
     schema
 }
 
-/// Everything that is wrong with the object; the rules are asked only when the schema has no complaint, as on the server.
-pub(crate) fn complaints(schema: &Value, object: &Value) -> Vec<String> {
+/// Everything that is wrong with a new object, by the schema of its kind.
+pub(crate) fn complaints(schemas: &BTreeMap<String, Value>, object: &Value) -> Vec<String> {
+    complaints_after(schemas, object, None)
+}
+
+/// Everything that is wrong with an object that may take the place of an `old` one; the rules are asked only when the
+/// schema has no complaint, as on the server.
+pub(crate) fn complaints_after(schemas: &BTreeMap<String, Value>, object: &Value, old: Option<&Value>) -> Vec<String> {
+    let Some(schema) = object["kind"].as_str().and_then(|kind| schemas.get(kind)) else {
+        return vec![format!("kind {} is none of ours", object["kind"])];
+    };
     let object = apply_defaults(schema, object);
     let mut wrong = Vec::new();
     check(schema, &object, "", &mut wrong);
     if !wrong.is_empty() {
         return wrong;
     }
-    match Validator::new().validate(schema, &object, None) {
+    match Validator::new().validate(schema, &object, old) {
         Ok(()) => vec![],
         Err(errors) => errors.into_vec().into_iter().map(|e| format!("{}: {}", e.field_path, e.message)).collect(),
     }

@@ -47,6 +47,9 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
   # patch: only the finalizer
   verbs: [get, list, watch, patch]
 - apiGroups: [llmrollout.io]
+  resources: [llmrolloutorders]
+  verbs: [list, watch]
+- apiGroups: [llmrollout.io]
   resources: [llmrollouts/status]
   verbs: [patch]
 # For the owner references of its Deployments and Services, where the API server enforces that (OpenShift does).
@@ -55,7 +58,8 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
   verbs: [update]
 - apiGroups: [apps]
   resources: [deployments]
-  verbs: [get, list, watch, create, patch]
+  # delete: only the old color's, with `decommission.mode: Delete`
+  verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [""]
   resources: [services]
   verbs: [get, list, watch, create, patch]

@@ -5,7 +5,9 @@ mod abort;
 mod hands;
 mod inputs;
 mod leaving;
+mod moments;
 mod operators;
+mod orders;
 mod promote;
 mod quiet;
 mod rollback;
@@ -86,6 +88,10 @@ macro_rules! cases {
 /// All of them; the longest of a stage first.
 const CASES: &[Case] = cases![
     Beside "status writes at rest": quiet::nothing_is_written_at_rest,
+    Beside "newer revision at each step": moments::newer_revision_supersedes_at_each_step,
+    Beside "pause longer than every deadline": moments::pause_outlasts_every_deadline,
+    Beside "bake and decommission": moments::old_color_goes_after_the_bake_and_the_drain,
+    Beside "abort during finishing": moments::abort_during_finishing_brings_everything_back,
     Beside "front Service only": selector::selector_only_rollout_promotes_and_rolls_back,
     Beside "requests in flight during each shift": promote::requests_in_flight_finish_during_each_shift,
     Beside "promote; both colors always have their Service": promote::promotes_through_all_steps_without_a_failed_request,
@@ -93,6 +99,11 @@ const CASES: &[Case] = cases![
     Beside "rollback by each of the three gates": rollback::rolls_back_on_latency,
     Beside "rollback by each of the three gates": rollback::rolls_back_on_cost,
     Beside "pause and resume": abort::pause_holds_and_resume_goes_on,
+    Beside "approval by the right person": orders::approval_is_given_by_the_right_person_only,
+    Beside "reject and retry": orders::reject_takes_back_and_retry_tries_again,
+    Beside "skip and promote": orders::skip_and_promote_go_on_at_once,
+    Beside "decommission by approval": orders::old_color_is_deleted_when_somebody_agrees,
+    Beside "a gate that asks; pause and resume": orders::a_gate_that_asks_is_answered,
     Beside "CR deleted mid-way": leaving::deleted_midway_leaves_traffic_on_blue,
     Beside "newer revision mid-way": leaving::newer_revision_supersedes_at_a_middle_step,
     Beside "route edited by somebody else": hands::foreign_edit_blueward_is_an_abort,
@@ -104,6 +115,7 @@ const CASES: &[Case] = cases![
     Alone "abort": abort::abort_takes_traffic_home_at_once,
     Alone "abort": abort::abort_works_while_prometheus_hangs,
     Own "operator killed in the middle of each step": operators::operator_killed_in_each_step,
+    Own "operator away while the release changes": moments::release_changes_while_the_operator_is_away,
     Own "two replicas with the leader killed": operators::leader_killed_of_two_replicas,
     Own "two replicas with the leader killed": operators::leader_stopped_cleanly_hands_over_at_once,
     Last "its own RBAC": quiet::operator_was_forbidden_nothing_under_its_own_account,
