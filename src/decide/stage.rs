@@ -30,6 +30,22 @@ pub(super) struct Stage<'a> {
     pub(super) name: String,
 }
 
+/// The questions of the stage that is being measured.
+#[derive(Default)]
+pub(super) struct Questions {
+    /// Each gate that speaks, with its question.
+    pub(super) gates: Vec<(PlannedGate, Question)>,
+    /// How many requests the stage has seen, if that matters.
+    pub(super) count: Option<Question>,
+}
+
+impl Questions {
+    /// All of them.
+    pub(super) fn all(&self) -> BTreeSet<Question> {
+        self.gates.iter().map(|(_, q)| q).chain(&self.count).cloned().collect()
+    }
+}
+
 /// What is wanted to be known of the candidate.
 struct Wanted<'a> {
     metric: Metric,
@@ -64,7 +80,7 @@ impl View<'_> {
     }
 
     /// The gates that speak about the stage.
-    pub(super) fn gates<'a>(&self, plan: &'a Plan) -> Vec<&'a PlannedGate> {
+    fn gates<'a>(&self, plan: &'a Plan) -> Vec<&'a PlannedGate> {
         let Some(attempt) = self.running() else { return Vec::new() };
         let only = self.stage(plan).gates;
         // The traffic that a step up brings is ours: nobody can demand silence of it any more.
@@ -77,15 +93,18 @@ impl View<'_> {
         plan.gates.iter().filter(speaks).collect()
     }
 
-    /// What the provider is to be asked.
-    pub(super) fn questions(&self) -> BTreeSet<Question> {
-        let Ok(plan) = &self.plan else { return BTreeSet::new() };
-        let gates = self.gates(plan).into_iter().filter_map(|g| self.question(plan, g));
-        gates.chain(self.count_question(plan)).collect()
+    /// What the provider is to be asked, made once for each decision.
+    pub(super) fn ask_all(&self) -> Questions {
+        let Ok(plan) = &self.plan else { return Questions::default() };
+        let gates = self.gates(plan).into_iter();
+        Questions {
+            gates: gates.filter_map(|g| Some((g.clone(), self.question(plan, g)?))).collect(),
+            count: self.count_question(plan),
+        }
     }
 
     /// The question of a gate, while a step is being measured.
-    pub(super) fn question(&self, plan: &Plan, g: &PlannedGate) -> Option<Question> {
+    fn question(&self, plan: &Plan, g: &PlannedGate) -> Option<Question> {
         self.ask(
             plan,
             &Wanted { metric: g.metric, quantile: g.quantile.as_deref(), window: g.window, interval: g.interval },
@@ -120,9 +139,9 @@ impl View<'_> {
 
     /// Requests that the candidate has answered in this stage; counted numbers only grow, so the largest counts.
     pub(super) fn requests(&self) -> Option<i64> {
-        let question = self.count_question(self.plan.as_ref().ok()?)?;
+        let question = self.questions.count.as_ref()?;
         let since = question.since;
-        let readings = self.s.readings.get(&question)?.iter().filter(|r| r.at >= since && r.at <= self.now());
+        let readings = self.s.readings.get(question)?.iter().filter(|r| r.at >= since && r.at <= self.now());
         let counts = readings.filter_map(|r| r.outcome.as_ref().ok()).map(|s| s.value).filter(|n| n.is_finite());
         counts.max_by(f64::total_cmp).map(whole)
     }

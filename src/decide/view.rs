@@ -10,7 +10,9 @@ use super::{
     plan::{self, Plan, Wrong},
     say::{self, Said},
     snapshot::Snapshot,
-    sound, workload,
+    sound,
+    stage::Questions,
+    workload,
 };
 use crate::{
     api::{
@@ -29,6 +31,7 @@ pub(super) struct View<'a> {
     pub(super) status: LlmRolloutStatus,
     pub(super) plan: Result<Plan, Wrong>,
     pub(super) wanted: String,
+    pub(super) questions: Questions,
     pub(super) verdicts: Vec<Verdict>,
 }
 
@@ -38,7 +41,7 @@ impl<'a> View<'a> {
         let status = sound::sound(s.rollout.status.clone().unwrap_or_default());
         let plan = Plan::read(spec, &s.offers);
         let wanted = plan::revision(&spec.release.template.pod_template.0);
-        let mut view = Self { s, status, plan, wanted, verdicts: Vec::new() };
+        let mut view = Self { s, status, plan, wanted, questions: Questions::default(), verdicts: Vec::new() };
         if s.rival.is_none() {
             orders::hear(&mut view.status, s, view.plan.as_ref().ok());
         }
@@ -46,6 +49,7 @@ impl<'a> View<'a> {
         if !spec.paused && !asked && trouble(&view).is_none() {
             resume(&mut view.status, s.now);
         }
+        view.questions = view.ask_all();
         view.verdicts = view.judge();
         view
     }
@@ -139,7 +143,7 @@ impl<'a> View<'a> {
     }
 
     fn judge(&self) -> Vec<Verdict> {
-        let (Ok(plan), Some(attempt)) = (&self.plan, self.running()) else { return Vec::new() };
+        let Some(attempt) = self.running() else { return Vec::new() };
         let Some(entered) = attempt.step_entered_at else { return Vec::new() };
         let m = Measuring {
             step: attempt.step,
@@ -148,10 +152,9 @@ impl<'a> View<'a> {
             watching_since: self.s.watching_since,
             now: self.now(),
         };
-        let judged = self.gates(plan).into_iter().filter_map(|g| {
+        let judged = self.questions.gates.iter().map(|(g, q)| {
             let old = self.status.gates.iter().find(|o| o.name == g.name);
-            let readings = self.s.readings.get(&self.question(plan, g)?).map(Vec::as_slice).unwrap_or_default();
-            Some(gate::judge(g, readings, old, m))
+            gate::judge(g, self.s.readings.get(q).map(Vec::as_slice).unwrap_or_default(), old, m)
         });
         judged.collect()
     }
