@@ -48,6 +48,7 @@ fn questions(v: &View<'_>) -> Answer {
         .or_else(|| retire::abort_while_finishing(v))
         .or_else(|| paused(v))
         .or_else(|| rest::put_right(v))
+        .or_else(|| retire::abort_too_late(v))
         .or_else(|| rest::taken_back(v))
         .or_else(|| blocked(v))
         .or_else(|| rest::found_serving(v))

@@ -32,7 +32,7 @@ pub(super) fn abort_while_finishing(v: &View<'_>) -> Option<Answer> {
     };
     let old = retiring.color;
     if v.ready(old) == 0 {
-        return Some(Answer::new(v, Phase::Blocked, say::abort_too_late(old)));
+        return None;
     }
     let mut answer = Answer::new(v, Phase::RollingBack, cause.clone()).doing(v.home(old)).by(v.now());
     answer.home = true;
@@ -45,6 +45,13 @@ pub(super) fn abort_while_finishing(v: &View<'_>) -> Option<Answer> {
             s.aborted_revision = Some(attempt.revision.clone());
         }
     }))
+}
+
+/// The abort came after the old color was gone: people are told.
+pub(super) fn abort_too_late(v: &View<'_>) -> Option<Answer> {
+    let old = v.status.retiring.as_ref()?.color;
+    let aborted = v.spec().abort || orders::ordered_back(&v.status).is_some();
+    (aborted && v.ready(old) == 0).then(|| Answer::new(v, Phase::Blocked, say::abort_too_late(old)))
 }
 
 /// The old color on its way out.
