@@ -2,6 +2,7 @@
 CARGO ?= cargo
 CHART := charts/llmrollout
 CARGO_DENY_VERSION := 0.20.2
+CARGO_MUTANTS_VERSION := 27.1.0
 # Helm from the PATH, else the one the lab built (`cargo run -p e2e -- lab build`).
 CACHE := $(or $(LLMROLLOUT_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/llmrollout)
 TOOLS := $(CACHE)/cargo-tools
@@ -9,7 +10,7 @@ HELM ?= $(or $(shell command -v helm),$(lastword $(wildcard $(CACHE)/helm-*/helm
 export PATH := $(TOOLS)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help build fmt lint crds chart test demo e2e lab tools soak seeded-bugs model
+.PHONY: help build fmt lint crds chart test demo e2e lab tools soak seeded-bugs model bench fuzz mutants
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,10 +51,12 @@ e2e: ## the cases on real servers: writes target/e2e/report.json
 lab: ## bring a lab up; `cargo run -p e2e -- lab down` ends it
 	$(CARGO) run -q -p e2e -- lab up
 
-tools: ## install cargo-deny beside the lab's tools, once
+tools: ## install cargo-deny and cargo-mutants beside the lab's tools, once
 	@test -x $(TOOLS)/bin/cargo-deny || $(CARGO) install cargo-deny --version $(CARGO_DENY_VERSION) --locked --root $(TOOLS)
+	@test -x $(TOOLS)/bin/cargo-mutants || \
+	  $(CARGO) install cargo-mutants --version $(CARGO_MUTANTS_VERSION) --locked --root $(TOOLS)
 
-soak: ## tell many seeded stories: SCHEDULES=100000 SEED=1; writes target/soak/report.json
+soak: ## tell many seeded stories: SCHEDULES=1000000 SEED=1; tells how far it is and writes target/soak/report.json
 	@mkdir -p target/soak
 	SIM_SCHEDULES=$(or $(SCHEDULES),20000) SIM_SEED=$(or $(SEED),1) SIM_REPORT=$(CURDIR)/target/soak/report.json \
 	  $(CARGO) test -q --profile sim --test sim --locked -- --nocapture schedules_hold
@@ -63,3 +66,29 @@ seeded-bugs: ## put known incidents back, one at a time: each must be caught
 
 model: ## walk every state of a small world: writes target/model/report.json
 	$(CARGO) test -q --profile sim --test model --locked -- --full
+
+bench: ## how long a decision takes, and how many releases are simulated in a minute: writes target/bench/decide.json
+	BENCH_SECONDS=$(or $(SECONDS),10) $(CARGO) bench -q --bench decide --locked
+
+# What cargo-fuzz hands to the compiler, without it: coverage needs no nightly. With --target build scripts stay plain.
+FUZZ_FLAGS := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+  -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+  -Cllvm-args=-sanitizer-coverage-trace-compares
+FUZZ_HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+FUZZ = target/fuzz/build/$(FUZZ_HOST)/release/llmrollout-fuzz
+
+fuzz: ## any status and any world: nothing goes forward without evidence, SECONDS=60; what it finds is in target/fuzz
+	@mkdir -p target/fuzz/corpus target/fuzz/found
+	RUSTFLAGS="$(FUZZ_FLAGS)" CARGO_TARGET_DIR=target/fuzz/build \
+	  $(CARGO) build -q --release --manifest-path fuzz/Cargo.toml --target $(FUZZ_HOST) --locked
+	$(FUZZ) target/fuzz/corpus fuzz/corpus -max_total_time=$(or $(SECONDS),60) -max_len=640 -len_control=0 \
+	  -artifact_prefix=target/fuzz/found/ -print_final_stats=1 -verbosity=0
+
+mutants: tools ## change the core in one place at a time, SHARD=0/20 for a part: writes target/mutants/report.json
+	@mkdir -p target/mutants
+	-$(CARGO) mutants -j $(or $(JOBS),2) $(if $(SHARD),--shard $(SHARD)) $(if $(FILE),--re $(FILE)) --output target/mutants
+	python3 -c 'import json; o = json.load(open("target/mutants/mutants.out/outcomes.json")); \
+	  n, missed, unviable = o["total_mutants"], o["missed"], o["unviable"]; caught = o["caught"] + o["timeout"]; \
+	  share = round(caught / max(1, caught + missed), 4); \
+	  json.dump({"generated": n, "caught": caught, "missed": missed, "unviable": unviable, "share_caught": share}, \
+	  open("target/mutants/report.json", "w"), indent=2); print(n, "mutants,", missed, "missed:", share)'

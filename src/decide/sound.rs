@@ -26,6 +26,8 @@ pub(super) fn sound(mut status: LlmRolloutStatus) -> LlmRolloutStatus {
     };
     status.intent = status.intent.filter(|i| fits(&i.revision, i.weight));
     if running.is_some() {
+        // A color is retired when its release is over.
+        status.retiring = None;
         let other = status.active.map(Color::other);
         status.candidate = other.or(status.candidate).or(Some(Color::Blue));
     }
@@ -36,6 +38,7 @@ fn within_bounds(attempt: &mut Attempt) {
     attempt.id = attempt.id.clamp(0, i64::MAX - 1);
     attempt.step = attempt.step.clamp(0, 100);
     attempt.weight = attempt.weight.clamp(0, 100);
-    // Bakes come after 100 %.
-    attempt.bake = if attempt.weight == 100 { attempt.bake.clamp(0, 100) } else { 0 };
+    // Bakes come after 100 %, and are measured.
+    let bakes = attempt.weight == 100 && attempt.step_entered_at.is_some();
+    attempt.bake = if bakes { attempt.bake.clamp(0, 100) } else { 0 };
 }

@@ -58,16 +58,17 @@ pub(super) fn shifting(v: &View<'_>) -> Option<Answer> {
     if !v.s.live {
         return answer(say::raising(candidate, intent.weight)).map(Answer::after_a_live_look);
     }
-    if let Some(wait) = no_way_back(v).or_else(|| not_ready(v, candidate, intent.weight)) {
+    if let Some(wait) = no_way_back(v, intent.weight).or_else(|| not_ready(v, candidate, intent.weight)) {
         return answer(wait);
     }
     answer(say::raising(candidate, intent.weight)).map(|a| a.doing(writes))
 }
 
-/// Nothing goes forward while there is nothing to go back to, unless a person says so: then it may be the only cure.
-fn no_way_back(v: &View<'_>) -> Option<Said> {
+/// Nothing goes forward while there is nothing to go back to, unless a person says so: then everything goes forward, for
+/// it may be the only cure.
+fn no_way_back(v: &View<'_>, weight: i32) -> Option<Said> {
     let active = v.status.active?;
-    let vouched = v.running().is_some_and(|a| a.promoted);
+    let vouched = weight == 100 && v.running().is_some_and(|a| a.promoted);
     (v.ready(active) == 0 && !vouched).then(|| say::no_way_back(v, active))
 }
 
@@ -197,7 +198,7 @@ pub(super) fn next(v: &View<'_>) -> Option<Answer> {
     let Some((number, step)) = next_step(attempt, plan) else {
         return bake(v, plan).or_else(|| Some(prepare::live(v, v.candidate()?)));
     };
-    if let Some(said) = no_way_back(v) {
+    if let Some(said) = no_way_back(v, step.weight) {
         let phase = if attempt.step_entered_at.is_some() { Phase::Holding } else { Phase::Preparing };
         return Some(Answer::new(v, phase, said).by(wake(v)));
     }

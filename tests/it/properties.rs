@@ -246,7 +246,7 @@ fn calmed(world: &mut World) -> Value {
     let mut spec = serde_saphyr::from_str::<LlmRollout>(MANIFEST).unwrap().spec;
     spec.release.template.pod_template.0["spec"]["containers"][0]["image"] = json!("registry.example/chat:v9");
     world.edit(|r| r.spec = spec);
-    world.tick(Duration::from_secs(1800));
+    world.tick(Duration::from_mins(30));
     let status = world.rollout.status.clone().unwrap_or_default();
     let active = status.active.unwrap();
     json!({

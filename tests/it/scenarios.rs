@@ -133,8 +133,8 @@ fn order(world: &mut World, verb: &str, given: &[&str]) {
         spec["step"] = json!(attempt.as_ref().map_or(1, |a| a.step));
         spec["bake"] = attempt.filter(|a| a.bake > 0).map_or(Value::Null, |a| json!(a.bake));
     }
-    for word in given {
-        let (key, value) = word.split_once('=').expect("key=value");
+    for pair in given {
+        let (key, value) = pair.split_once('=').expect("key=value");
         let key = if key == "by" { "approver" } else { key };
         spec[key] = value.parse::<i64>().map_or_else(|_| json!(value.replace('_', " ")), |n| json!(n));
     }
@@ -173,7 +173,7 @@ fn disturbance(world: &mut World, words: &[&str]) {
         ["gateway", "silent"] => world.gateway = Gateway::Silent,
         ["gateway", "refuses"] => world.gateway = Gateway::Refuses,
         ["order", verb, given @ ..] => order(world, verb, given),
-        ["other", name, word] => drop(world.others.insert((*name).to_owned(), standing(word))),
+        ["other", name, far] => drop(world.others.insert((*name).to_owned(), standing(far))),
         ["rival", name] => world.rival = Some(Rival { name: (*name).to_owned(), router: "httpRoute/chat".into() }),
         ["no-rival"] => world.rival = None,
         ["api", "refuses"] => world.refuse_writes = true,

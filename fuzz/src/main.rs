@@ -1,0 +1,23 @@
+//! `decide` on any snapshot that libFuzzer can think of; what may never happen is `tests/it/forward.rs`. `make fuzz`.
+#![no_main]
+
+#[path = "../../tests/it/anything.rs"]
+mod anything;
+#[path = "../../tests/it/draw.rs"]
+mod draw;
+#[path = "../../tests/it/forward.rs"]
+mod forward;
+#[path = "../../tests/it/sights.rs"]
+mod sights;
+
+use libfuzzer_sys::{Corpus, fuzz_target};
+use llmrollout::decide::decide;
+
+fuzz_target!(|bytes: &[u8]| -> Corpus {
+    let Some(snapshot) = sights::snapshot(bytes) else { return Corpus::Reject };
+    let decision = decide(&snapshot);
+    if let Some(law) = forward::broken(&snapshot, &decision) {
+        panic!("{law}\n{}", forward::shown(&snapshot, &decision));
+    }
+    Corpus::Keep
+});

@@ -1,0 +1,256 @@
+//! A manifest and a status out of bytes: most of it fits together, nothing of it has to. Never what is seen around them:
+//! that is `sights`.
+
+use llmrollout::{
+    api::{LlmRollout, Moment, labels},
+    decide::plan::revision,
+};
+use serde_json::{Value, json};
+
+use super::draw::Draw;
+
+pub(crate) const NOW: i64 = 1_800_000_000;
+
+/// A rollout with its status; none when the API server's document cannot be read as one, which is nobody's decision.
+pub(crate) fn rollout(d: &mut Draw<'_>) -> Option<LlmRollout> {
+    let mut spec = spec(d);
+    let images = ["v2", "v1", "v3"].map(template);
+    let wanted = d.mostly(0_usize, &[1, 2]);
+    spec["release"]["template"]["podTemplate"] = images[wanted].clone();
+    let revisions = images.map(|image| revision(image.as_object().unwrap()));
+    let mut status = status(d, &revisions, &spec);
+    for _ in 0..d.pick(&[0, 0, 0, 1, 0, 2, 0, 4]) {
+        d.twist(&mut spec);
+    }
+    for _ in 0..d.pick(&[0, 0, 1, 0, 2, 0, 3, 8]) {
+        d.twist(&mut status);
+    }
+    let mut metadata = json!({
+        "name": "chat", "namespace": "llm", "uid": "uid-1", "generation": 3, "resourceVersion": "7",
+        "finalizers": d.mostly(json!([labels::FINALIZER]), &[json!([]), json!(["other"]), json!(["a", labels::FINALIZER])]),
+    });
+    if d.rarely() {
+        metadata["deletionTimestamp"] = json!(at(d.pick(&[-1, -120, 30])));
+    }
+    let whole = json!({
+        "apiVersion": "llmrollout.io/v1alpha1", "kind": "LlmRollout", "metadata": metadata, "spec": spec, "status": status,
+    });
+    serde_json::from_value(whole).ok()
+}
+
+fn template(tag: &str) -> Value {
+    json!({"spec": {"containers": [{"name": "server", "image": format!("registry.example/chat:{tag}")}]}})
+}
+
+/// So many seconds from now, as status writes it.
+fn at(seconds: i64) -> Moment {
+    Moment::from_unix(NOW + seconds)
+}
+
+fn spec(d: &mut Draw<'_>) -> Value {
+    let service = json!({"service": {"name": "chat"}});
+    let route = json!({"httpRoute": {"name": "chat"}});
+    let more = json!({"httpRoute": {"name": "more", "rule": "big"}});
+    let traffic = d.pick(&[json!([service, route]), json!([route]), json!([service, route, more]), json!([service])]);
+    let selector_only = traffic.as_array().is_some_and(|all| all.iter().all(|t| t.get("httpRoute").is_none()));
+    let weights: &[i32] = if selector_only {
+        d.pick::<&[i32]>(&[&[100], &[0, 100]])
+    } else {
+        d.pick::<&[i32]>(&[&[5, 20, 50, 100], &[0, 50, 100], &[100], &[10, 100]])
+    };
+    let steps: Vec<Value> = weights.iter().map(|w| step(d, *w)).collect();
+    let mut spec = json!({
+        "release": {"template": {"replicas": d.mostly(2, &[1, 3, 10_000]), "port": 8000}},
+        "traffic": traffic,
+        "steps": steps,
+        "metrics": {"provider": d.mostly("default", &["nope"]), "prices": {"input": "$0.50", "output": "$1.50"}},
+        "gates": gates(d),
+        "manual": d.rarely(),
+        "paused": d.rarely(),
+        "abort": d.rarely(),
+    });
+    around(d, &mut spec);
+    spec
+}
+
+fn step(d: &mut Draw<'_>, weight: i32) -> Value {
+    let mut step = json!({"weight": weight, "hold": d.pick(&["60s", "1s", "15m"])});
+    if d.rarely() {
+        step["gates"] = d.pick(&[json!(["errors"]), json!(["nope"]), json!(["silence", "errors"])]);
+    }
+    if weight > 0 && d.rarely() {
+        step["minRequests"] = json!(d.pick(&[100, 1, 5000]));
+    }
+    if weight > 0 && d.rarely() {
+        step["maxRequests"] = json!(d.pick(&[5000, 1, 100]));
+    }
+    if d.rarely() {
+        step["maxHold"] = json!(d.pick(&["15m", "1h"]));
+        step["onUndecided"] = json!(d.pick(&["Hold", "Rollback", "Pause"]));
+    }
+    if d.rarely() {
+        step["settle"] = json!("30s");
+    }
+    if d.rarely() {
+        step["approval"] = json!({"roles": ["sre"]});
+    }
+    step
+}
+
+fn gates(d: &mut Draw<'_>) -> Value {
+    let pool = [
+        json!({"name": "errors", "metric": "errorRate", "max": "1%"}),
+        json!({"name": "p95", "metric": "latency", "quantile": "0.95", "max": "1.5s"}),
+        json!({"name": "silence", "metric": "requests", "equals": "0"}),
+        json!({"name": "cost", "metric": "costPerRequest", "max": "$0.005"}),
+        json!({"name": "many", "metric": "requests", "max": "100"}),
+    ];
+    let first = usize::from(d.byte()) % pool.len();
+    let count = d.pick(&[2, 1, 3, 0, 5]);
+    let chosen = (0..count).map(|n| {
+        let mut gate = pool[(first + n) % pool.len()].clone();
+        gate["severity"] = json!(d.pick(&["Rollback", "Rollback", "Warn", "Abort", "Pause"]));
+        if d.rarely() {
+            gate["during"] = d.pick(&[json!(["Steps"]), json!(["Bake"]), json!([])]);
+        }
+        if d.rarely() {
+            gate["failures"] = json!(d.pick(&["1 of 1", "3 of 3", "1 of 5"]));
+        }
+        if d.rarely() {
+            gate["noData"] = json!({"budget": d.pick(&["15m", "1s"]), "then": d.pick(&["Hold", "Rollback"])});
+        }
+        if d.rarely() {
+            gate["minSamples"] = json!(d.pick(&[1, 1000]));
+        }
+        gate
+    });
+    chosen.collect()
+}
+
+/// What stands around the steps.
+fn around(d: &mut Draw<'_>, spec: &mut Value) {
+    if d.rarely() {
+        let before = d.pick(&["Full", "Start", "Step/1", "Step/2", "Decommission"]);
+        spec["approvals"] = json!([{"before": before, "roles": ["sre"], "expires": d.pick(&["24h", "1m"])}]);
+    }
+    if d.sometimes() {
+        spec["bake"] = d.pick(&[
+            json!([{"name": "hour", "for": "60s"}]),
+            json!([{"name": "hour", "for": "60s"}, {"name": "day", "for": "24h", "gates": ["errors"]}]),
+        ]);
+    }
+    if d.rarely() {
+        let mode = d.pick(&["ScaleToZero", "Keep", "Delete"]);
+        spec["decommission"] = json!({"mode": mode, "drain": d.pick(&["60s", "0s"])});
+    }
+    if d.rarely() {
+        spec["rollback"] = json!({"whilePaused": true});
+    }
+    if d.rarely() {
+        spec["fastTrack"] = json!({"revisions": 2, "within": "24h"});
+    }
+    if d.rarely() {
+        spec["dependsOn"] = json!([{"name": "base", "state": d.pick(&["Completed", "Baked"])}]);
+        spec["onDependencyRollback"] = json!(d.pick(&["Hold", "Rollback", "Ignore"]));
+    }
+    if d.rarely() {
+        // Now is a Friday at eight o'clock.
+        let (from, to) = d.pick(&[("00:00", "24:00"), ("09:00", "17:00"), ("06:00", "08:00")]);
+        spec["window"] = json!({"timeZone": "UTC", "from": from, "to": to});
+    }
+}
+
+/// Where a release may stand, and how status says so.
+fn status(d: &mut Draw<'_>, revisions: &[String; 3], spec: &Value) -> Value {
+    let weights: Vec<i64> = spec["steps"].as_array().unwrap().iter().filter_map(|s| s["weight"].as_i64()).collect();
+    let (active, candidate) = d.pick(&[("blue", "green"), ("green", "blue")]);
+    let number = usize::from(d.byte()) % weights.len();
+    let entered = d.pick(&[-61, -60, -120, -1, 0, -901, 1, -4000]);
+    let held = json!({"step": number + 1, "weight": weights[number], "stepEnteredAt": at(entered), "holdUntil": at(entered + 60)});
+    let fresh = json!({"step": 0, "weight": 0});
+    let intent = |number: usize| {
+        let weight = weights.get(number).copied().unwrap_or(100);
+        json!({"op": format!("3-{}", number + 1), "revision": revisions[0], "step": number + 1, "weight": weight, "at": at(entered)})
+    };
+    let ended = json!({"endedAt": at(-600), "ended": "GateFailed", "endedMessage": "errors"});
+    let serving = json!({"active": active, "activeRevision": revisions[1], "candidate": candidate});
+    let whole = |phase: &str, attempt: &[&Value], more: Value| {
+        let base = json!({"id": 3, "revision": revisions[0], "startedAt": at(-5000), "clockFrom": at(entered), "clearedAt": at(-4999)});
+        let attempt = attempt.iter().fold(base, |all, part| joined(all, part));
+        joined(joined(json!({"phase": phase, "attempt": attempt}), &serving), &more)
+    };
+    let full =
+        json!({"step": weights.len(), "weight": 100, "stepEnteredAt": at(entered), "holdUntil": at(entered + 60)});
+    let mut made = match d.byte() % 12 {
+        0..=2 => whole("Holding", &[&held], json!({})),
+        3 => whole("Shifting", &[&held], json!({"intent": intent(number + 1)})),
+        4 => whole("Shifting", &[&fresh], json!({"intent": intent(0)})),
+        5 => whole("Preparing", &[&fresh], json!({})),
+        6 => joined(
+            whole("Preparing", &[&fresh], json!({})),
+            &json!({"active": null, "activeRevision": null, "candidate": "blue"}),
+        ),
+        7 => whole("Baking", &[&full, &json!({"bake": d.pick(&[1, 2, 0])})], json!({})),
+        8 => whole("RollingBack", &[&held, &json!({"ended": "GateFailed"})], json!({"abortedRevision": revisions[0]})),
+        9 => whole("RolledBack", &[&fresh, &ended], json!({"abortedRevision": revisions[0], "candidate": null})),
+        10 => {
+            let retiring = json!({"color": candidate, "revision": revisions[2], "since": at(entered)});
+            let more = json!({"retiring": retiring, "activeRevision": revisions[0], "candidate": null});
+            whole("Decommissioning", &[&full, &json!({"endedAt": at(entered)})], more)
+        }
+        _ => json!({}),
+    };
+    if made["attempt"].is_object() {
+        marks(d, &mut made);
+    }
+    made["history"] = d.pick(&[json!([]), history(revisions)]);
+    made
+}
+
+/// What people, gates and earlier passes left at the attempt.
+fn marks(d: &mut Draw<'_>, status: &mut Value) {
+    for flag in ["skipped", "promoted", "fastTrack"] {
+        if d.rarely() {
+            status["attempt"][flag] = json!(true);
+        }
+    }
+    if d.rarely() {
+        status["attempt"]["pausedAt"] = json!(at(d.pick(&[-30, 0, 5])));
+    }
+    if d.rarely() {
+        status["attempt"]["asked"] = json!({"reason": "GateFailed", "message": "errors", "at": at(-30)});
+    }
+    if d.sometimes() {
+        let verdict = d.pick(&["Pass", "NoData", "Fail"]);
+        status["gates"] = json!([{"name": "errors", "verdict": verdict, "limit": "1%", "step": 1, "at": at(-20)}]);
+    }
+    if d.rarely() {
+        status["quarrel"] = json!({"since": at(d.pick(&[-30, -700, 10])), "count": d.pick(&[1, 3, 9])});
+    }
+    if d.rarely() {
+        let before = d.pick(&["Full", "Start", "Step/1", "Step/2"]);
+        status["approvals"] = json!([{"before": before, "role": "sre", "by": "ada", "at": at(-100)}]);
+    }
+    if d.rarely() {
+        let verb = d.pick(&["Skip", "Abort", "Retry", "Promote"]);
+        let heard = json!({"name": "o", "uid": "uid-9", "verb": verb, "by": "ada", "taken": true, "message": "", "at": at(-40)});
+        status["orders"] = json!([heard]);
+    }
+}
+
+fn history(revisions: &[String; 3]) -> Value {
+    let past = |id: i64, revision: &str, outcome: &str| {
+        let ended = at(-1000 * (4 - id));
+        json!({"id": id, "revision": revision, "outcome": outcome, "startedAt": at(-9000), "endedAt": ended})
+    };
+    json!([past(2, &revisions[1], "Promoted"), past(1, &revisions[0], "Promoted")])
+}
+
+/// One object's fields over another's.
+fn joined(mut below: Value, above: &Value) -> Value {
+    if let (Some(into), Some(from)) = (below.as_object_mut(), above.as_object()) {
+        into.extend(from.iter().map(|(k, v)| (k.clone(), v.clone())));
+        into.retain(|_, v| !v.is_null());
+    }
+    below
+}

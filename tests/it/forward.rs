@@ -1,0 +1,349 @@
+//! What forward without evidence is, and what else no single decision may do, whatever status, manifest and world it is
+//! made on. Reads the manifest through `Plan`, and everything else with eyes of its own.
+//!
+//! Forward is: a share raised for a color that does not serve, a step up written down, a step taken for confirmed, and the
+//! release taken for arrived. Each rests on something: a step that was written down before (I21), a person's word, a
+//! revision known to be good, a candidate that is up (the first step), or a fresh Pass of every gate that speaks (I3).
+
+use llmrollout::{
+    api::{
+        LlmRolloutStatus, Moment, Phase,
+        gates::{Metric, Severity},
+        order::Verb,
+        status::{Attempt, Color},
+    },
+    decide::{
+        Decision, Intent, Snapshot,
+        plan::{Plan, PlannedGate, Test, revision},
+        workload,
+    },
+    metrics::{Question, Reading, vllm},
+    routers::{Claim, GuardedPatch, PatchKind, Place, Seen, Shares},
+};
+
+/// The first law that a decision breaks, in words.
+pub(crate) fn broken(s: &Snapshot, d: &Decision) -> Option<String> {
+    let before = s.rollout.status.clone().unwrap_or_default();
+    let case = Case { s, d, before };
+    let laws = [Case::looks_first, Case::writes, Case::intent, Case::confirmed, Case::arrival, Case::frame, Case::kept];
+    laws.iter().find_map(|law| law(&case).err())
+}
+
+/// The case, for people.
+pub(crate) fn shown(s: &Snapshot, d: &Decision) -> String {
+    let rollout = serde_json::json!({"spec": s.rollout.spec, "status": s.rollout.status});
+    let seen = (&s.blue, &s.green, &s.routers, &s.orders, &s.dependencies, &s.rival, s.live, s.now, s.watching_since);
+    let readings: Vec<_> = s.readings.iter().map(|(q, r)| (q.value.to_string(), r)).collect();
+    let phase = (d.next.phase, d.next.reason, &d.next.message);
+    format!(
+        "rollout {rollout}\nseen {seen:?}\nreadings {readings:?}\n{phase:?}\nintents {:?}\nnext {:?}",
+        d.intents, d.next
+    )
+}
+
+struct Case<'a> {
+    s: &'a Snapshot,
+    d: &'a Decision,
+    before: LlmRolloutStatus,
+}
+
+type Law = Result<(), String>;
+
+fn demand(holds: bool, words: &str) -> Law {
+    if holds { Ok(()) } else { Err(words.to_owned()) }
+}
+
+impl Case<'_> {
+    /// Nothing is done on a decision that has to be made again, and a live look is always enough.
+    fn looks_first(&self) -> Law {
+        demand(!(self.d.wants_live && self.s.live), "a live snapshot must be enough")?;
+        demand(!self.d.wants_live || self.d.intents.is_empty(), "what has to be looked at first is not done yet")
+    }
+
+    fn running(&self) -> Option<&Attempt> {
+        self.before.attempt.as_ref().filter(|a| a.ended_at.is_none())
+    }
+
+    /// The slot of a release: never the one that serves, whatever status says.
+    fn candidate(&self) -> Color {
+        self.before.active.map(Color::other).or(self.before.candidate).unwrap_or(Color::Blue)
+    }
+
+    fn stands_still(&self) -> bool {
+        self.s.rollout.spec.paused || self.s.rollout.spec.abort || self.s.rival.is_some()
+    }
+
+    fn sent_back(&self) -> bool {
+        self.d.next.orders.iter().any(|o| o.taken && matches!(o.verb, Verb::Abort | Verb::Reject))
+    }
+
+    fn patches(&self) -> impl Iterator<Item = &GuardedPatch> {
+        self.d.intents.iter().filter_map(|i| match i {
+            Intent::Patch(p) => Some(p),
+            Intent::Apply(_) | Intent::Delete { .. } => None,
+        })
+    }
+
+    /// The router that a patch writes, with what it claims.
+    fn router(&self, patch: &GuardedPatch) -> Option<(Claim<'_>, &Seen)> {
+        let claims = self.s.rollout.spec.traffic.iter().map(Claim::of).zip(&self.s.routers);
+        let mut seen = claims.filter_map(|(claim, r)| Some((claim?, r.state.as_ref().ok()?)));
+        seen.find(|(_, seen)| match &seen.place {
+            Place::Selector { service, .. } => patch.kind == PatchKind::Service && *service == patch.name,
+            Place::Rule { route, .. } => patch.kind == PatchKind::HttpRoute && *route == patch.name,
+        })
+    }
+
+    /// I1, I2, I5, I6, I7, I8: what is written to routers.
+    fn writes(&self) -> Law {
+        for patch in self.patches() {
+            demand(patch.ops[0]["path"] == "/metadata/resourceVersion", "I6: every patch is guarded")?;
+            let Some((claim, seen)) = self.router(patch) else { continue };
+            demand(patch.ops[0]["value"] == seen.version.as_str(), "I6: by the version that was seen")?;
+            let after = written(patch).ok_or("a patch of a router writes shares")?;
+            let sound = after.blue >= 0 && after.green >= 0 && after.blue + after.green == 100;
+            demand(sound, &format!("I1: shares {}/{}", after.blue, after.green))?;
+            for color in Color::BOTH.into_iter().filter(|c| after.of(*c) > seen.shares.of(*c)) {
+                demand(self.s.color(color).ready > 0, "I2: a raise needs a ready endpoint")?;
+                self.raise(claim, color, after.of(color))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn raise(&self, claim: Claim<'_>, color: Color, share: i32) -> Law {
+        if self.s.rollout.metadata.deletion_timestamp.is_some() {
+            return demand(self.d.home, "on leaving everything goes to one healthy color");
+        }
+        let old = self.before.retiring.as_ref().map(|r| r.color);
+        if self.before.active == Some(color) || (old == Some(color) && self.d.home) {
+            return Ok(());
+        }
+        let attempt = self.running().ok_or("I5: nothing is under way, and something is raised")?;
+        demand(self.candidate() == color, "only the candidate is raised")?;
+        demand(self.s.live, "a raise rests on a live look")?;
+        demand(!self.stands_still() && !self.sent_back(), "I7: pause, abort and a rival stop raises")?;
+        demand(self.before.phase != Some(Phase::RollingBack), "I5: what goes back is not raised")?;
+        if self.before.active.is_none() {
+            return demand(share == 100, "the first install gets everything");
+        }
+        let intent = self.before.intent.as_ref().ok_or("I21: a raise is written down before it is done")?;
+        demand(claim.share_at(intent.weight) == share, "I8: exactly the step that was written down")?;
+        demand(intent.revision == attempt.revision, "I5: the step was written down for this revision")?;
+        demand(self.wanted() == attempt.revision, "nothing is raised that is no longer wanted")?;
+        let seen = self.s.color(color);
+        let pods = i64::from(seen.deployment.as_ref().map_or(1, |d| d.wanted));
+        demand(i64::from(seen.ready) * 100 >= pods * i64::from(intent.weight), "I2: endpoints enough for the share")
+    }
+
+    fn wanted(&self) -> String {
+        revision(&self.s.rollout.spec.release.template.pod_template.0)
+    }
+
+    /// I3, I5, I7, I20, I21: a step up that is written down.
+    fn intent(&self) -> Law {
+        let Some(intent) = self.d.next.intent.as_ref().filter(|i| Some(*i) != self.before.intent.as_ref()) else {
+            return Ok(());
+        };
+        demand(self.d.intents.is_empty(), "I21: a step is durable before its effect")?;
+        let attempt = self.forward()?;
+        demand(intent.revision == attempt.revision, "a step is for the revision under way")?;
+        let plan = self.plan()?;
+        demand(self.before.active.is_some(), "the first revision takes no steps")?;
+        let place = (1..).zip(&plan.steps).find(|(n, s)| (*n, s.weight) == (intent.step, intent.weight));
+        demand(place.is_some(), "I8: only a step of the manifest is written down")?;
+        let confirmed = attempt.step_entered_at.map_or(-1, |_| attempt.weight);
+        demand(intent.weight > confirmed, "I8: never the same step again, or a lower one")?;
+        let vouched = attempt.promoted || attempt.fast_track;
+        let between = plan.steps.iter().any(|s| s.weight > confirmed && s.weight < intent.weight);
+        demand(vouched || !between, "I8: no step is left out")?;
+        self.proved(attempt, &plan)
+    }
+
+    /// The attempt under way, when nothing keeps it from going on.
+    fn forward(&self) -> Result<&Attempt, String> {
+        self.running().ok_or("forward, and nothing is under way")?;
+        let attempt = self.d.next.attempt.as_ref().ok_or("forward, and the attempt is gone")?;
+        demand(!self.stands_still() && !self.sent_back(), "I7: pause, abort and a rival stop a release")?;
+        demand(self.before.phase != Some(Phase::RollingBack), "I5: what goes back does not go on")?;
+        demand(attempt.asked.is_none(), "a person was asked and has not answered")?;
+        demand(self.wanted() == attempt.revision, "forward with what is no longer wanted")?;
+        demand(
+            self.before.aborted_revision.as_ref() != Some(&attempt.revision),
+            "I5: forward with what was taken back",
+        )?;
+        demand(self.s.routers.iter().all(|r| r.state.is_ok()), "forward with a router that cannot be driven")?;
+        Ok(attempt)
+    }
+
+    fn plan(&self) -> Result<Plan, String> {
+        Plan::read(&self.s.rollout.spec, &self.s.offers).map_err(|_| "forward on a manifest that is wrong".to_owned())
+    }
+
+    /// I11: a step counts as entered when it was written down before and the routers were seen to hold it.
+    fn confirmed(&self) -> Law {
+        let (Some(old), Some(new)) = (self.running(), &self.d.next.attempt) else { return Ok(()) };
+        if old.id != new.id
+            || new.ended_at.is_some()
+            || (new.weight <= old.weight.max(0) && new.step <= old.step.max(0))
+        {
+            return Ok(());
+        }
+        let intent = self.before.intent.as_ref().ok_or("I11: a step was entered that was not written down")?;
+        demand((intent.step, intent.weight) == (new.step, new.weight), "I11: another step was entered")?;
+        let candidate = self.candidate();
+        let claims = self.s.rollout.spec.traffic.iter().filter_map(Claim::of).zip(&self.s.routers);
+        for (claim, seen) in claims {
+            let share = seen.state.as_ref().map(|seen| seen.shares.of(candidate));
+            demand(share == Ok(claim.share_at(new.weight)), "I11: entered, and the routers do not hold it")?;
+        }
+        Ok(())
+    }
+
+    /// Another color serves from now on: it was installed, found, or has been proved at 100 %; or an abort goes back.
+    fn arrival(&self) -> Law {
+        let (old, new) = (self.before.active, self.d.next.active);
+        let Some(color) = new.filter(|_| new != old) else { return Ok(()) };
+        if self.before.retiring.as_ref().is_some_and(|r| r.color == color) && self.d.home {
+            return demand(self.s.rollout.spec.abort || self.sent_back(), "back to the old color without an order");
+        }
+        demand(self.s.color(color).ready > 0 || old.is_some(), "what serves is ready")?;
+        if old.is_none() {
+            return Ok(());
+        }
+        let attempt = self.forward()?;
+        demand(self.candidate() == color, "only the candidate arrives")?;
+        demand(
+            attempt.step_entered_at.is_some() && attempt.weight >= 100,
+            "I3: arrived without having had everything",
+        )?;
+        self.proved(attempt, &self.plan()?)
+    }
+
+    /// I9 and I19: what serves is not touched while something is under way, and nothing is deleted with traffic on it.
+    fn frame(&self) -> Law {
+        for intent in &self.d.intents {
+            let (name, deployment) = match intent {
+                Intent::Apply(o) => (&o.name, o.body["kind"] == "Deployment"),
+                Intent::Patch(p) => (&p.name, p.kind == PatchKind::Deployment),
+                Intent::Delete { name, .. } => (name, true),
+            };
+            let leaving = self.s.rollout.metadata.deletion_timestamp.is_some();
+            let serves = self.before.active.is_some_and(|c| *name == workload::name_of("chat", c));
+            demand(leaving || !deployment || !serves || self.running().is_none(), "I9: what serves is touched")?;
+            demand(!matches!(intent, Intent::Delete { .. }) || !serves, "I9: what serves is deleted")?;
+            let paused = self.s.rollout.spec.paused && !leaving;
+            demand(
+                !(paused && matches!(intent, Intent::Apply(_) | Intent::Delete { .. })),
+                "I7: a pause stops scaling",
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Status is the same after a round trip through the API server, or the next process reads something else.
+    fn kept(&self) -> Law {
+        let text = serde_json::to_string(&self.d.next).map_err(|e| e.to_string())?;
+        let read: LlmRolloutStatus = serde_json::from_str(&text).map_err(|e| format!("status cannot be read: {e}"))?;
+        demand(read == self.d.next, "status reads otherwise than it was written")
+    }
+
+    /// I3: what a stage must show before the next one begins.
+    fn proved(&self, attempt: &Attempt, plan: &Plan) -> Law {
+        let candidate = self.candidate();
+        let Some(entered) = attempt.step_entered_at else {
+            let seen = self.s.color(candidate);
+            let up = seen.deployment.as_ref().is_some_and(|d| d.settled && d.ready >= 1 && d.ready >= d.wanted);
+            return demand(up && seen.ready > 0, "the first step begins when the candidate is up");
+        };
+        if attempt.skipped || attempt.fast_track || (attempt.promoted && attempt.weight < 100) {
+            return Ok(());
+        }
+        demand(!plan.manual || attempt.bake > 0, "people alone decide, and nobody did")?;
+        let step = plan.steps.iter().find(|s| s.weight == attempt.weight).filter(|_| attempt.bake == 0);
+        let enough = step.and_then(|s| s.max_requests).is_some_and(|most| self.requests(attempt, plan) >= Some(most));
+        demand(enough || attempt.hold_until.is_none_or(|until| self.s.now >= until), "the hold is not served")?;
+        let few = step.and_then(|s| s.min_requests).is_some_and(|least| self.requests(attempt, plan) < Some(least));
+        demand(!few, "too few requests")?;
+        let bake = usize::try_from(attempt.bake).ok().and_then(|n| plan.bakes.get(n.checked_sub(1)?));
+        let named =
+            if attempt.bake > 0 { bake.and_then(|b| b.gates.as_ref()) } else { step.and_then(|s| s.gates.as_ref()) };
+        let speaks = |g: &&PlannedGate| match named {
+            Some(only) => only.contains(&g.name),
+            None if attempt.bake > 0 => g.in_bakes && can_speak(g, attempt.weight),
+            None => g.in_steps && can_speak(g, attempt.weight),
+        };
+        let speaking: Vec<&PlannedGate> = plan.gates.iter().filter(speaks).collect();
+        let may_be_silent = attempt.weight == 0 || plan.manual;
+        demand(may_be_silent || !speaking.is_empty(), "I3: forward, and no gate has spoken")?;
+        for gate in speaking.into_iter().filter(|g| g.severity != Severity::Warn) {
+            let asked = (gate.metric, gate.quantile.as_deref(), gate.window, gate.interval);
+            let readings = self.readings(plan, entered, candidate, asked);
+            let newest = readings.last().ok_or(format!("I3: {} has no reading of this stage", gate.name))?;
+            self.passes(gate, newest).map_err(|why| format!("I3: {} {why}", gate.name))?;
+        }
+        Ok(())
+    }
+
+    fn passes(&self, gate: &PlannedGate, newest: &Reading) -> Law {
+        let sample = newest.outcome.as_ref().map_err(ToString::to_string)?;
+        demand(sample.value.is_finite() && sample.samples.is_finite(), "is not finite")?;
+        demand(sample.samples >= f64::from(gate.min_samples), "rests on too few requests")?;
+        demand(!gate.test.breaks(sample.value), "is above its limit")?;
+        let age = self.s.now.unix() - newest.at.unix();
+        demand(age <= 3 * i64::try_from(gate.interval.as_secs()).unwrap() + 5, "is stale")
+    }
+
+    fn readings(
+        &self,
+        plan: &Plan,
+        since: Moment,
+        color: Color,
+        (metric, quantile, window, interval): (Metric, Option<&str>, std::time::Duration, std::time::Duration),
+    ) -> Vec<&Reading> {
+        let meta = &self.s.rollout.metadata;
+        let namespace = meta.namespace.as_deref().unwrap_or_default();
+        let workload = workload::name_of(meta.name.as_deref().unwrap_or_default(), color);
+        let (provider, prices) = (plan.provider.as_str(), plan.prices);
+        let ask =
+            vllm::Ask { provider, namespace, workload: &workload, metric, quantile, prices, since, window, interval };
+        let of_this = self.s.readings.get(&vllm::question(&ask)).into_iter().flatten();
+        of_this.filter(|r| r.at >= since && r.at <= self.s.now).collect()
+    }
+
+    /// Requests that the candidate has answered since the stage began.
+    fn requests(&self, attempt: &Attempt, plan: &Plan) -> Option<i64> {
+        let (since, color) = (attempt.step_entered_at?, self.candidate());
+        let counts = |q: &&Question| q.since == since && q.window > std::time::Duration::from_hours(24 * 29);
+        let question = self.s.readings.keys().find(counts)?;
+        let asked = (Metric::Requests, None, question.window, question.interval);
+        let readings = self.readings(plan, since, color, asked);
+        let figures =
+            readings.iter().filter_map(|r| r.outcome.as_ref().ok()).map(|s| s.value).filter(|v| v.is_finite());
+        #[expect(clippy::cast_possible_truncation, reason = "a count of requests")]
+        figures.max_by(f64::total_cmp).map(|n| n.floor() as i64)
+    }
+}
+
+/// Without traffic only a count can be judged; with traffic nobody can demand silence.
+fn can_speak(gate: &PlannedGate, weight: i32) -> bool {
+    match (gate.metric, gate.test) {
+        (Metric::Requests, Test::Equals(limit)) => weight == 0 || limit.value() >= 0.5,
+        (Metric::Requests, Test::Max(_)) => true,
+        (Metric::ErrorRate | Metric::Latency | Metric::CostPerRequest, _) => weight != 0,
+    }
+}
+
+/// The shares that a patch writes.
+fn written(patch: &GuardedPatch) -> Option<Shares> {
+    if patch.kind == PatchKind::Service {
+        let color = patch.ops.last()?["value"].as_str()?;
+        return Color::BOTH.into_iter().find(|c| c.word() == color).map(|c| Shares::giving(c, 100));
+    }
+    let share = |backend: usize| {
+        let end = format!("/backendRefs/{backend}/weight");
+        let op = patch.ops.iter().find(|op| op["path"].as_str().is_some_and(|p| p.ends_with(&end)))?;
+        i32::try_from(op["value"].as_i64()?).ok()
+    };
+    Some(Shares { blue: share(0)?, green: share(1)? })
+}

@@ -1,0 +1,171 @@
+//! What is seen around a rollout, out of bytes: both colors, routers, readings, orders, other rollouts. Most of it fits
+//! the status; nothing of it has to. Never what is written in the rollout: that is `anything`.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use llmrollout::{
+    api::{LlmRollout, LlmRolloutStatus, Moment, Reason, labels, status::Color},
+    decide::{
+        Snapshot, decide,
+        intent::Owned,
+        plan::revision,
+        snapshot::{ColorSeen, DependencySeen, DeploymentSeen, Offers, OrderSeen, OwnedSeen, Rival, Standing},
+        workload::{self, Role},
+    },
+    metrics::{NoData, Question, Reading, Sample},
+    routers::{Claim, Follows, Place, RouterSeen, Seen, Shares, Trouble},
+};
+use serde_json::json;
+
+use super::{
+    anything::{self, NOW},
+    draw::Draw,
+};
+
+/// A snapshot out of bytes; none when the rollout cannot be read.
+pub(crate) fn snapshot(bytes: &[u8]) -> Option<Snapshot> {
+    let d = &mut Draw::new(bytes);
+    let rollout = anything::rollout(d)?;
+    let status = rollout.status.clone().unwrap_or_default();
+    let now = Moment::from_unix(d.mostly(NOW, &[NOW + 86_400, NOW - 86_400, 0, -62_135_596_800, 253_402_200_000]));
+    let watching_since = Moment::from_unix(now.unix() - d.pick(&[3600, 100_000, 10, 0, -5]));
+    let wanted = revision(&rollout.spec.release.template.pod_template.0);
+    let mut snapshot = Snapshot {
+        now,
+        watching_since,
+        live: !d.sometimes(),
+        blue: color(d, &rollout, Color::Blue, &wanted),
+        green: color(d, &rollout, Color::Green, &wanted),
+        routers: routers(d, &rollout, &status),
+        rival: d.rarely().then(|| Rival { name: "older".into(), router: "httpRoute/chat".into() }),
+        readings: BTreeMap::new(),
+        orders: orders(d, &status),
+        dependencies: dependencies(d, &rollout),
+        offers: Arc::new(Offers { providers: vec!["default".into()], prices: None }),
+        rollout: Arc::new(rollout),
+    };
+    // What would be asked if nothing were known yet is what may have been answered.
+    let young = Snapshot { watching_since: now, ..snapshot.clone() };
+    for question in decide(&young).asks {
+        let answers = readings(d, &question, now);
+        snapshot.readings.insert(question, answers);
+    }
+    Some(snapshot)
+}
+
+fn color(d: &mut Draw<'_>, rollout: &LlmRollout, color: Color, wanted: &str) -> ColorSeen {
+    let active = rollout.status.as_ref().and_then(|s| s.active);
+    let role = if active == Some(color) { Role::Active } else { Role::Candidate };
+    let deployment = workload::deployment(rollout, color, wanted, role);
+    let pods = d.pick(&[2, 2, 2, 1, 0]);
+    let seen = DeploymentSeen {
+        object: object(d, &deployment),
+        revision: d.mostly(Some(wanted.to_owned()), &[None, Some("bbbbbbbbbbbb".to_owned())]),
+        template: workload::note(&deployment, labels::TEMPLATE).map(ToOwned::to_owned),
+        wanted: d.mostly(2, &[0, 1, 10_000]),
+        ready: pods,
+        settled: !d.rarely(),
+    };
+    let service = object(d, &workload::service(rollout, color));
+    ColorSeen {
+        deployment: (!d.rarely()).then_some(seen),
+        service: (!d.rarely()).then_some(service),
+        ready: d.mostly(pods, &[0, 1, 2]),
+    }
+}
+
+fn object(d: &mut Draw<'_>, owned: &Owned) -> OwnedSeen {
+    let applied = workload::note(owned, labels::APPLIED).map(ToOwned::to_owned);
+    OwnedSeen {
+        ours: !d.rarely(),
+        applied: d.mostly(applied, &[None, Some("stale".to_owned())]),
+        version: "11".to_owned(),
+        owner_index: d.mostly(Some(0), &[None, Some(1)]),
+    }
+}
+
+fn routers(d: &mut Draw<'_>, rollout: &LlmRollout, status: &LlmRolloutStatus) -> Vec<RouterSeen> {
+    let candidate = status.candidate.or(status.active.map(Color::other)).unwrap_or(Color::Blue);
+    let running = status.attempt.as_ref().filter(|a| a.ended_at.is_none());
+    let confirmed = running.map_or(0, |a| a.weight);
+    let intended = status.intent.as_ref().map_or(confirmed, |i| i.weight);
+    let mut all = Vec::new();
+    for claim in rollout.spec.traffic.iter().filter_map(Claim::of) {
+        let at = d.pick(&[confirmed, confirmed, intended]);
+        let share = d.mostly(claim.share_at(at), &[0, 5, 50, 100]);
+        let place = match claim {
+            Claim::Service(s) => Place::Selector { service: s.name.clone(), key: labels::COLOR.to_owned() },
+            Claim::HttpRoute(r) => Place::Rule {
+                route: r.name.clone(),
+                rule: 0,
+                blue: (0, "chat-blue".to_owned()),
+                green: (1, "chat-green".to_owned()),
+            },
+        };
+        let selector = matches!(claim, Claim::Service(_));
+        let whole = if share >= 100 { 100 } else { 0 };
+        let seen = Seen {
+            version: "9".to_owned(),
+            shares: Shares::giving(candidate, if selector { whole } else { share.clamp(0, 100) }),
+            exact: selector || !d.rarely(),
+            follows: d.mostly(Follows::Yes, &[Follows::NotYet, Follows::Refuses("no".to_owned())]),
+            place,
+        };
+        let gone = Trouble { reason: Reason::RouteNotFound, message: "gone".to_owned() };
+        all.push(RouterSeen { name: claim.name(), state: if d.rarely() { Err(gone) } else { Ok(seen) } });
+    }
+    all
+}
+
+fn orders(d: &mut Draw<'_>, status: &LlmRolloutStatus) -> Vec<OrderSeen> {
+    let attempt = status.attempt.as_ref();
+    let count = d.pick(&[0, 0, 0, 0, 0, 1, 2, 0]);
+    let one = |n: usize| {
+        let verb = d.pick(&["Skip", "Promote", "Approve", "Resume", "Abort", "Reject", "Retry"]);
+        let id = attempt.map_or(1, |a| a.id);
+        let mut spec =
+            json!({"rollout": "chat", "verb": verb, "approver": "ada", "attempt": d.mostly(id, &[1, 2, 99])});
+        if verb == "Skip" {
+            spec["step"] = json!(d.mostly(attempt.map_or(1, |a| a.step), &[1, 2]));
+            spec["bake"] = json!(attempt.map(|a| a.bake).filter(|b| *b > 0));
+        }
+        if verb == "Approve" {
+            spec["before"] = json!(d.pick(&["Full", "Start", "Step/1", "Step/2", "Decommission"]));
+            spec["role"] = json!("sre");
+        }
+        let spec = serde_json::from_value(spec).unwrap();
+        OrderSeen { name: format!("order-{n}"), uid: format!("uid-{n}"), at: Moment::from_unix(NOW - 10), spec }
+    };
+    (0..count).map(one).collect()
+}
+
+fn dependencies(d: &mut Draw<'_>, rollout: &LlmRollout) -> Vec<DependencySeen> {
+    let standings = [Standing::Baked, Standing::Completed, Standing::UnderWay, Standing::TakenBack, Standing::Missing];
+    let all = rollout.spec.depends_on.iter();
+    all.map(|other| DependencySeen { name: other.name.clone(), standing: d.pick(&standings) }).collect()
+}
+
+/// Most answers are good, fresh and on enough requests.
+fn readings(d: &mut Draw<'_>, question: &Question, now: Moment) -> Vec<Reading> {
+    let silence = question.samples.to_string().contains("max_over_time");
+    let good = Sample { value: if silence { 0.0 } else { 0.000_1 }, samples: 500.0 };
+    let odd = [
+        Ok(Sample { value: 3.0, samples: 500.0 }),
+        Ok(Sample { value: 300.0, samples: 500.0 }),
+        Ok(Sample { value: f64::NAN, samples: 500.0 }),
+        Ok(Sample { value: f64::NEG_INFINITY, samples: 500.0 }),
+        Ok(Sample { samples: 49.0, ..good }),
+        Ok(Sample { samples: f64::INFINITY, ..good }),
+        Ok(Sample { value: -0.0, samples: 0.0 }),
+        Err(NoData::Empty),
+        Err(NoData::Late),
+    ];
+    let count = d.pick(&[3_i64, 1, 4, 0]);
+    let newest = now.unix() - d.mostly(5, &[0, 50, 51, 66, 3600, -10]);
+    let one = |n: i64| Reading {
+        at: Moment::from_unix(newest - 15 * (count - 1 - n)),
+        window: Duration::from_mins(1),
+        outcome: if d.sometimes() { d.pick(&odd) } else { Ok(good) },
+    };
+    (0..count).map(one).collect()
+}

@@ -1,0 +1,50 @@
+//! `decide` answers every snapshot, and never goes forward without evidence: asked on thousands of snapshots that nobody
+//! would think of. `make fuzz` asks on and on; what it found interesting stays in `fuzz/corpus` and is asked here too.
+
+use llmrollout::decide::decide;
+
+use super::{
+    files::{below, top},
+    forward, sights,
+};
+
+const SEEDS: u64 = 4_000;
+
+/// What is asked of a decision on the snapshot that these bytes make; says whether they make one.
+fn holds(bytes: &[u8]) -> bool {
+    let Some(snapshot) = sights::snapshot(bytes) else { return false };
+    let decision = decide(&snapshot);
+    if let Some(law) = forward::broken(&snapshot, &decision) {
+        panic!("{law}\n{}\nbytes {bytes:?}", forward::shown(&snapshot, &decision));
+    }
+    true
+}
+
+/// `SplitMix64`.
+fn bytes(seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0xD129_0DDB_53C4_3E49);
+    let mut all = Vec::with_capacity(512);
+    for _ in 0..64 {
+        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        all.extend_from_slice(&(z ^ (z >> 31)).to_le_bytes());
+    }
+    all
+}
+
+#[test]
+fn every_snapshot_is_answered_and_nothing_goes_forward_without_evidence() {
+    let read = (0..SEEDS).filter(|seed| holds(&bytes(*seed))).count();
+    assert!(read > 2_000, "only {read} of {SEEDS} rollouts could be read");
+}
+
+#[test]
+fn what_was_found_interesting_is_asked_again() {
+    let corpus = below(&top("fuzz/corpus"), "");
+    assert!(!corpus.is_empty(), "no inputs below fuzz/corpus");
+    for file in corpus {
+        holds(&std::fs::read(&file).unwrap());
+    }
+}
