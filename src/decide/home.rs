@@ -175,7 +175,7 @@ fn ended(v: &View<'_>, cause: &Said) -> Answer {
     let mut answer = Answer::new(v, phase, cause.clone()).changing(|s| {
         latch(v, s, cause);
         if let Some(attempt) = s.attempt.as_mut() {
-            attempt.weight = 0;
+            (attempt.weight, attempt.bake) = (0, 0);
         }
         end_attempt(s, v.now(), cause.reason, &cause.words);
         s.candidate = None;

@@ -1,6 +1,7 @@
 //! The decider under test: each different look is decided once, its decision turned into the small world, and held
 //! against the laws of a single decision. Never changes a state.
 
+#![expect(clippy::struct_excessive_bools, reason = "a decision has them")]
 #![expect(clippy::disallowed_types, reason = "looked up by key only; nothing depends on its order")]
 
 use std::{
@@ -20,12 +21,16 @@ use llmrollout::{
 };
 
 use super::{
+    course,
     hash::Build,
     laws::{self, Breach, LAWS, Law},
     look::{self, Look, NOW},
     patch,
-    state::{Attempt, Gateway, Signal, Slot, Status, Things, WRITES, Wish, Write},
+    people::{ATTEMPT, Heard, ORDERS},
+    setting::Setting,
+    state::{Attempt, Gateway, Signal, Slot, Status, Things, Wish, index},
     table::Table,
+    writer::{WRITES, Write},
 };
 
 /// A decider.
@@ -33,8 +38,8 @@ pub(crate) type Decide = fn(&Snapshot) -> Decision;
 
 const SHARDS: usize = 64;
 
-/// The questions of a step, by candidate and age.
-type Questions = HashMap<(Color, i16), Arc<Vec<Question>>>;
+/// The questions of a stage, by candidate, age and whether it is dark.
+type Questions = HashMap<(Color, i16, bool), Arc<Vec<Question>>>;
 /// The routers, by what they say.
 type Routers = HashMap<([Option<u8>; 2], Color, Gateway), Vec<RouterSeen>>;
 
@@ -47,6 +52,8 @@ pub(crate) struct Outcome {
     pub(crate) next: Status,
     pub(crate) home: bool,
     pub(crate) latched: bool,
+    /// Whether another attempt begins.
+    pub(crate) fresh: bool,
     pub(crate) wants_live: bool,
     /// Seconds until the next look at the latest.
     pub(crate) wake: Option<i64>,
@@ -66,9 +73,9 @@ pub(crate) struct Brain {
 }
 
 impl Brain {
-    pub(crate) fn new(decide: Decide) -> Self {
+    pub(crate) fn new(setting: &'static Setting, decide: Decide) -> Self {
         Self {
-            table: Table::new(),
+            table: Table::new(setting),
             decide,
             hasher: Build::default(),
             decided: (0..SHARDS).map(|_| Mutex::default()).collect(),
@@ -110,15 +117,14 @@ impl Brain {
         let decision = (self.decide)(&snapshot);
         let mut breaches = Vec::new();
         let mut outcome = self.outcome(look, &decision, &mut breaches);
-        laws::of_decision(&mut laws::Case {
-            brain: self,
-            look,
-            decision: &decision,
-            outcome: &outcome,
-            breaches: &mut breaches,
-        });
+        let case =
+            &mut laws::Case { brain: self, look, decision: &decision, outcome: &outcome, breaches: &mut breaches };
+        laws::of_decision(case);
+        if (hash >> 20).is_multiple_of(16) {
+            course::of_deletion(case, &snapshot, self.decide);
+        }
         if (hash >> 20).is_multiple_of(64) {
-            self.faithful(&snapshot, &decision, &outcome, &mut breaches);
+            self.faithful(look, &snapshot, &decision, &outcome, &mut breaches);
         }
         outcome.breaches = (!breaches.is_empty()).then(|| Arc::new(breaches));
         outcome
@@ -132,6 +138,7 @@ impl Brain {
             next: look::status_of(&self.table, &decision.next),
             home: decision.home,
             latched: decision.latched,
+            fresh: decision.next.attempt.as_ref().is_some_and(|a| a.id != ATTEMPT),
             wants_live: decision.wants_live,
             wake: decision.wake.map(|at| at.unix() - NOW.unix()),
             reason: decision.next.reason,
@@ -144,11 +151,15 @@ impl Brain {
                     outcome.guarded[n] = owned.body["metadata"]["resourceVersion"] == "5";
                     self.applied(owned, breaches)
                 }
+                Intent::Delete { name, version } => {
+                    outcome.guarded[n] = version == "5";
+                    self.deleted(name, breaches)
+                }
                 Intent::Patch(p) => match patch::read(&look.things, p) {
                     Ok(read) => {
                         laws::of_patch(self, read, breaches);
                         outcome.guarded[n] = read.guarded;
-                        outcome.raises[n] = laws::raises(look, read.write);
+                        outcome.raises[n] = !decision.home && laws::raises(look, read.write);
                         Some(read.write)
                     }
                     Err(why) => {
@@ -173,16 +184,37 @@ impl Brain {
         Some(deployed.map_or(Write::Service(color), |d| Write::Deploy(color, d)))
     }
 
+    fn deleted(&self, name: &str, breaches: &mut Vec<Breach>) -> Option<Write> {
+        self.check(Law::I14);
+        let color = Color::BOTH.into_iter().find(|c| name == format!("chat-{}", c.word()));
+        if color.is_none() || !self.table.setting.deletes {
+            breaches.push(Breach::new(Law::I14, format!("deletes {name}")));
+        }
+        color.map(Write::Retire)
+    }
+
     /// Whether the small status forgets nothing that matters: the next decision is the same on the real one.
-    fn faithful(&self, snapshot: &Snapshot, decision: &Decision, outcome: &Outcome, breaches: &mut Vec<Breach>) {
+    fn faithful(
+        &self,
+        look: &Look,
+        snapshot: &Snapshot,
+        decision: &Decision,
+        outcome: &Outcome,
+        breaches: &mut Vec<Breach>,
+    ) {
         self.check(Law::Model);
+        if outcome.fresh {
+            // Numbers of attempts are not kept: the next one is again the same.
+            return;
+        }
         let again = |status: llmrollout::api::LlmRolloutStatus| {
             let mut rollout = snapshot.rollout.as_ref().clone();
             rollout.status = Some(status);
             let next = (self.decide)(&Snapshot { rollout: Arc::new(rollout), ..snapshot.clone() });
             (look::status_of(&self.table, &next.next), next.intents, next.wants_live)
         };
-        let (real, small) = (again(decision.next.clone()), again(look::concrete(&self.table, &outcome.next)));
+        let (real, small) =
+            (again(decision.next.clone()), again(look::concrete(&self.table, &outcome.next, &look.orders)));
         if real != small {
             breaches.push(Breach::new(Law::Model, format!("real status {real:?}, small status {small:?}")));
         }
@@ -199,19 +231,30 @@ impl Brain {
         let measuring = look.status.and_then(|s| Some((s.candidate?, s.running().copied()?, s)));
         let Some((candidate, attempt, status)) = measuring else { return Arc::default() };
         let Some(entered) = attempt.entered else { return Arc::default() };
-        let key = (candidate, entered);
+        let key = (candidate, entered, attempt.weight == 0);
         if let Some(known) = self.questions.lock().unwrap().get(&key) {
             return Arc::clone(known);
         }
         let quiet = quiet_hour(
             look,
             candidate,
-            Attempt { paused: false, ended: None, clock: 0, remaining: 1, ..attempt },
+            Attempt {
+                paused: false,
+                asked: false,
+                skipped: false,
+                promoted: false,
+                fast: false,
+                ended: None,
+                clock: 0,
+                remaining: 1,
+                ..attempt
+            },
             status,
         );
         let asked =
             llmrollout::decide::decide(&look::snapshot(&self.table, &quiet, &[], self.routers(&quiet.things))).asks;
-        assert_eq!(asked.len(), 2, "two gates ask two questions: {quiet:?}");
+        let speak = if attempt.weight == 0 { 0 } else { 2 };
+        assert_eq!(asked.len(), speak, "two gates ask two questions, none in the dark: {quiet:?}");
         let made = Arc::new(asked.into_iter().collect::<Vec<_>>());
         self.questions.lock().unwrap().insert(key, Arc::clone(&made));
         made
@@ -227,7 +270,9 @@ fn quiet_hour(look: &Look, candidate: Color, attempt: Attempt, status: Status) -
     };
     things.front = if share == 100 { candidate } else { candidate.other() };
     things.gateway = Gateway::Follows;
-    things.slots = things.slots.map(|slot| Slot { ready: true, ..slot });
+    things.slots = things.slots.map(|slot| Slot { ready: true, ours: true, ..slot });
+    let old = &mut things.slots[index(candidate.other())];
+    old.deployment = old.deployment.map(|d| super::state::Deployed { retired: false, ..d });
     let calm = Status {
         phase: Some(Phase::Holding),
         attempt: Some(attempt),
@@ -236,8 +281,10 @@ fn quiet_hour(look: &Look, candidate: Color, attempt: Attempt, status: Status) -
         active: Some(candidate.other()),
         aborted: 0,
         quarrel: 0,
+        retiring: None,
+        heard: [Heard::Not; ORDERS],
         ..status
     };
-    let wish = Wish { revision: attempt.revision, paused: false, abort: false, known: true };
-    Look { wish, status: Some(calm), things, live: false, signals: [Signal::Silent; 2] }
+    let wish = Wish { revision: attempt.revision, paused: false, abort: false, known: true, done: true };
+    Look { wish, status: Some(calm), things, orders: [None; ORDERS], live: false, signals: [Signal::Silent; 2] }
 }

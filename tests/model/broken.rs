@@ -11,37 +11,60 @@ use llmrollout::{
 };
 use serde_json::json;
 
-use super::{brain::Decide, laws::Law};
+use super::{
+    brain::Decide,
+    chapters::CALM,
+    laws::Law,
+    moves::Budget,
+    setting::{MACHINE, Setting},
+};
 
 /// A broken decider and the law that tells on it; without a law it is the fair run that does.
 pub(crate) struct Broken {
     pub(crate) name: &'static str,
     pub(crate) decide: Decide,
     pub(crate) law: Option<Law>,
+    pub(crate) setting: &'static Setting,
+    pub(crate) budget: Budget,
+}
+
+/// With what the machinery is caught.
+const BUDGET: Budget = Budget { edits: 1, others: 1, total: 1, rich: true, ..CALM };
+
+const fn told(name: &'static str, decide: Decide, law: Law) -> Broken {
+    Broken { name, decide, law: Some(law), setting: &MACHINE, budget: BUDGET }
+}
+
+const fn stuck(name: &'static str, decide: Decide) -> Broken {
+    Broken { name, decide, law: None, setting: &MACHINE, budget: Budget { rich: true, ..CALM } }
 }
 
 /// All of them.
-pub(crate) const ALL: &[Broken] = &[
-    Broken { name: "weights add up to 99", decide: short_sum, law: Some(Law::I1) },
-    Broken { name: "readiness is not asked", decide: blind, law: Some(Law::I2) },
-    Broken { name: "a raise on cached endpoints", decide: cached, law: Some(Law::I2) },
-    Broken { name: "no data counts as good", decide: credulous, law: Some(Law::I3) },
-    Broken { name: "the abort latch is cleared", decide: forgetful, law: Some(Law::I5) },
-    Broken { name: "writes without a guard", decide: unguarded, law: Some(Law::I6) },
-    Broken { name: "paused is ignored", decide: restless, law: Some(Law::I7) },
-    Broken { name: "two steps at once", decide: hasty, law: Some(Law::I8) },
-    Broken { name: "the active color is applied with the release", decide: meddling, law: Some(Law::I9) },
-    Broken { name: "home to a dead color", decide: headlong, law: Some(Law::I10) },
-    Broken { name: "status before traffic", decide: boastful, law: Some(Law::I11) },
-    Broken { name: "a raise without its intent", decide: bold, law: Some(Law::I21) },
-    Broken { name: "a way back by hand is fought", decide: stubborn, law: Some(Law::I22) },
-    Broken { name: "the hold is not waited for", decide: impatient, law: Some(Law::I23) },
-    Broken { name: "another field is set as well", decide: untidy, law: Some(Law::I24) },
-    Broken { name: "a rollback never ends", decide: endless, law: None },
-    Broken { name: "a hold never ends", decide: frozen, law: None },
+pub(crate) fn all() -> impl Iterator<Item = &'static Broken> {
+    MACHINERY.iter().chain(super::deaf::ALL)
+}
+
+const MACHINERY: &[Broken] = &[
+    told("weights add up to 99", short_sum, Law::I1),
+    told("readiness is not asked", blind, Law::I2),
+    told("a raise on cached endpoints", cached, Law::I2),
+    told("no data counts as good", credulous, Law::I3),
+    told("the abort latch is cleared", forgetful, Law::I5),
+    told("writes without a guard", unguarded, Law::I6),
+    told("paused is ignored", restless, Law::I7),
+    told("two steps at once", hasty, Law::I8),
+    told("the active color is applied with the release", meddling, Law::I9),
+    told("home to a dead color", headlong, Law::I10),
+    told("status before traffic", boastful, Law::I11),
+    told("a raise without its intent", bold, Law::I21),
+    told("a way back by hand is fought", stubborn, Law::I22),
+    told("the hold is not waited for", impatient, Law::I23),
+    told("another field is set as well", untidy, Law::I24),
+    stuck("a rollback never ends", endless),
+    stuck("a hold never ends", frozen),
 ];
 
-fn with_status(s: &Snapshot, change: impl FnOnce(&mut LlmRolloutStatus)) -> Snapshot {
+pub(crate) fn with_status(s: &Snapshot, change: impl FnOnce(&mut LlmRolloutStatus)) -> Snapshot {
     let mut rollout = s.rollout.as_ref().clone();
     change(rollout.status.get_or_insert_default());
     Snapshot { rollout: Arc::new(rollout), ..s.clone() }
@@ -50,7 +73,7 @@ fn with_status(s: &Snapshot, change: impl FnOnce(&mut LlmRolloutStatus)) -> Snap
 fn patches(d: &mut Decision) -> impl Iterator<Item = &mut llmrollout::routers::GuardedPatch> {
     d.intents.iter_mut().filter_map(|i| match i {
         Intent::Patch(p) => Some(p),
-        Intent::Apply(_) => None,
+        Intent::Apply(_) | Intent::Delete { .. } => None,
     })
 }
 

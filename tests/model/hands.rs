@@ -7,7 +7,9 @@ use super::{
     brain::{Brain, Outcome},
     laws::{Breach, Law},
     look::Look,
-    state::{Acting, Basis, Deployed, HOLD, Pending, Signal, Slot, Status, WRITES, World, Write, index},
+    people::{self, Heard, Order, Say},
+    state::{Deployed, HOLD, Signal, Slot, Status, World, index},
+    writer::{Acting, Basis, Pending, WRITES, Write},
 };
 
 /// How far a pass comes.
@@ -25,7 +27,8 @@ pub(crate) enum Stop {
 
 /// What a pass sees and decides: from caches first, live when the decision wants it.
 pub(crate) fn think(brain: &Brain, world: &World, signals: [Signal; 2]) -> (Outcome, bool) {
-    let mut look = Look { wish: world.wish, status: world.status, things: world.things, live: false, signals };
+    let World { wish, status, things, orders, .. } = *world;
+    let mut look = Look { wish, status, things, orders, live: false, signals };
     let cached = brain.decide(&look);
     if !cached.wants_live {
         return (cached, false);
@@ -40,7 +43,8 @@ pub(crate) fn resumed(brain: &Brain, world: &World, pending: Pending) -> Acting 
         Pending::Acting(acting) => acting,
         Pending::HalfRead(half) => {
             let signals = [Signal::Good; 2];
-            let look = Look { wish: world.wish, status: world.status, things: half.things, live: true, signals };
+            let World { wish, status, orders, .. } = *world;
+            let look = Look { wish, status, things: half.things, orders, live: true, signals };
             acting(&brain.decide(&look), world.status, half.basis)
         }
     }
@@ -59,6 +63,7 @@ pub(crate) fn acting(outcome: &Outcome, status: Option<Status>, basis: Basis) ->
         home: outcome.home,
         latched: outcome.latched,
         failed: false,
+        fresh: outcome.fresh,
         basis,
         revision,
     }
@@ -125,7 +130,9 @@ impl Desk<'_> {
             Write::Route(_) => (1, acting.basis.route),
             Write::Front(_) => (0, acting.basis.front),
             Write::Deploy(color, _) if acting.guarded[n] && !acting.basis.slots[index(color)] => return false,
+            Write::Retire(color) if acting.guarded[n] && !acting.basis.slots[index(color)] => return false,
             Write::Deploy(color, deployed) => return self.deploy(acting, color, deployed),
+            Write::Retire(color) => return self.retire(acting, color),
             Write::Service(color) => {
                 self.world.things.slots[index(color)].service = true;
                 return true;
@@ -151,7 +158,7 @@ impl Desk<'_> {
                 self.world.things.front = color;
                 self.world.moved(|b| b.front = false);
             }
-            Write::Deploy(..) | Write::Service(_) => {}
+            Write::Deploy(..) | Write::Service(_) | Write::Retire(_) => {}
         }
         true
     }
@@ -221,6 +228,27 @@ impl Desk<'_> {
         true
     }
 
+    /// A color goes: its pods end at once.
+    fn retire(&mut self, acting: &Acting, color: Color) -> bool {
+        let slot = self.world.things.slots[index(color)];
+        let other = self.world.things.slots[index(color.other())];
+        let status = self.world.status;
+        let over = status.is_some_and(|s| s.running().is_none() && s.active != Some(color));
+        // What changed since the look, and moved no version of this color's, is nothing this writer could know of.
+        let known = acting.basis.rollout;
+        let law = |law| if known { law } else { Law::Gone };
+        self.must(law(Law::I9), over, || format!("{color:?} is scaled while a release may still go back to it"));
+        let seen = known && acting.basis.route && acting.basis.front && acting.basis.slots[index(color.other())];
+        let killed = slot.ready && (self.world.things.serves(color) || !other.ready);
+        let law = if seen { Law::I10 } else { Law::Gone };
+        self.must(law, !killed, || format!("{color:?} is scaled although a request may need it"));
+        let deployment = slot.deployment.filter(|_| !self.brain.table.setting.deletes);
+        let deployment = deployment.map(|d| Deployed { retired: true, active_role: false, ..d });
+        self.world.things.slots[index(color)] = Slot { deployment, ready: false, ..slot };
+        self.world.moved(|b| b.slots[index(color)] = false);
+        true
+    }
+
     /// I3: what is raised or goes on runs the revision that is meant.
     fn runs(&mut self, color: Color, revision: u8, what: &str) {
         let runs = self.world.things.slots[index(color)].deployment.map(|d| d.revision);
@@ -235,13 +263,24 @@ impl Desk<'_> {
             return;
         }
         self.steps(old.as_ref(), next);
+        let retried = people::newly(&self.world.orders, old.as_ref(), next, Say::Retry);
         let ghost = &mut self.world.ghost;
+        if retried {
+            ghost.banned = 0;
+        }
         let id = |s: Option<&Status>| s.and_then(|s| s.intent).map(|i| (i.revision, i.step));
         if id(old.as_ref()) != id(Some(next)) && next.intent.is_some() {
             ghost.raised = [false; 2];
         }
         if next.intent.is_none() {
             ghost.raised = [false; 2];
+        }
+        let stage = |s: Option<&Status>| s.and_then(|s| s.running().map(|a| (a.revision, a.bake)));
+        if id(old.as_ref()) != id(Some(next)) && next.intent.is_some() {
+            ghost.served = 0;
+        } else if stage(old.as_ref()) != stage(Some(next)) {
+            // The window has lasted since it was decided, which may be a while ago.
+            ghost.served = next.running().and_then(|a| a.entered).map_or(0, |age| (age + 1).clamp(0, HOLD));
         }
         let stand = |s: Option<&Status>| s.and_then(|s| s.running().map(|a| (a.revision, a.step)));
         if stand(old.as_ref()) != stand(Some(next)) {
@@ -256,28 +295,40 @@ impl Desk<'_> {
             ghost.exchanged = false;
             ghost.served = 0;
         }
+        let was_over = old.as_ref().and_then(Status::running).is_none();
         let taken = next.attempt.filter(|a| {
             let back = matches!(next.phase, Some(Phase::RollingBack | Phase::RolledBack));
             back && a.ended.is_some_and(|why| why != Reason::Superseded)
         });
+        let taken = taken.filter(|a| !(a.over && was_over));
         if let Some(attempt) = taken.filter(|a| a.revision == self.world.wish.revision) {
             ghost.banned = attempt.revision;
+        }
+        if acting.fresh {
+            // What nobody heard is to an attempt that is no more; `moves` gives such orders as well.
+            for (order, heard) in self.world.orders.iter_mut().zip(next.heard) {
+                *order = order.filter(|_| heard != Heard::Not).map(|o| Order { current: false, ..o });
+            }
         }
         self.world.status = Some(*next);
         self.world.moved(|b| b.rollout = false);
     }
 
-    /// The laws of a step that becomes durable.
+    /// The laws of a stage that is left for good.
     fn steps(&mut self, old: Option<&Status>, next: &Status) {
         let Some((old, attempt)) = old.and_then(|o| Some((o, o.running()?))) else { return };
         let fresh =
             next.intent.is_some_and(|i| old.intent.is_none_or(|o| o.step != i.step || o.revision != i.revision));
         let promoted = next.active != old.active && old.active.is_some();
-        if !(promoted || fresh && attempt.step > 0) {
+        let bakes = next.running().is_some_and(|a| a.bake > attempt.bake);
+        if !(promoted || bakes || fresh && attempt.step > 0) {
             return;
         }
         let served = self.world.ghost.served;
-        self.must(Law::I23, served >= HOLD, || format!("step {} was left after {served}s of {HOLD}s", attempt.step));
+        let vouched = people::vouched(&self.world.orders, attempt, next);
+        self.must(Law::I23, served >= HOLD || vouched, || {
+            format!("step {} bake {} was left after {served}s of {HOLD}s", attempt.step, attempt.bake)
+        });
         let Some(candidate) = old.candidate else { return };
         self.runs(candidate, attempt.revision, "goes on");
     }

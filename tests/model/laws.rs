@@ -11,10 +11,12 @@ use llmrollout::{
 
 use super::{
     brain::{Brain, Outcome},
+    course,
     look::{self, Look},
     patch::Read,
-    state::{Intent, Signal, Status, Things, Word, Write, index},
-    table::STEPS,
+    people::{self, Say},
+    state::{Attempt, Intent, Signal, Status, Things, Word, index},
+    writer::Write,
 };
 
 macro_rules! laws {
@@ -31,21 +33,31 @@ macro_rules! laws {
 laws! {
     I1 "both weights explicit, sum 100",
     I2 "a raise rests on a ready candidate read live",
-    I3 "a step needs a Pass of every gate at the step before, of this revision",
+    I3 "a step needs a Pass of every gate at the step before, of this revision, or somebody who vouches",
     I5 "a revision taken back gets nothing",
     I6 "guarded writes; one effective raise for each intent and router; a stale writer has no effect",
     I7 "paused: no write but the way back",
     I8 "one step at a time, or home",
-    I9 "what serves is not touched during a release",
-    I10 "no write takes the last ready backend from a request",
+    I9 "what serves is not touched during a release, the old color not before its drain",
+    I10 "no write takes the last ready backend from a request, nor scales a color with a share",
     I11 "status says what was read",
     I14 "only objects of the rollout",
+    I15 "objects that belong to somebody else stop progress",
     I21 "intent and evidence are durable before effect",
     I22 "three re-asserts in the window; a way back by hand is not fought",
     I23 "no hold shorter than its length",
-    I24 "nothing but weights and selector changes",
+    I24 "nothing but weights, selector and the replicas of a color that goes changes",
+    Approval "nothing passes a missing approval",
+    Ask "where a gate asks a person, only an order leads on",
+    Bake "no release is over before its bakes",
+    Depend "no step while the rollout that comes first is taken back",
+    Home "an abort that comes before the old color is gone brings everything back to it",
+    Heard "an order is answered once, and only by its attempt",
+    Rank "delete > abort > pause > promote > step",
+    Retry "only what was taken back is tried again, and only by order",
     Late "a raise in flight when its release is taken back",
     Stale "a Deployment applied by a stale writer",
+    Gone "a color retired by a stale writer",
     Dead "the candidate's traffic while the active color is dead",
     Model "the small status forgets nothing that matters",
 }
@@ -61,6 +73,11 @@ pub(crate) const KNOWN: &[(Law, &str)] = &[
         Law::Stale,
         "the first apply of a Deployment is not guarded, for what was not there has no version, and a version that nobody \
          moved guards nothing; a release does not look again at which revision its candidate runs",
+    ),
+    (
+        Law::Gone,
+        "the last write of a color is guarded by its own version, and neither a way back nor pods of the other color move \
+         that; a writer that slept in between scales it all the same",
     ),
     (
         Law::Dead,
@@ -95,7 +112,7 @@ pub(crate) struct Case<'a> {
 }
 
 impl Case<'_> {
-    fn must(&mut self, law: Law, holds: bool, what: impl Into<String>) {
+    pub(crate) fn must(&mut self, law: Law, holds: bool, what: impl Into<String>) {
         self.brain.check(law);
         if !holds {
             self.breaches.push(Breach::new(law, what));
@@ -109,7 +126,7 @@ impl Case<'_> {
         if dead && !self.outcome.home { Law::Dead } else { law }
     }
 
-    fn writes(&self) -> impl Iterator<Item = (usize, Write)> + use<> {
+    pub(crate) fn writes(&self) -> impl Iterator<Item = (usize, Write)> + use<> {
         let writes = self.outcome.writes;
         (0..).zip(writes).filter_map(|(n, w)| Some((n, w?)))
     }
@@ -132,7 +149,7 @@ fn shares(things: &Things, write: Write, color: Color) -> Option<(i32, i32)> {
     match write {
         Write::Route(weights) => Some((i32::from(weights[index(color)]), things.share(color))),
         Write::Front(front) => Some((whole(front), whole(things.front))),
-        Write::Deploy(..) | Write::Service(_) => None,
+        Write::Deploy(..) | Write::Service(_) | Write::Retire(_) => None,
     }
 }
 
@@ -168,7 +185,8 @@ pub(crate) fn of_decision(case: &mut Case<'_>) {
         let silent = case.writes().next().is_none();
         let next = case.outcome.next;
         let dead = status.candidate.is_some_and(|c| !look::slot(&case.look.things, c).ready);
-        let why = case.look.wish.abort || dead || status.phase == Some(Phase::RollingBack);
+        let ordered = people::taken(&case.look.orders, next.heard, Say::goes_back);
+        let why = case.look.wish.abort || ordered || dead || status.phase == Some(Phase::RollingBack);
         case.must(Law::I7, silent || why && next.phase == Some(Phase::RollingBack), "a write while paused");
     }
     for (n, write) in case.writes() {
@@ -180,6 +198,7 @@ pub(crate) fn of_decision(case: &mut Case<'_>) {
     }
     lowering(case, &status);
     step_up(case, &status);
+    course::of_decision(case, &status);
 }
 
 /// I11: what status says was read, and no step is claimed before its shares were.
@@ -198,7 +217,8 @@ fn seen(case: &mut Case<'_>) {
     case.must(Law::I11, said.as_slice() == wanted, format!("status says {said:?}"));
     let (old, new) = (case.look.status.and_then(|s| s.running().copied()), case.outcome.next.running().copied());
     let (Some(new), Some(candidate)) = (new, case.outcome.next.candidate) else { return };
-    if new.step > old.map_or(0, |a| a.step) {
+    let goes_back = case.outcome.next.phase == Some(Phase::RollingBack);
+    if new.step > old.map_or(0, |a| a.step) && !goes_back {
         let stands = stands_at(&case.look.things, candidate, new.weight);
         case.must(Law::I11, stands, format!("step {} is claimed, its shares were not seen", new.step));
     }
@@ -223,8 +243,16 @@ fn raise(case: &mut Case<'_>, status: &Status, write: Write) {
     let (Some(Intent { revision, step, weight, .. }), Some(attempt)) = (intent, status.running()) else { return };
     case.must(Law::I3, attempt.revision == revision, format!("{write:?} for revision {revision}"));
     case.must(Law::I5, status.aborted != revision && !look.wish.abort, format!("{write:?} for revision {revision}"));
-    let next_step = step == attempt.step + 1 && STEPS.get(usize::from(step) - 1) == Some(&weight);
+    let right = [attempt.step + 1, next_step(case, attempt)].contains(&step);
+    let next_step = right && case.brain.table.setting.steps.get(usize::from(step) - 1) == Some(&weight);
     case.must(Law::I8, next_step, format!("step {step} at {weight}% after step {}", attempt.step));
+}
+
+/// The step that may follow: the next, or the last when somebody vouches for the revision.
+fn next_step(case: &Case<'_>, attempt: &Attempt) -> u8 {
+    let last = u8::try_from(case.brain.table.setting.steps.len()).unwrap_or(u8::MAX);
+    let promoted = people::taken(&case.look.orders, case.outcome.next.heard, |say| say == Say::Promote);
+    if (promoted || attempt.fast) && attempt.step < last { last } else { attempt.step + 1 }
 }
 
 /// I8 and I22: less for the candidate is either everything home, or a foreign edit put right.
@@ -236,7 +264,10 @@ fn lowering(case: &mut Case<'_>, status: &Status) {
     for (write, to) in lowered {
         let home = case.outcome.home && to == 0;
         let standing = status.running().map_or(0, |a| status.intent.map_or(a.weight, |i| i.weight.max(a.weight)));
-        let reassert = !case.outcome.home && to == share_at(write, standing);
+        // A share that nobody wrote out is put where the release was confirmed, not where it is going.
+        let confirmed = status.running().map_or(0, |a| a.weight);
+        let stands = [standing, confirmed].iter().any(|weight| to == share_at(write, *weight));
+        let reassert = !case.outcome.home && stands;
         case.must(Law::I8, home || reassert, format!("{write:?} is neither home nor where the release stands"));
         if reassert {
             let few = (status.quarrel < 3 || status.aborted != 0) && case.outcome.next.quarrel > 0;
@@ -252,6 +283,7 @@ fn touched(case: &mut Case<'_>, status: &Status, write: Write) {
     let slot = look::slot(&case.look.things, active);
     let own = match write {
         Write::Deploy(color, _) => color == active,
+        Write::Retire(_) => true,
         Write::Service(color) => color == active && slot.service,
         Write::Route(_) | Write::Front(_) => false,
     };
@@ -269,6 +301,7 @@ fn backends(case: &mut Case<'_>, write: Write) {
     let exchanged = |c: Color, revision: u8| look::slot(things, c).deployment.is_none_or(|o| o.revision != revision);
     let killed = match write {
         Write::Deploy(c, d) => live && things.serves(c) && ready(c) && exchanged(c, d.revision),
+        Write::Retire(c) => things.serves(c) || !ready(c.other()),
         Write::Route(_) | Write::Front(_) | Write::Service(_) => false,
     };
     let holds = !killed && Color::BOTH.into_iter().all(|c| !(more(c) && dead(c)));
@@ -276,20 +309,22 @@ fn backends(case: &mut Case<'_>, write: Write) {
     case.must(law, holds, format!("{write:?} with ready {:?}", Color::BOTH.map(ready)));
 }
 
-/// I3, I8, I21, I23: a step that is written down, or a release that has arrived.
+/// I3, I8, I21, I23: a step that is written down, a bake that begins, or a release that has arrived.
 fn step_up(case: &mut Case<'_>, status: &Status) {
     let next = case.outcome.next;
     let (Some(attempt), Some(_)) = (status.running(), status.active) else { return };
     let fresh = next.intent.filter(|i| status.intent.is_none_or(|o| (o.step, o.revision) != (i.step, i.revision)));
     let promoted = next.active != status.active;
-    if fresh.is_none() && !promoted {
+    let bakes = next.running().is_some_and(|a| a.bake > attempt.bake);
+    if fresh.is_none() && !promoted && !bakes {
         return;
     }
     case.must(Law::I21, case.writes().next().is_none(), "a step is written down and done at once");
     let raised = case.outcome.raises.iter().any(|r| *r);
     case.must(Law::I21, !raised, "a raise in the pass that writes it down");
-    let step = fresh.map_or(STEPS.len() + 1, |i| usize::from(i.step));
-    case.must(Law::I8, step == usize::from(attempt.step) + 1, format!("step {step} after {}", attempt.step));
+    let wanted = next_step(case, attempt);
+    let step = fresh.map_or(wanted, |i| i.step);
+    case.must(Law::I8, step == wanted, format!("step {step} after {}", attempt.step));
     case.must(Law::I5, status.aborted != attempt.revision && !case.look.wish.abort, "a step up after the abort");
     let candidate = status.candidate.unwrap_or(Color::Green);
     let slot = look::slot(&case.look.things, candidate);
@@ -297,13 +332,14 @@ fn step_up(case: &mut Case<'_>, status: &Status) {
         case.must(Law::I2, slot.ready, "the first step before the candidate is ready");
         return;
     }
-    let proved = case.look.signals == [Signal::Good; 2] && attempt.entered.is_some_and(|e| e >= 0);
+    let vouched = people::vouched(&case.look.orders, attempt, &next);
+    let dark = attempt.weight == 0;
+    let good = dark || case.look.signals == [Signal::Good; 2];
+    let proved = vouched || good && attempt.entered.is_some_and(|e| e >= 0);
     case.must(Law::I3, proved, format!("step {step} with {:?}", case.look.signals));
     let pass = |n: usize| next.gates[n].is_some_and(|g| g.word == Word::Pass && g.step == attempt.step);
-    case.must(Law::I21, promoted || (pass(0) && pass(1)), format!("evidence in status: {:?}", next.gates));
-    case.must(
-        Law::I23,
-        attempt.remaining == 0 && !attempt.paused,
-        format!("{}s of the hold are left", attempt.remaining),
-    );
+    let told = promoted || bakes || vouched || dark || (pass(0) && pass(1));
+    case.must(Law::I21, told, format!("evidence in status: {:?}", next.gates));
+    let served = vouched || attempt.remaining == 0 && !attempt.paused;
+    case.must(Law::I23, served, format!("{}s of the hold are left", attempt.remaining));
 }

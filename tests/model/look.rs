@@ -6,13 +6,13 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use k8s_openapi::api::core::v1::Service;
 use llmrollout::{
     api::{
-        LlmRolloutStatus, Moment, labels,
+        LlmRolloutStatus, Moment, Reason, labels,
         route::HttpRoute,
         status::{self, Color, GateStatus, VerdictWord},
     },
     decide::{
         Snapshot,
-        snapshot::{ColorSeen, DeploymentSeen, OwnedSeen},
+        snapshot::{ColorSeen, DependencySeen, DeploymentSeen, OwnedSeen, Standing},
     },
     metrics::{NoData, Question, Reading, Sample},
     routers::{Claim, RouterSeen, http_route, service},
@@ -20,7 +20,8 @@ use llmrollout::{
 use serde_json::{Value, json};
 
 use super::{
-    state::{Attempt, Gate, Gateway, Intent, Signal, Slot, Status, Things, Wish, Word, index},
+    people::{self, ATTEMPT, Orders},
+    state::{Attempt, Gate, Gateway, Intent, PAST, Retiring, Signal, Slot, Status, Things, Wish, Word, index},
     table::{GATES, Table},
 };
 
@@ -33,6 +34,7 @@ pub(crate) struct Look {
     pub(crate) wish: Wish,
     pub(crate) status: Option<Status>,
     pub(crate) things: Things,
+    pub(crate) orders: Orders,
     pub(crate) live: bool,
     pub(crate) signals: [Signal; 2],
 }
@@ -50,7 +52,7 @@ pub(crate) fn snapshot(table: &Table, look: &Look, questions: &[Question], route
     let mut rollout = table.rollouts[usize::from(look.wish.revision) - 1].clone();
     rollout.spec.paused = look.wish.paused;
     rollout.spec.abort = look.wish.abort;
-    rollout.status = look.status.as_ref().map(|s| concrete(table, s));
+    rollout.status = look.status.as_ref().map(|s| concrete(table, s, &look.orders));
     let mut readings = BTreeMap::new();
     for question in questions {
         let gate = usize::from(question.value.to_string().contains("histogram_quantile"));
@@ -65,9 +67,17 @@ pub(crate) fn snapshot(table: &Table, look: &Look, questions: &[Question], route
         routers,
         rival: None,
         readings,
+        orders: people::seen(table.setting, &look.orders, NOW),
+        dependencies: dependencies(table, look),
         offers: table.offers(look.wish.known),
         rollout: Arc::new(rollout),
     }
+}
+
+fn dependencies(table: &Table, look: &Look) -> Vec<DependencySeen> {
+    let standing = if look.wish.done { Standing::Baked } else { Standing::TakenBack };
+    let one = DependencySeen { name: "embeddings".to_owned(), standing };
+    if table.setting.others { vec![one] } else { Vec::new() }
 }
 
 fn read(signal: Signal, limit: f64, window: Duration) -> Vec<Reading> {
@@ -83,24 +93,25 @@ fn read(signal: Signal, limit: f64, window: Duration) -> Vec<Reading> {
 
 fn color(table: &Table, color: Color, slot: Slot) -> ColorSeen {
     let owned = |applied: &str| OwnedSeen {
-        ours: true,
-        applied: Some(applied.to_owned()),
+        ours: slot.ours,
+        applied: Some(applied.to_owned()).filter(|_| slot.ours),
         version: "5".to_owned(),
-        owner_index: Some(0),
+        owner_index: slot.ours.then_some(0),
     };
     let ready = i32::from(slot.ready);
     let deployment = slot.deployment.map(|deployed| {
         let (applied, template) = table.notes(color, deployed);
         DeploymentSeen {
-            object: owned(applied),
+            object: owned(if deployed.retired { "retired" } else { applied }),
             revision: table.revision(deployed.revision),
             template: Some(template.clone()),
-            wanted: 1,
+            wanted: i32::from(!deployed.retired),
             ready,
-            settled: slot.ready,
+            settled: slot.ready || deployed.retired,
         }
     });
-    ColorSeen { deployment, service: slot.service.then(|| owned(table.service(color))), ready }
+    let service = (slot.service || !slot.ours).then(|| owned(table.service(color)));
+    ColorSeen { deployment, service, ready }
 }
 
 fn router(claim: Claim<'_>, things: &Things) -> RouterSeen {
@@ -153,10 +164,22 @@ pub(crate) fn route(things: &Things) -> Value {
     })
 }
 
+/// A color's Deployment as far as its end is concerned, as the API server would show it.
+pub(crate) fn deployment(color: Color) -> Value {
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {
+            "name": format!("chat-{}", color.word()), "namespace": "llm", "resourceVersion": "5",
+            "labels": {labels::ROLLOUT: "chat"}, "annotations": {labels::APPLIED: "was", labels::REVISION: "was"},
+        },
+        "spec": {"replicas": 1, "template": {"metadata": {}, "spec": {}}},
+    })
+}
+
 /// The real status that a small one stands for.
-pub(crate) fn concrete(table: &Table, s: &Status) -> LlmRolloutStatus {
+pub(crate) fn concrete(table: &Table, s: &Status, orders: &Orders) -> LlmRolloutStatus {
     let attempt = s.attempt.map(|a| status::Attempt {
-        id: 1,
+        id: ATTEMPT,
         revision: table.revision(a.revision).unwrap_or_default(),
         started_at: before(60),
         step: i32::from(a.step),
@@ -168,6 +191,13 @@ pub(crate) fn concrete(table: &Table, s: &Status) -> LlmRolloutStatus {
         ended_at: a.over.then(|| before(1)),
         ended: a.ended,
         ended_message: String::new(),
+        cleared_at: a.cleared.then(|| before(60)),
+        bake: i32::from(a.bake),
+        skipped: a.skipped,
+        promoted: a.promoted,
+        fast_track: a.fast,
+        deaf_before: None,
+        asked: a.asked.then(|| status::Asked { reason: Reason::GateAsks, message: String::new(), at: NOW }),
     });
     let intent = s.intent.map(|i| status::StepIntent {
         op: format!("1-{}", i.step),
@@ -188,8 +218,37 @@ pub(crate) fn concrete(table: &Table, s: &Status) -> LlmRolloutStatus {
         gates,
         aborted_revision: table.revision(s.aborted),
         quarrel: (s.quarrel > 0).then(|| status::Quarrel { since: NOW, count: i32::from(s.quarrel) }),
+        retiring: s.retiring.map(|r| status::Retiring {
+            color: r.color,
+            revision: table.revision(r.revision).unwrap_or_default(),
+            since: before(r.age),
+        }),
+        approvals: people::approvals(table.setting, s.approved, before(60)),
+        orders: people::concrete(orders, s.heard, before(60)),
+        history: history(table, s),
         ..LlmRolloutStatus::default()
     }
+}
+
+fn history(table: &Table, s: &Status) -> Vec<status::Past> {
+    let over = s.attempt.is_some_and(|a| a.over);
+    let ended = s.past.iter().enumerate().filter(|(_, p)| **p > 0);
+    ended
+        .map(|(n, past)| status::Past {
+            id: if over && n == 0 { ATTEMPT } else { ATTEMPT - 1 },
+            revision: table.revision(past / 2).unwrap_or_default(),
+            outcome: if past % 2 == 1 { Reason::Promoted } else { Reason::Aborted },
+            message: String::new(),
+            started_at: before(60),
+            ended_at: before(60),
+        })
+        .collect()
+}
+
+fn past(table: &Table, s: &LlmRolloutStatus) -> [u8; PAST] {
+    let kept = s.history.iter().filter(|_| table.setting.fast_track);
+    let mut ended = kept.map(|p| table.number(Some(&p.revision)) * 2 + u8::from(p.outcome == Reason::Promoted));
+    std::array::from_fn(|_| ended.next().unwrap_or(0))
 }
 
 fn gate(table: &Table, n: usize, g: &Gate) -> GateStatus {
@@ -226,6 +285,12 @@ pub(crate) fn status_of(table: &Table, s: &LlmRolloutStatus) -> Status {
         paused: a.paused_at.is_some(),
         over: a.ended_at.is_some(),
         ended: a.ended,
+        cleared: a.cleared_at.is_some(),
+        bake: small(a.bake),
+        skipped: a.skipped,
+        promoted: a.promoted,
+        fast: a.fast_track,
+        asked: a.asked.is_some(),
     });
     let intent = s.intent.as_ref().map(|i| Intent {
         revision: table.number(Some(&i.revision)),
@@ -252,6 +317,14 @@ pub(crate) fn status_of(table: &Table, s: &LlmRolloutStatus) -> Status {
         gates: [gate(0), gate(1)],
         aborted: table.number(s.aborted_revision.as_ref()),
         quarrel: s.quarrel.as_ref().map_or(0, |q| small(q.count).min(4)),
+        retiring: s.retiring.as_ref().map(|r| Retiring {
+            color: r.color,
+            revision: table.number(Some(&r.revision)),
+            age: age(r.since),
+        }),
+        approved: people::approved(table.setting, &s.approvals),
+        heard: people::heard(&s.orders),
+        past: past(table, s),
     };
     made.cut();
     made

@@ -5,6 +5,9 @@
 
 mod brain;
 mod broken;
+mod chapters;
+mod course;
+mod deaf;
 mod hands;
 mod hash;
 mod laws;
@@ -12,11 +15,14 @@ mod live;
 mod look;
 mod moves;
 mod patch;
+mod people;
 mod report;
+mod setting;
 mod state;
 mod story;
 mod table;
 mod walk;
+mod writer;
 
 use std::process::ExitCode;
 

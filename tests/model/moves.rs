@@ -7,11 +7,13 @@ use super::{
     brain::Brain,
     hands::{self, Stop},
     laws::Breach,
+    people::{self, ORDERS, Order},
     state::{
-        BUDGET, Basis, Gateway, Ghost, Half, Pending, QUARREL, READY_TIMEOUT, SETTLE, Signal, Slot, Status, Things,
-        Wish, Word, World, index,
+        BUDGET, DRAIN, Gateway, Ghost, QUARREL, READY_TIMEOUT, SETTLE, Signal, Slot, Status, Things, Wish, Word, World,
+        index,
     },
     table::REVISIONS,
+    writer::{Basis, Half, Pending},
 };
 
 /// Something that happens.
@@ -29,6 +31,10 @@ pub(crate) enum Action {
     Gateway(Gateway),
     Route([Option<u8>; 2]),
     Front(Color),
+    /// What has the names of a color belongs to somebody else, or is the rollout's again.
+    Ours(Color, bool),
+    Dependency(bool),
+    Says(Order),
 }
 
 /// How often each kind of disturbance may still happen, and all of them together.
@@ -38,6 +44,7 @@ pub(crate) struct Budget {
     pub(crate) sleeps: u8,
     pub(crate) edits: u8,
     pub(crate) revisions: u8,
+    pub(crate) orders: u8,
     pub(crate) others: u8,
     pub(crate) total: u8,
     /// Whether Prometheus says everything it can, or only what differs most.
@@ -52,6 +59,7 @@ enum Cost {
     Sleep,
     Edit,
     Revision,
+    Order,
     Other,
 }
 
@@ -61,6 +69,10 @@ impl Budget {
             Cost::Free => return Some(self),
             Cost::Revision => {
                 self.revisions = self.revisions.checked_sub(1)?;
+                return Some(self);
+            }
+            Cost::Order => {
+                self.orders = self.orders.checked_sub(1)?;
                 return Some(self);
             }
             Cost::Crash => &mut self.crashes,
@@ -79,6 +91,7 @@ impl Budget {
             && self.sleeps >= other.sleeps
             && self.edits >= other.edits
             && self.revisions >= other.revisions
+            && self.orders >= other.orders
             && self.others >= other.others
             && self.total >= other.total
     }
@@ -86,11 +99,12 @@ impl Budget {
 
 /// The first state: nothing is there but a manifest, a route and a front Service.
 pub(crate) fn start() -> World {
-    let slot = Slot { deployment: None, service: false, ready: false };
+    let slot = Slot { deployment: None, service: false, ready: false, ours: true };
     World {
-        wish: Wish { revision: 1, paused: false, abort: false, known: true },
+        wish: Wish { revision: 1, paused: false, abort: false, known: true, done: true },
         status: None,
         things: Things { slots: [slot; 2], route: [Some(100), Some(0)], front: Color::Blue, gateway: Gateway::Follows },
+        orders: [None; ORDERS],
         pending: None,
         ghost: Ghost::default(),
     }
@@ -119,6 +133,7 @@ pub(crate) fn moves(brain: &Brain, from: &World, budget: Budget) -> Vec<Move> {
     all.wakes();
     all.time();
     all.people();
+    all.orders();
     all.cluster();
     all.edits();
     all.found
@@ -130,6 +145,7 @@ impl Moves<'_> {
         let mut to = *self.from;
         let mut breaches = Vec::new();
         change(&mut to, &mut breaches);
+        people::tidy(&mut to);
         if to != *self.from || !breaches.is_empty() {
             self.found.push(Move { action, to, budget, breaches });
         }
@@ -137,7 +153,7 @@ impl Moves<'_> {
 
     fn passes(&mut self) {
         let brain = self.brain;
-        for &signals in signals(self.from, self.budget.rich) {
+        for &signals in signals(self.from, self.budget.rich, self.brain.table.setting.asks) {
             let (outcome, live) = hands::think(brain, self.from, signals);
             let acting = hands::acting(&outcome, self.from.status, Basis::FRESH);
             let length = hands::length(&acting);
@@ -214,12 +230,30 @@ impl Moves<'_> {
             to.moved(|b| b.rollout = false);
         });
         self.happen(cost(wish.known), Action::Provider(!wish.known), |to, _| to.wish.known = !wish.known);
+        if self.brain.table.setting.others {
+            self.happen(cost(wish.done), Action::Dependency(!wish.done), |to, _| to.wish.done = !wish.done);
+        }
+    }
+
+    fn orders(&mut self) {
+        for order in people::sayings(self.brain.table.setting, self.from) {
+            let cost =
+                if people::is_awaited(self.brain.table.setting, self.from, order) { Cost::Free } else { Cost::Order };
+            self.happen(cost, Action::Says(order), |to, _| people::say(to, order));
+        }
     }
 
     fn cluster(&mut self) {
         for color in Color::BOTH {
             let slot = self.from.things.slots[index(color)];
-            if slot.deployment.is_some() {
+            if self.brain.table.setting.others {
+                let cost = if slot.ours { Cost::Other } else { Cost::Free };
+                self.happen(cost, Action::Ours(color, !slot.ours), |to, _| {
+                    to.things.slots[index(color)].ours = !slot.ours;
+                    to.moved(|b| b.slots[index(color)] = false);
+                });
+            }
+            if slot.deployment.is_some_and(|d| !d.retired) {
                 let cost = if slot.ready { Cost::Other } else { Cost::Free };
                 self.happen(cost, Action::Pods(color, !slot.ready), |to, _| {
                     to.things.slots[index(color)].ready = !slot.ready;
@@ -265,12 +299,13 @@ fn meddled(to: &mut World) {
 }
 
 /// What Prometheus may say in this state: it matters only while a step is measured.
-fn signals(world: &World, rich: bool) -> &'static [[Signal; 2]] {
+fn signals(world: &World, rich: bool, asks: bool) -> &'static [[Signal; 2]] {
     use Signal::{Bad, Blip, Good, Silent};
-    let measuring = world
-        .status
-        .is_some_and(|s| s.phase != Some(Phase::RollingBack) && s.running().is_some_and(|a| a.entered.is_some()));
+    let measuring = world.status.is_some_and(|s| {
+        s.phase != Some(Phase::RollingBack) && s.running().is_some_and(|a| a.entered.is_some() && a.weight > 0)
+    });
     match (measuring, rich) {
+        (true, false) if asks => &[[Good, Good], [Silent, Good], [Bad, Good], [Good, Bad]],
         (false, _) => &[[Good, Good]],
         (true, false) => &[[Good, Good], [Silent, Good], [Good, Bad]],
         (true, true) => &[
@@ -307,6 +342,9 @@ pub(crate) fn next_instant(world: &World) -> Option<i16> {
         if let Some(i) = status.intent {
             waits.push(SETTLE - i.age);
         }
+    }
+    if let Some(r) = status.retiring {
+        waits.push(DRAIN - r.age);
     }
     let next = waits.into_iter().filter(|w| *w > 0).min();
     next.or_else(|| (status.quarrel >= 3).then_some(QUARREL))

@@ -7,10 +7,7 @@ use llmrollout::{
 };
 use serde_json::{Value, json};
 
-use super::{
-    look,
-    state::{Things, Write},
-};
+use super::{look, state::Things, writer::Write};
 
 /// What a patch turned out to be.
 #[derive(Clone, Copy, Debug)]
@@ -18,15 +15,17 @@ pub(crate) struct Read {
     pub(crate) write: Write,
     /// Whether it fails when the object has moved.
     pub(crate) guarded: bool,
-    /// Whether weights or selector are all that changed.
+    /// Whether weights, selector, or replicas and their note are all that changed.
     pub(crate) framed: bool,
-    /// Whether both weights stand there explicitly and add up to 100.
+    /// Whether both weights stand there explicitly and add up to 100, or the color goes whole.
     pub(crate) whole: bool,
 }
 
-/// Reads a patch of a router; what it says when it is something else.
+/// Reads a patch of a router or of a color that goes; what it says when it is something else.
 pub(crate) fn read(things: &Things, patch: &GuardedPatch) -> Result<Read, String> {
+    let color = Color::BOTH.into_iter().find(|c| patch.name == format!("chat-{}", c.word()));
     let old = match (patch.kind, patch.name.as_str()) {
+        (PatchKind::Deployment, _) if color.is_some() => look::deployment(color.unwrap_or(Color::Blue)),
         (PatchKind::HttpRoute, "chat") => look::route(things),
         (PatchKind::Service, "chat") => look::front(things),
         (kind, name) => return Err(format!("a patch of {kind:?} {name}")),
@@ -47,9 +46,20 @@ pub(crate) fn read(things: &Things, patch: &GuardedPatch) -> Result<Read, String
         if let Some(selector) = object.pointer_mut("/spec/selector") {
             selector[labels::COLOR] = Value::Null;
         }
+        if let Some(spec) = object.get_mut("spec").filter(|_| patch.kind == PatchKind::Deployment) {
+            spec["replicas"] = Value::Null;
+        }
+        if let Some(notes) = object.pointer_mut("/metadata/annotations") {
+            notes[labels::APPLIED] = Value::Null;
+        }
         object
     };
     let framed = frame(&old) == frame(&new);
+    if let Some(color) = color.filter(|_| patch.kind == PatchKind::Deployment) {
+        // What was applied is no longer known, so that whoever needs the color next applies it whole.
+        let whole = new["spec"]["replicas"] == json!(0) && new["metadata"]["annotations"][labels::APPLIED] == "retired";
+        return Ok(Read { write: Write::Retire(color), guarded, framed, whole });
+    }
     let weight = |n: usize| {
         let value = new.pointer(&format!("/spec/rules/0/backendRefs/{n}/weight"))?.as_i64()?;
         u8::try_from(value).ok()
@@ -70,7 +80,10 @@ fn obeys(object: &mut Value, ops: &[Value]) -> bool {
     ops.iter().all(|op| {
         let path = op["path"].as_str().unwrap_or_default();
         match op["op"].as_str() {
-            Some("replace" | "test") => object.pointer(path) == Some(&op["value"]),
+            Some("test") => object.pointer(path) == Some(&op["value"]),
+            // A version that is replaced by another is refused: that is the guard.
+            Some("replace") if path == "/metadata/resourceVersion" => object.pointer(path) == Some(&op["value"]),
+            Some("replace") => object.pointer(path).is_some() && put(object, path, &op["value"]),
             Some("add") => put(object, path, &op["value"]),
             _ => false,
         }

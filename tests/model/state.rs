@@ -1,14 +1,25 @@
 //! A state of the small world: plain, small and hashable. Times are ages against a `now` that never moves, cut off
 //! where no decision can tell them apart any more, so that the space is finite. Never decides and never writes.
 
+#![expect(clippy::struct_excessive_bools, reason = "the status and the manifest have them")]
+
 use llmrollout::api::{Phase, Reason, status::Color};
+
+use super::{
+    people::{Heard, ORDERS, Orders},
+    writer::{Basis, Pending},
+};
 
 /// Seconds that a rollback or an intent waits for a gateway that says nothing; the code's own constant.
 pub(crate) const SETTLE: i16 = 10;
-/// Hold of every step in the model's manifest.
+/// Hold of every step and every bake in the model's manifests.
 pub(crate) const HOLD: i16 = 3;
 /// Budget for missing data.
 pub(crate) const BUDGET: i16 = 5;
+/// How long the old color is drained.
+pub(crate) const DRAIN: i16 = 3;
+/// So many ended attempts are remembered.
+pub(crate) const PAST: usize = 4;
 /// `readyTimeout`.
 pub(crate) const READY_TIMEOUT: i16 = 4;
 /// The window in which foreign edits are counted. In the model it passes only by a jump of its whole length.
@@ -20,6 +31,7 @@ pub(crate) struct World {
     pub(crate) wish: Wish,
     pub(crate) status: Option<Status>,
     pub(crate) things: Things,
+    pub(crate) orders: Orders,
     /// A second writer that stands still in the middle of its pass.
     pub(crate) pending: Option<Pending>,
     pub(crate) ghost: Ghost,
@@ -33,6 +45,8 @@ pub(crate) struct Wish {
     pub(crate) abort: bool,
     /// Whether the configuration has the provider that the manifest names.
     pub(crate) known: bool,
+    /// Whether the rollout that has to be done before is; else it was taken back.
+    pub(crate) done: bool,
 }
 
 /// What stands in the cluster beside the rollout.
@@ -52,6 +66,8 @@ pub(crate) struct Slot {
     pub(crate) deployment: Option<Deployed>,
     pub(crate) service: bool,
     pub(crate) ready: bool,
+    /// Whether what has its names belongs to the rollout.
+    pub(crate) ours: bool,
 }
 
 /// What was applied last.
@@ -59,6 +75,8 @@ pub(crate) struct Slot {
 pub(crate) struct Deployed {
     pub(crate) revision: u8,
     pub(crate) active_role: bool,
+    /// Scaled to zero.
+    pub(crate) retired: bool,
 }
 
 /// What the gateway says of the route.
@@ -82,6 +100,20 @@ pub(crate) struct Status {
     pub(crate) aborted: u8,
     /// How many foreign edits were put right within the window.
     pub(crate) quarrel: u8,
+    pub(crate) retiring: Option<Retiring>,
+    /// What was approved, a bit for each.
+    pub(crate) approved: u8,
+    pub(crate) heard: [Heard; ORDERS],
+    /// The ended attempts, newest first: twice the revision, and one more when it was promoted.
+    pub(crate) past: [u8; PAST],
+}
+
+/// `status.retiring`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Retiring {
+    pub(crate) color: Color,
+    pub(crate) revision: u8,
+    pub(crate) age: i16,
 }
 
 /// `status.attempt`.
@@ -99,6 +131,12 @@ pub(crate) struct Attempt {
     pub(crate) paused: bool,
     pub(crate) over: bool,
     pub(crate) ended: Option<Reason>,
+    pub(crate) cleared: bool,
+    pub(crate) bake: u8,
+    pub(crate) skipped: bool,
+    pub(crate) promoted: bool,
+    pub(crate) fast: bool,
+    pub(crate) asked: bool,
 }
 
 /// `status.intent`.
@@ -137,64 +175,6 @@ pub(crate) enum Signal {
     Silent,
 }
 
-/// A write of a decision.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Write {
-    Route([u8; 2]),
-    Front(Color),
-    Deploy(Color, Deployed),
-    Service(Color),
-}
-
-/// The most writes of one decision.
-pub(crate) const WRITES: usize = 4;
-
-/// A pass that has stopped before its next write: a writer that went to sleep holding an old view.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Pending {
-    /// Decided; the writes from `at` on and the record are still to come.
-    Acting(Acting),
-    /// Has read the first half of a live look.
-    HalfRead(Half),
-}
-
-/// The first half of a live look: routers and endpoints. The rollout is read last, when the writer goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Half {
-    pub(crate) things: Things,
-    pub(crate) basis: Basis,
-}
-
-/// The rest of a pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Acting {
-    pub(crate) writes: [Option<Write>; WRITES],
-    /// Whether the write gives the candidate more.
-    pub(crate) raises: [bool; WRITES],
-    pub(crate) guarded: [bool; WRITES],
-    pub(crate) at: u8,
-    pub(crate) next: Status,
-    pub(crate) home: bool,
-    pub(crate) latched: bool,
-    pub(crate) failed: bool,
-    pub(crate) basis: Basis,
-    /// The revision that a raise of this pass is for.
-    pub(crate) revision: u8,
-}
-
-/// Which objects are still as the pass read them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Basis {
-    pub(crate) rollout: bool,
-    pub(crate) route: bool,
-    pub(crate) front: bool,
-    pub(crate) slots: [bool; 2],
-}
-
-impl Basis {
-    pub(crate) const FRESH: Self = Self { rollout: true, route: true, front: true, slots: [true; 2] };
-}
-
 /// What the checker remembers and no decision sees.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Ghost {
@@ -223,7 +203,13 @@ pub(crate) const fn index(color: Color) -> usize {
 impl World {
     /// Model time passes.
     pub(crate) fn age(&mut self, seconds: i16) {
-        let counts = self.status.as_ref().and_then(Status::running).is_some_and(|a| !(a.paused && self.wish.paused));
+        // A writer that stands still may have set the clocks going again.
+        let goes_on = match &self.pending {
+            Some(Pending::Acting(acting)) => acting.next.running().is_some_and(|a| !a.paused),
+            Some(Pending::HalfRead(_)) | None => false,
+        };
+        let stopped = |a: &Attempt| a.paused && (self.wish.paused || a.asked && !goes_on);
+        let counts = self.status.as_ref().and_then(Status::running).is_some_and(|a| !stopped(a));
         if counts {
             self.ghost.served = (self.ghost.served + seconds).min(HOLD + 1);
         }
@@ -252,22 +238,6 @@ impl World {
         if matches!(&self.pending, Some(Pending::Acting(acting)) if acting.is_spent()) {
             self.pending = None;
         }
-    }
-}
-
-impl Acting {
-    /// Whether nothing of it can take effect any more: every write left is refused, and so is the record.
-    fn is_spent(&self) -> bool {
-        let refused = |n: usize| match self.writes[n] {
-            Some(Write::Route(_)) => self.guarded[n] && !self.basis.route,
-            Some(Write::Front(_)) => self.guarded[n] && !self.basis.front,
-            Some(Write::Deploy(color, _)) => self.guarded[n] && !self.basis.slots[index(color)],
-            Some(Write::Service(_)) => false,
-            None => true,
-        };
-        let at = usize::from(self.at);
-        let stops = !self.home && at < WRITES && self.writes[at].is_some() && refused(at);
-        !self.basis.rollout && (stops || (at..WRITES).all(refused))
     }
 }
 
@@ -307,6 +277,9 @@ impl Status {
             gate.at = gate.at.map(|a| a.saturating_add(seconds));
             gate.missing = gate.missing.map(|a| a.saturating_add(seconds));
         }
+        if let Some(r) = &mut self.retiring {
+            r.age = r.age.saturating_add(seconds);
+        }
         if seconds >= QUARREL {
             self.quarrel = 0;
         }
@@ -318,9 +291,25 @@ impl Status {
         let going_back = self.phase == Some(Phase::RollingBack);
         let running = self.running().is_some();
         if let Some(a) = &mut self.attempt {
-            if a.over {
-                *a = Attempt { step: 0, weight: 0, entered: None, remaining: 0, clock: 0, paused: false, ..*a };
+            if a.over || going_back {
+                *a = Attempt {
+                    entered: None,
+                    remaining: 0,
+                    skipped: false,
+                    promoted: false,
+                    fast: false,
+                    bake: 0,
+                    ..*a
+                };
             }
+            if a.over {
+                *a = Attempt { clock: 0, paused: false, asked: false, cleared: true, ..*a };
+            }
+            // An abort that comes before the old color is gone takes the attempt up where it stood.
+            if a.over && self.retiring.is_none() {
+                *a = Attempt { step: 0, weight: 0, ..*a };
+            }
+            a.cleared |= a.entered.is_some();
             let longest = match a.entered {
                 _ if going_back => SETTLE,
                 Some(_) => BUDGET + 1,
@@ -332,6 +321,9 @@ impl Status {
         }
         if let Some(i) = &mut self.intent {
             i.age = i.age.min(SETTLE);
+        }
+        if let Some(r) = &mut self.retiring {
+            r.age = r.age.min(DRAIN);
         }
         if !running || going_back {
             self.gates = [None; 2];

@@ -4,13 +4,7 @@ use std::fmt::Write;
 
 use llmrollout::api::status::Color;
 
-use super::{
-    hands::Stop,
-    moves::Action,
-    state::{Pending, World},
-    table::GATES,
-    walk::Walked,
-};
+use super::{hands::Stop, moves::Action, state::World, table::GATES, walk::Walked, writer::Pending};
 
 /// The way to a state, line by line.
 pub(crate) fn tell(walked: &Walked, to: u32) -> String {
@@ -41,6 +35,12 @@ pub(crate) fn words(action: Action) -> String {
         Action::Route([Some(b), Some(g)]) => format!("somebody else: route {b} {g}"),
         Action::Route(_) => "somebody else: route without weights".into(),
         Action::Front(color) => format!("somebody else: selector {}", color.word()),
+        Action::Ours(color, true) => format!("what is called {} is ours again", color.word()),
+        Action::Ours(color, false) => format!("what is called {} belongs to somebody else", color.word()),
+        Action::Dependency(done) => format!("the rollout before is {}", if done { "done" } else { "taken back" }),
+        Action::Says(order) => {
+            format!("order to {} attempt: {:?}", if order.current { "this" } else { "another" }, order.say)
+        }
     }
 }
 
@@ -68,11 +68,19 @@ pub(crate) fn stands(world: &World) -> String {
             if let Some(why) = a.ended {
                 write!(line, " back for {why}").expect("text");
             }
+            let marks = [(a.bake > 0, "baking"), (a.skipped, "skipped"), (a.promoted, "promoted"), (a.asked, "asked")];
+            let more = [(a.fast, "known"), (!a.cleared, "not cleared"), (a.paused, "clocks stopped")];
+            for (_, word) in marks.into_iter().chain(more).filter(|(on, _)| *on) {
+                write!(line, " {word}").expect("text");
+            }
         }
         if let Some(i) = &s.intent {
             write!(line, " intent {}%", i.weight).expect("text");
         }
         write!(line, " active {}", s.active.map_or("-", Color::word)).expect("text");
+        if let Some(r) = &s.retiring {
+            write!(line, " retiring {} since {}s", r.color.word(), r.age).expect("text");
+        }
         if s.aborted > 0 {
             write!(line, " aborted v{}", s.aborted).expect("text");
         }
@@ -83,7 +91,10 @@ pub(crate) fn stands(world: &World) -> String {
         .iter()
         .zip(things.slots)
         .map(|(c, s)| {
-            format!("{} v{}{}", c.word(), s.deployment.map_or(0, |d| d.revision), if s.ready { " ready" } else { "" })
+            let gone = if s.deployment.is_some_and(|d| d.retired) { " retired" } else { "" };
+            let ready = if s.ready { " ready" } else { "" };
+            let ours = if s.ours { "" } else { " of somebody else" };
+            format!("{} v{}{ready}{gone}{ours}", c.word(), s.deployment.map_or(0, |d| d.revision))
         })
         .collect();
     let asleep = match world.pending {

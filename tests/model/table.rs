@@ -10,42 +10,16 @@ use llmrollout::{
 };
 use serde_json::json;
 
-use super::state::Deployed;
-
-/// Four steps, two gates: one whose missing data leads back, one whose missing data holds.
-const MANIFEST: &str = r#"
-apiVersion: llmrollout.io/v1alpha1
-kind: LlmRollout
-metadata: {name: chat, namespace: llm, uid: uid-1, generation: 1, resourceVersion: "7", finalizers: [llmrollout.io/traffic]}
-spec:
-  release:
-    template:
-      port: 8000
-      readyTimeout: 4s
-      podTemplate:
-        spec: {containers: [{name: server, image: "registry.example/chat:v1"}]}
-  traffic:
-  - service: {name: chat}
-  - httpRoute: {name: chat}
-  steps:
-  - {weight: 5, hold: 3s}
-  - {weight: 20, hold: 3s}
-  - {weight: 50, hold: 3s}
-  - {weight: 100, hold: 3s}
-  gates:
-  - {name: errors, metric: errorRate, max: 1%, interval: 1s, window: 5s, noData: {budget: 5s, then: Rollback}}
-  - {name: p95, metric: latency, quantile: "0.95", max: 1.5s, interval: 1s, window: 5s, noData: {budget: 5s, then: Hold}}
-"#;
+use super::{setting::Setting, state::Deployed};
 
 /// Names and limits of the gates, in order.
 pub(crate) const GATES: [(&str, &str, f64); 2] = [("errors", "1%", 0.01), ("p95", "1.5s", 1.5)];
-/// The shares of the steps, in order.
-pub(crate) const STEPS: [u8; 4] = [5, 20, 50, 100];
 /// How many revisions there are.
 pub(crate) const REVISIONS: u8 = 3;
 
 /// The tables.
 pub(crate) struct Table {
+    pub(crate) setting: &'static Setting,
     pub(crate) rollouts: Vec<LlmRollout>,
     pub(crate) revisions: Vec<String>,
     pub(crate) limits: [String; 2],
@@ -56,8 +30,8 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    pub(crate) fn new() -> Self {
-        let first: LlmRollout = serde_saphyr::from_str(MANIFEST).expect("the manifest parses");
+    pub(crate) fn new(setting: &'static Setting) -> Self {
+        let first: LlmRollout = serde_saphyr::from_str(&setting.manifest()).expect("the manifest parses");
         let rollouts: Vec<LlmRollout> = (1..=REVISIONS)
             .map(|n| {
                 let mut one = first.clone();
@@ -71,6 +45,7 @@ impl Table {
             Arc::new(Offers { providers: known.iter().map(|k| (*k).to_owned()).collect(), prices: None })
         };
         let mut table = Self {
+            setting,
             limits: GATES.map(|(_, limit, _)| Limit::parse(limit).expect("a limit").to_string()),
             rollouts,
             revisions,
@@ -95,7 +70,7 @@ impl Table {
                 let at = usize::from(revision) - 1;
                 let owned = workload::deployment(&self.rollouts[at], color, &self.revisions[at], role);
                 let note = |key| workload::note(&owned, key).expect("a note").to_owned();
-                let deployed = Deployed { revision, active_role: role == Role::Active };
+                let deployed = Deployed { revision, active_role: role == Role::Active, retired: false };
                 self.applied.insert(note(labels::APPLIED), (color, Some(deployed)));
                 let notes = (note(labels::APPLIED), note(labels::TEMPLATE));
                 self.notes.insert((color, revision, deployed.active_role), notes);

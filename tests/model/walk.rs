@@ -8,7 +8,7 @@ use std::{
     thread,
 };
 
-use llmrollout::api::status::Color;
+use llmrollout::api::{order::Verb, status::Color};
 
 use super::{
     brain::Brain,
@@ -182,6 +182,26 @@ pub(crate) const KINDS: &[&str] = &[
     "selector edited: blue",
 ];
 
+/// What others do where they have a say.
+pub(crate) const OTHERS: &[&str] = &[
+    "a name belongs to somebody else",
+    "a name is ours again",
+    "the rollout before is taken back",
+    "the rollout before is done",
+];
+
+/// What people say.
+pub(crate) const SAID: &[&str] = &[
+    "order: Abort",
+    "order: Approve",
+    "order: Promote",
+    "order: Reject",
+    "order: Resume",
+    "order: Retry",
+    "order: Skip",
+    "order to another attempt",
+];
+
 fn kind(action: Action) -> &'static str {
     match action {
         Action::Start => "start",
@@ -208,5 +228,19 @@ fn kind(action: Action) -> &'static str {
         Action::Route(_) => "route edited: all to blue",
         Action::Front(Color::Green) => "selector edited: green",
         Action::Front(Color::Blue) => "selector edited: blue",
+        Action::Ours(_, false) => "a name belongs to somebody else",
+        Action::Ours(_, true) => "a name is ours again",
+        Action::Dependency(false) => "the rollout before is taken back",
+        Action::Dependency(true) => "the rollout before is done",
+        Action::Says(order) if !order.current => "order to another attempt",
+        Action::Says(order) => match order.say.verb() {
+            Verb::Abort => "order: Abort",
+            Verb::Approve => "order: Approve",
+            Verb::Promote => "order: Promote",
+            Verb::Reject => "order: Reject",
+            Verb::Resume => "order: Resume",
+            Verb::Retry => "order: Retry",
+            Verb::Skip => "order: Skip",
+        },
     }
 }

@@ -7,8 +7,8 @@ use std::{
 };
 
 use llmrollout::{
-    api::{LlmRollout, status::Color},
-    metrics::{Question, Reading},
+    api::{LlmRollout, Moment, status::Color},
+    metrics::Reading,
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -17,8 +17,10 @@ use tokio::{
 };
 
 use super::{
+    faults::What,
     judge::{self, Judge},
     pods::Fleet,
+    prometheus::About,
     rng::Rng,
     store::{Change, Key, Store, key},
 };
@@ -33,6 +35,8 @@ pub(crate) struct Cluster {
     began: Instant,
     pub(crate) pods: Notify,
     pub(crate) gateway: Notify,
+    /// The rollout changed.
+    pub(crate) moved: Notify,
 }
 
 /// Where a process dies around one of its writes.
@@ -58,14 +62,24 @@ pub(crate) enum Prom {
 pub(crate) struct Known {
     /// Counts passes; an answer that comes later is of an older one.
     pub(crate) pass: u64,
+    /// When it began.
+    pub(crate) began: u64,
     /// The rollout as its cache had it.
     pub(crate) cached: Option<Arc<LlmRollout>>,
     /// The rollout as it was read from the API server in this pass.
-    pub(crate) live: Option<Value>,
+    pub(crate) live: Option<Arc<Value>>,
     /// Ready endpoints as they were read in this pass.
     pub(crate) ready: BTreeMap<Color, i64>,
     /// Readings that had been put on the board of the process when the pass began.
     pub(crate) readings: usize,
+}
+
+/// An answer of Prometheus that a process got.
+#[derive(Clone, Debug)]
+pub(crate) struct Logged {
+    pub(crate) workload: &'static str,
+    pub(crate) about: About,
+    pub(crate) reading: Reading,
 }
 
 /// One operator, seen from outside.
@@ -73,7 +87,7 @@ pub(crate) struct Known {
 pub(crate) struct Op {
     pub(crate) leads: bool,
     pub(crate) known: Known,
-    pub(crate) log: Vec<(Question, Reading)>,
+    pub(crate) log: Vec<Logged>,
     pub(crate) sink: Option<mpsc::UnboundedSender<Change>>,
     pub(crate) frozen_until: u64,
     pub(crate) away_until: u64,
@@ -83,7 +97,8 @@ pub(crate) struct Op {
     pub(crate) crash_at: Option<(u64, Point)>,
     pub(crate) skew: i64,
     pub(crate) crash: Arc<Notify>,
-    pub(crate) wake: Arc<Notify>,
+    /// Of the loop over `chat` and of the one over `base`.
+    pub(crate) wakes: [Arc<Notify>; 2],
 }
 
 /// What is wrong around the cluster at the moment: each until its time.
@@ -98,21 +113,34 @@ pub(crate) struct Weather {
     pub(crate) gateway_silent: u64,
 }
 
+/// What happened, when it did.
+#[derive(Clone, Debug)]
+pub(crate) struct Happening {
+    pub(crate) at: u64,
+    pub(crate) what: What,
+    /// The color that did not serve then.
+    pub(crate) idle: Option<Color>,
+    /// The order that was given.
+    pub(crate) said: Value,
+}
+
 pub(crate) struct Sim {
     pub(crate) rng: Rng,
     pub(crate) store: Store,
     pub(crate) ops: [Op; 2],
     pub(crate) weather: Weather,
-    pub(crate) fleets: BTreeMap<Color, Fleet>,
+    /// By the name of the Deployment.
+    pub(crate) fleets: BTreeMap<String, Fleet>,
     pub(crate) judge: Judge,
     pub(crate) story: Vec<String>,
+    pub(crate) happenings: Vec<Happening>,
     /// Changes that operators made, and when the last one was.
     pub(crate) writes: u64,
     pub(crate) last_write: u64,
 }
 
 impl Cluster {
-    pub(crate) fn new(seed: u64, store: Store, fleets: BTreeMap<Color, Fleet>) -> Arc<Self> {
+    pub(crate) fn new(seed: u64, store: Store, fleets: BTreeMap<String, Fleet>) -> Arc<Self> {
         let sim = Sim {
             rng: Rng::new(seed),
             store,
@@ -121,10 +149,12 @@ impl Cluster {
             fleets,
             judge: Judge::default(),
             story: Vec::new(),
+            happenings: Vec::new(),
             writes: 0,
             last_write: 0,
         };
-        Arc::new(Self { state: Mutex::new(sim), began: Instant::now(), pods: Notify::new(), gateway: Notify::new() })
+        let (pods, gateway, moved) = (Notify::new(), Notify::new(), Notify::new());
+        Arc::new(Self { state: Mutex::new(sim), began: Instant::now(), pods, gateway, moved })
     }
 
     pub(crate) fn sim(&self) -> MutexGuard<'_, Sim> {
@@ -156,6 +186,18 @@ impl Cluster {
         self.happened(&mut sim, &changes);
     }
 
+    /// Somebody who is no operator creates an object.
+    pub(crate) fn create(&self, key: &Key, object: Value) {
+        let mut sim = self.sim();
+        let changes = sim.store.create(key, object);
+        self.happened(&mut sim, &changes);
+    }
+
+    /// What a clock shows that is right.
+    pub(crate) fn moment(&self) -> Moment {
+        Moment::from_unix(i64::try_from((BEGIN + self.now()) / 1000).unwrap())
+    }
+
     /// Caches, controllers and the judge learn of changes.
     pub(crate) fn happened(&self, sim: &mut Sim, changes: &[Change]) {
         let now = self.now();
@@ -164,6 +206,7 @@ impl Cluster {
             match change.key.0 {
                 "deployments" => self.pods.notify_one(),
                 "httproutes" => self.gateway.notify_one(),
+                "llmrollouts" => self.moved.notify_waiters(),
                 _ => {}
             }
             for op in &sim.ops {
@@ -179,7 +222,7 @@ impl Known {
     /// The rollout on which the pass decided.
     pub(crate) fn rollout(&self) -> Value {
         let cached = || serde_json::to_value(self.cached.as_deref()).unwrap();
-        self.live.clone().unwrap_or_else(cached)
+        self.live.as_deref().cloned().unwrap_or_else(cached)
     }
 }
 
@@ -192,8 +235,14 @@ impl Sim {
         self.store.get(&key("llmrollouts", "chat"))
     }
 
-    pub(crate) fn status(&self) -> Value {
-        self.rollout().map_or(Value::Null, |r| r["status"].clone())
+    pub(crate) fn status(&self) -> &Value {
+        self.rollout().map_or(&Value::Null, |r| &r["status"])
+    }
+
+    /// The orders that people have given to the attempt.
+    pub(crate) fn orders(&self, attempt: &Value) -> impl Iterator<Item = &Value> {
+        let all = self.store.all().filter(|(k, _)| k.0 == "llmrolloutorders").map(|(_, v)| v);
+        all.filter(move |o| o["spec"]["attempt"] == *attempt)
     }
 
     pub(crate) fn ready(&self, color: Color) -> i64 {
@@ -204,17 +253,26 @@ impl Sim {
     }
 
     pub(crate) fn image(&self, color: Color) -> String {
-        let deployment = self.store.get(&key("deployments", &format!("chat-{}", color.word())));
+        self.image_of("chat", color)
+    }
+
+    pub(crate) fn image_of(&self, name: &str, color: Color) -> String {
+        let deployment = self.store.get(&key("deployments", &format!("{name}-{}", color.word())));
         deployment.map_or_else(String::new, |d| image_of(&d["spec"]["template"]).to_owned())
     }
 
-    /// The largest share that a router of the rollout gives a color.
     pub(crate) fn share(&self, color: Color) -> i64 {
-        let routers = self.rollout().map(|r| r["spec"]["traffic"].clone()).unwrap_or_default();
+        self.share_of("chat", color)
+    }
+
+    /// The largest share that a router of a rollout gives a color.
+    pub(crate) fn share_of(&self, name: &str, color: Color) -> i64 {
+        let rollout = self.store.get(&key("llmrollouts", name));
+        let routers = rollout.and_then(|r| r["spec"]["traffic"].as_array());
         let mut most = 0;
-        for router in routers.as_array().into_iter().flatten() {
+        for router in routers.into_iter().flatten() {
             let plural = if router["service"].is_object() { "services" } else { "httproutes" };
-            if let Some(object) = self.store.get(&key(plural, "chat")) {
+            if let Some(object) = self.store.get(&key(plural, name)) {
                 most = most.max(share(plural, object, color));
             }
         }

@@ -3,12 +3,14 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use llmrollout::api::{Moment, status::Color};
-use serde_json::{Value, json};
+use llmrollout::api::status::Color;
+use serde_json::json;
 use tokio::time::{sleep, sleep_until};
 
 use super::{
-    cluster::{BEGIN, Cluster, Point, Prom, Weather, share},
+    cluster::{Cluster, Happening, Point, Prom, Weather, share},
+    manifest::Course,
+    people::{self, Word},
     rng::Rng,
     store::key,
 };
@@ -17,7 +19,19 @@ use super::{
 #[derive(Clone, Debug)]
 pub(crate) struct Event {
     pub(crate) at: u64,
+    /// The first time after that at which the rollout is in this phase; or at once.
+    pub(crate) when: Option<&'static str>,
     pub(crate) what: What,
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = Duration::from_millis(self.at).as_secs_f64();
+        match self.when {
+            Some(phase) => write!(f, "from {seconds:.3}s, when {phase}: {}", self.what),
+            None => write!(f, "at {seconds:.3}s {}", self.what),
+        }
+    }
 }
 
 /// Who leads.
@@ -52,6 +66,8 @@ pub(crate) enum What {
     Paused(bool),
     Abort(bool),
     Replicas(i64),
+    Order(Word),
+    Base { image: &'static str },
     Delete,
 }
 
@@ -86,6 +102,8 @@ impl fmt::Display for What {
             Self::Paused(on) => write!(f, "paused: {on}"),
             Self::Abort(on) => write!(f, "abort: {on}"),
             Self::Replicas(n) => write!(f, "replicas: {n}"),
+            Self::Order(word) => word.fmt(f),
+            Self::Base { image } => write!(f, "{image} is to be released in base"),
             Self::Delete => write!(f, "the rollout is deleted"),
         }
     }
@@ -103,19 +121,38 @@ pub(crate) enum Class {
 }
 
 /// The time in which things happen.
-pub(crate) const SPAN: u64 = 110_000;
+pub(crate) const SPAN: u64 = 130_000;
 
-pub(crate) fn draw(rng: &mut Rng, class: Class) -> Vec<Event> {
+const PHASES: [&str; 11] = [
+    "Pending",
+    "Preparing",
+    "Shifting",
+    "Holding",
+    "AwaitingApproval",
+    "Paused",
+    "Baking",
+    "Decommissioning",
+    "RollingBack",
+    "RolledBack",
+    "Completed",
+];
+
+pub(crate) fn draw(rng: &mut Rng, class: Class, course: &Course) -> Vec<Event> {
     let image = rng.pick(&["chat:v2", "chat:v2", "chat:bad1", "chat:v2", "chat:crash1", "chat:v2"]);
-    let mut events = vec![Event { at: rng.between(0, 3_000), what: What::Release { image } }];
-    for _ in 0..rng.between(1, 8) {
+    let mut events = vec![Event { at: rng.between(0, 3_000), when: None, what: What::Release { image } }];
+    for _ in 0..rng.between(1, 9) {
         let at = rng.between(0, SPAN);
         let what = match (class, rng.between(0, 9)) {
-            (Class::People | Class::Everything, 0..=2) => person(rng),
-            (Class::Everything, 3..=5) => world(rng),
+            (Class::People | Class::Everything, 0..=3) => people::draw(rng, course.base),
+            (Class::Everything, 4..=6) => world(rng),
             _ => machinery(rng),
         };
-        events.push(Event { at, what });
+        let when = rng.chance(30).then(|| rng.pick(&PHASES));
+        events.push(Event { at: if when.is_some() { at / 2 } else { at }, when, what });
+    }
+    if course.change["fastTrack"].is_object() && class != Class::Machinery && rng.chance(60) {
+        // Back to what served before: known to be good, if all went well.
+        events.push(Event { at: 5_000, when: Some("Completed"), what: What::Release { image: "chat:v1" } });
     }
     events.sort_by_key(|e| e.at);
     events
@@ -144,20 +181,6 @@ fn machinery(rng: &mut Rng) -> What {
     }
 }
 
-fn person(rng: &mut Rng) -> What {
-    match rng.between(0, 19) {
-        0..=5 => What::Release {
-            image: rng.pick(&["chat:v1", "chat:v2", "chat:v3", "chat:bad1", "chat:bad2", "chat:crash1"]),
-        },
-        6..=8 => What::Paused(true),
-        9..=12 => What::Paused(false),
-        13..=14 => What::Abort(true),
-        15..=16 => What::Abort(false),
-        17..=18 => What::Replicas(i64::try_from(rng.between(1, 3)).unwrap()),
-        _ => What::Delete,
-    }
-}
-
 fn world(rng: &mut Rng) -> What {
     let ms = rng.between(500, 40_000);
     let color = rng.pick(&Color::BOTH);
@@ -180,11 +203,28 @@ fn world(rng: &mut Rng) -> What {
 pub(crate) async fn play(cluster: &Arc<Cluster>, events: &[Event]) {
     for event in events {
         sleep_until(cluster.at(event.at)).await;
-        cluster.tell(format_args!("* {}", event.what));
-        happen(cluster, &event.what);
+        match event.when {
+            Some(phase) => drop(tokio::spawn(in_phase(Arc::clone(cluster), phase, event.what.clone()))),
+            None => happen(cluster, &event.what),
+        }
     }
     sleep_until(cluster.at(SPAN)).await;
     clear(cluster);
+}
+
+async fn in_phase(cluster: Arc<Cluster>, phase: &'static str, what: What) {
+    let reached = async {
+        while cluster.sim().status()["phase"] != phase {
+            cluster.moved.notified().await;
+        }
+    };
+    if tokio::time::timeout_at(cluster.at(SPAN), reached).await.is_ok() {
+        let delay = cluster.sim().rng.between(0, 1_500);
+        sleep(Duration::from_millis(delay)).await;
+        if cluster.now() < SPAN {
+            happen(&cluster, &what);
+        }
+    }
 }
 
 fn clear(cluster: &Arc<Cluster>) {
@@ -210,11 +250,31 @@ fn lead(cluster: &Cluster, leads: [bool; 2]) {
     let mut sim = cluster.sim();
     for (op, leads) in sim.ops.iter_mut().zip(leads) {
         op.leads = leads;
-        op.wake.notify_one();
+        op.wakes.iter().for_each(|w| w.notify_one());
     }
 }
 
-fn happen(cluster: &Arc<Cluster>, what: &What) {
+pub(crate) fn happen(cluster: &Arc<Cluster>, what: &What) {
+    cluster.tell(format_args!("* {what}"));
+    {
+        let now = cluster.now();
+        let mut sim = cluster.sim();
+        let idle = Color::BOTH.into_iter().find(|c| sim.status()["active"] == json!(c.other().word()));
+        sim.happenings.push(Happening { at: now, what: what.clone(), idle, said: json!(null) });
+    }
+    match what {
+        What::Release { .. } | What::Paused(_) | What::Abort(_) | What::Replicas(_) => {
+            cluster.edit(&key("llmrollouts", "chat"), "", |r| people::wish(&mut r["spec"], what));
+        }
+        What::Base { .. } => cluster.edit(&key("llmrollouts", "base"), "", |r| people::wish(&mut r["spec"], what)),
+        What::Order(word) => people::give(cluster, word),
+        What::Delete => delete(cluster),
+        _ => disturb(cluster, what),
+    }
+}
+
+/// What nobody wants.
+fn disturb(cluster: &Arc<Cluster>, what: &What) {
     let until = |ms: u64| cluster.now() + ms;
     match *what {
         What::Crash { op, write, point } => cluster.sim().ops[op].crash_at = Some((write, point)),
@@ -225,7 +285,7 @@ fn happen(cluster: &Arc<Cluster>, what: &What) {
         }
         What::Away { op, ms } => {
             let mut sim = cluster.sim();
-            sim.ops[op].away_until = until(ms);
+            sim.ops[op].away_until = until(ms).max(sim.ops[op].away_until);
             sim.ops[op].crash.notify_one();
         }
         What::Slow { most, ms } => cluster.sim().weather.slow = (until(ms), most),
@@ -242,7 +302,7 @@ fn happen(cluster: &Arc<Cluster>, what: &What) {
         What::Lease { who, ms } => hand_over(cluster, who, ms),
         What::Prometheus { what, ms } => cluster.sim().weather.prom = Some((until(ms), what)),
         What::Dead { color, ms } => {
-            if let Some(fleet) = cluster.sim().fleets.get_mut(&color) {
+            if let Some(fleet) = cluster.sim().fleets.get_mut(&format!("chat-{}", color.word())) {
                 fleet.down_until = until(ms);
             }
             cluster.pods.notify_one();
@@ -254,10 +314,7 @@ fn happen(cluster: &Arc<Cluster>, what: &What) {
             s["spec"]["selector"]["llmrollout.io/color"] = json!(color.word());
         }),
         What::SelfHeal { ms } => drop(tokio::spawn(self_heal(Arc::clone(cluster), until(ms).min(SPAN)))),
-        What::Release { .. } | What::Paused(_) | What::Abort(_) | What::Replicas(_) => {
-            cluster.edit(&key("llmrollouts", "chat"), "", |r| wish(&mut r["spec"], what));
-        }
-        What::Delete => delete(cluster),
+        _ => {}
     }
 }
 
@@ -290,23 +347,10 @@ async fn self_heal(cluster: Arc<Cluster>, end: u64) {
 }
 
 fn delete(cluster: &Cluster) {
-    let at = Moment::from_unix(i64::try_from((BEGIN + cluster.now()) / 1000).unwrap()).to_string();
+    let at = cluster.moment().to_string();
     let mut sim = cluster.sim();
     let changes = sim.store.delete(&key("llmrollouts", "chat"), &at);
     cluster.happened(&mut sim, &changes);
-}
-
-/// What a person writes into the manifest.
-pub(crate) fn wish(spec: &mut Value, what: &What) {
-    match what {
-        What::Release { image } => {
-            spec["release"]["template"]["podTemplate"]["spec"]["containers"][0]["image"] = json!(image);
-        }
-        What::Paused(on) => spec["paused"] = json!(on),
-        What::Abort(on) => spec["abort"] = json!(on),
-        What::Replicas(n) => spec["release"]["template"]["replicas"] = json!(n),
-        _ => {}
-    }
 }
 
 fn set_route(cluster: &Cluster, green: i64, words: &str) {

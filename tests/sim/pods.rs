@@ -3,7 +3,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use llmrollout::api::status::Color;
 use serde_json::{Value, json};
 use tokio::time::{sleep, sleep_until};
 
@@ -12,7 +11,10 @@ use super::{
     store::{Change, key},
 };
 
-/// The pods of one color.
+/// Every Deployment there may be.
+const NAMES: [&str; 4] = ["chat-blue", "chat-green", "base-blue", "base-green"];
+
+/// The pods of one Deployment.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Fleet {
     pods: Vec<Pod>,
@@ -44,7 +46,7 @@ pub(crate) async fn run_deployments(cluster: Arc<Cluster>) {
         let next = {
             let mut sim = cluster.sim();
             let mut changes = Vec::new();
-            let next = Color::BOTH.into_iter().filter_map(|c| step(&mut sim, c, now, &mut changes)).min();
+            let next = NAMES.into_iter().filter_map(|n| step(&mut sim, n, now, &mut changes)).min();
             cluster.happened(&mut sim, &changes);
             next
         };
@@ -57,15 +59,17 @@ pub(crate) async fn run_deployments(cluster: Arc<Cluster>) {
     }
 }
 
-/// Brings one color's pods nearer to its Deployment; says when to look again.
-fn step(sim: &mut Sim, color: Color, now: u64, changes: &mut Vec<Change>) -> Option<u64> {
-    let name = format!("chat-{}", color.word());
-    let deployment = sim.store.get(&key("deployments", &name)).cloned();
-    let Some(deployment) = deployment else {
-        sim.fleets.remove(&color);
+/// Brings a Deployment's pods nearer to it; says when to look again.
+fn step(sim: &mut Sim, name: &str, now: u64, changes: &mut Vec<Change>) -> Option<u64> {
+    let Some(deployment) = sim.store.held(&key("deployments", name)) else {
+        // Its pods go with it, and so do their addresses.
+        if sim.fleets.remove(name).is_some() {
+            changes
+                .extend(sim.store.edit(&key("endpointslices", &format!("{name}-1")), |s| s["endpoints"] = json!([])));
+        }
         return None;
     };
-    let mut fleet = sim.fleets.remove(&color).unwrap_or_default();
+    let mut fleet = sim.fleets.remove(name).unwrap_or_default();
     let template = &deployment["spec"]["template"];
     let wanted = usize::try_from(deployment["spec"]["replicas"].as_u64().unwrap_or(1)).unwrap();
     let at_once = deployment["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == json!("100%");
@@ -84,15 +88,15 @@ fn step(sim: &mut Sim, color: Color, now: u64, changes: &mut Vec<Change>) -> Opt
         let ready_at = if never { u64::MAX } else { now + sim.rng.between(500, 4_000) };
         fleet.pods.push(Pod { number: fleet.count, template: template.clone(), ready_at });
     }
-    tell(sim, color, &deployment, &mut fleet, now, changes);
+    tell(sim, name, &deployment, &mut fleet, now, changes);
     let down = (fleet.down_until > now).then_some(fleet.down_until);
     let next = fleet.pods.iter().map(|p| p.ready_at).filter(|at| *at > now && *at < u64::MAX).chain(down).min();
-    sim.fleets.insert(color, fleet);
+    sim.fleets.insert(name.to_owned(), fleet);
     next
 }
 
 /// Deployment status and EndpointSlice say what the pods are.
-fn tell(sim: &mut Sim, color: Color, deployment: &Value, fleet: &mut Fleet, now: u64, changes: &mut Vec<Change>) {
+fn tell(sim: &mut Sim, name: &str, deployment: &Value, fleet: &mut Fleet, now: u64, changes: &mut Vec<Change>) {
     let template = &deployment["spec"]["template"];
     let up = |p: &&Pod| p.ready_at <= now && fleet.down_until <= now;
     let generation = deployment["metadata"]["generation"].as_i64().unwrap_or(1);
@@ -102,16 +106,17 @@ fn tell(sim: &mut Sim, color: Color, deployment: &Value, fleet: &mut Fleet, now:
     if fleet.told == told {
         return;
     }
-    let name = format!("chat-{}", color.word());
     let status = json!({
         "observedGeneration": generation, "replicas": fleet.pods.len(), "updatedReplicas": updated, "readyReplicas": ready,
     });
-    changes.extend(sim.store.edit(&key("deployments", &name), |d| d["status"] = status));
-    let endpoint = |p: &Pod| json!({"addresses": [format!("10.0.{}.{}", usize::from(color == Color::Green), p.number)], "conditions": {"ready": up(&p)}});
+    changes.extend(sim.store.edit(&key("deployments", name), |d| d["status"] = status));
+    let net = NAMES.iter().position(|n| *n == name).unwrap();
+    let endpoint =
+        |p: &Pod| json!({"addresses": [format!("10.0.{net}.{}", p.number)], "conditions": {"ready": up(&p)}});
     let endpoints: Vec<Value> = fleet.pods.iter().map(endpoint).collect();
     let slice = key("endpointslices", &format!("{name}-1"));
     if sim.store.get(&slice).is_none() {
-        let labels = json!({"kubernetes.io/service-name": name, "llmrollout.io/rollout": "chat"});
+        let labels = json!({"kubernetes.io/service-name": name, "llmrollout.io/rollout": name[..4]});
         changes.extend(
             sim.store
                 .create(&slice, json!({"addressType": "IPv4", "metadata": {"labels": labels}, "endpoints": endpoints})),

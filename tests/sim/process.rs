@@ -1,50 +1,35 @@
 //! One operator process: its caches, its board, its clock and its loop over the product's own rooms. The pass is the one
 //! of `control::reconcile`, word for word; only the time comes from the simulation.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use futures::StreamExt;
-use kube::{
-    ResourceExt,
-    runtime::{
-        reflector::{ObjectRef, store::Writer},
-        watcher::Event,
-    },
-};
+use kube::{ResourceExt, runtime::reflector::ObjectRef};
 use llmrollout::{
     act::{self, Class, Hands},
     api::{LlmRollout, Moment, Phase},
     control::retry::{self, Attempts},
     decide::{self, Decision, Snapshot, snapshot::Offers},
-    metrics::{NoData, Reading, Sample},
-    observe::{self, ObserveError, World, board::Board, clock::Clock, live::Eyes, stores::Stores},
+    metrics::Reading,
+    observe::{self, ObserveError, World, board::Board, clock::Clock, live::Eyes},
     record::{self, Pen, RecordError},
 };
-use serde_json::Value;
 use tokio::{
     sync::{Notify, mpsc},
-    time::{sleep, sleep_until, timeout},
+    time::{sleep, timeout},
 };
 
 use super::{
-    cluster::{BEGIN, Cluster, DEADLINE, Prom, Sim},
-    store::Change,
+    caches,
+    cluster::{BEGIN, Cluster, DEADLINE, Logged},
+    prometheus::{self, About},
     wire,
 };
 
 /// As in `control::reconcile`.
 const AT_LEAST_EVERY: Duration = Duration::from_mins(5);
-/// A watch that lost an event is opened anew after this long at most.
-const RELIST: u64 = 60_000;
-
-/// The writers of the caches.
-struct Caches {
-    rollouts: Writer<LlmRollout>,
-    deployments: Writer<k8s_openapi::api::apps::v1::Deployment>,
-    services: Writer<k8s_openapi::api::core::v1::Service>,
-    slices: Writer<k8s_openapi::api::discovery::v1::EndpointSlice>,
-    routes: Writer<llmrollout::api::route::HttpRoute>,
-}
+/// The rollouts of the namespace; only the first is judged.
+const ROLLOUTS: [&str; 2] = ["chat", "base"];
 
 struct Process {
     cluster: Arc<Cluster>,
@@ -89,12 +74,12 @@ pub(crate) async fn supervise(cluster: Arc<Cluster>, op: usize) {
 /// One life of a process.
 async fn run(cluster: Arc<Cluster>, op: usize) {
     let (sink, changes) = mpsc::unbounded_channel();
-    let (stores, mut caches) = stores();
-    let wake = Arc::new(Notify::new());
+    let (stores, mut caches) = caches::stores();
+    let wakes = [Arc::new(Notify::new()), Arc::new(Notify::new())];
     let skew = {
         let mut sim = cluster.sim();
         sim.ops[op].sink = Some(sink);
-        sim.ops[op].wake = Arc::clone(&wake);
+        sim.ops[op].wakes = wakes.clone();
         caches.list(&sim);
         sim.ops[op].skew
     };
@@ -118,133 +103,20 @@ async fn run(cluster: Arc<Cluster>, op: usize) {
         cluster: Arc::clone(&cluster),
     };
     tokio::join!(
-        watch(Arc::clone(&cluster), op, changes, caches, Arc::clone(&wake)),
+        caches::watch(Arc::clone(&cluster), op, changes, caches, wakes.clone()),
         process.ask(),
-        dial(process.world.board.clone(), Arc::clone(&wake)),
-        process.work(&wake),
+        dial(process.world.board.clone(), wakes.clone()),
+        process.work(ROLLOUTS[0], &wakes[0]),
+        process.work(ROLLOUTS[1], &wakes[1]),
     );
 }
 
-/// A reading wakes the loop.
-async fn dial(board: Board, wake: Arc<Notify>) {
-    let mut wakes = std::pin::pin!(board.wakes());
-    while wakes.next().await.is_some() {
-        wake.notify_one();
-    }
-}
-
-fn stores() -> (Stores, Caches) {
-    use kube::runtime::reflector::store;
-    let (rollouts, deployments, services, slices, routes) = (store(), store(), store(), store(), store());
-    (
-        Stores {
-            rollouts: rollouts.0,
-            deployments: deployments.0,
-            services: services.0,
-            slices: slices.0,
-            routes: routes.0,
-        },
-        Caches {
-            rollouts: rollouts.1,
-            deployments: deployments.1,
-            services: services.1,
-            slices: slices.1,
-            routes: routes.1,
-        },
-    )
-}
-
-fn parsed<K: serde::de::DeserializeOwned>(object: &Value) -> K {
-    serde_json::from_value(object.clone()).unwrap()
-}
-
-fn tell<K>(writer: &mut Writer<K>, before: Option<&Value>, after: Option<&Value>)
-where
-    K: kube::Resource<DynamicType = ()> + Clone + serde::de::DeserializeOwned + 'static,
-{
-    match (before, after) {
-        (_, Some(after)) => writer.apply_watcher_event(&Event::Apply(parsed(after))),
-        (Some(before), None) => writer.apply_watcher_event(&Event::Delete(parsed(before))),
-        (None, None) => {}
-    }
-}
-
-impl Caches {
-    fn apply(&mut self, plural: &str, before: Option<&Value>, after: Option<&Value>) {
-        match plural {
-            "llmrollouts" => tell(&mut self.rollouts, before, after),
-            "deployments" => tell(&mut self.deployments, before, after),
-            "services" => tell(&mut self.services, before, after),
-            "endpointslices" => tell(&mut self.slices, before, after),
-            _ => tell(&mut self.routes, before, after),
-        }
-    }
-
-    /// The whole world at once, as a list after a broken watch.
-    fn list(&mut self, sim: &Sim) {
-        fn relist<K>(writer: &mut Writer<K>, sim: &Sim, plural: &str)
-        where
-            K: kube::Resource<DynamicType = ()> + Clone + serde::de::DeserializeOwned + 'static,
-        {
-            writer.apply_watcher_event(&Event::Init);
-            for (_, object) in sim.store.all().filter(|(k, _)| k.0 == plural) {
-                writer.apply_watcher_event(&Event::InitApply(parsed(object)));
-            }
-            writer.apply_watcher_event(&Event::InitDone);
-        }
-        relist(&mut self.rollouts, sim, "llmrollouts");
-        relist(&mut self.deployments, sim, "deployments");
-        relist(&mut self.services, sim, "services");
-        relist(&mut self.slices, sim, "endpointslices");
-        relist(&mut self.routes, sim, "httproutes");
-    }
-}
-
-/// Changes reach the caches a little later, in order within a kind and in no order between kinds; some only with the
-/// next list.
-async fn watch(
-    cluster: Arc<Cluster>,
-    op: usize,
-    mut changes: mpsc::UnboundedReceiver<Change>,
-    mut caches: Caches,
-    wake: Arc<Notify>,
-) {
-    let mut due: BTreeMap<(u64, u64), Change> = BTreeMap::new();
-    let mut last: BTreeMap<&str, u64> = BTreeMap::new();
-    let mut relist = None;
-    let mut number = 0;
-    loop {
-        let first = due.keys().next().map(|(at, _)| *at);
-        let until = first.into_iter().chain(relist).min().unwrap_or(u64::from(u32::MAX));
-        tokio::select! {
-            biased;
-            change = changes.recv() => {
-                let Some(change) = change else { return };
-                let now = cluster.now();
-                let mut sim = cluster.sim();
-                if sim.ops[op].unseen > 0 {
-                    sim.ops[op].unseen -= 1;
-                    relist = relist.or(Some(now + sim.rng.between(1_000, RELIST)));
-                    sim.tell(now, format_args!("operator {op}: does not see a change of {}", change.key.0));
-                    continue;
-                }
-                let at = (now + sim.rng.between(1, 30)).max(sim.ops[op].frozen_until);
-                let at = at.max(last.get(change.key.0).copied().unwrap_or_default());
-                last.insert(change.key.0, at);
-                number += 1;
-                due.insert((at, number), change);
-            }
-            () = sleep_until(cluster.at(until)) => {
-                let now = cluster.now();
-                if relist.is_some_and(|at| at <= now) {
-                    relist = None;
-                    due.clear();
-                    caches.list(&cluster.sim());
-                } else if let Some((_, change)) = due.pop_first() {
-                    caches.apply(change.key.0, change.before.as_ref(), change.after.as_ref());
-                }
-                wake.notify_one();
-            }
+/// A reading wakes the loops.
+async fn dial(board: Board, wakes: [Arc<Notify>; 2]) {
+    let mut told = std::pin::pin!(board.wakes());
+    while told.next().await.is_some() {
+        for wake in &wakes {
+            wake.notify_one();
         }
     }
 }
@@ -264,9 +136,10 @@ impl Process {
         Snapshot { now: self.clock(), watching_since: self.began, ..snapshot }
     }
 
-    async fn work(&self, wake: &Notify) {
+    async fn work(&self, name: &str, wake: &Notify) {
         loop {
-            let wait = match self.world.stores.rollouts.state().into_iter().next() {
+            let rollout = self.world.stores.rollouts.get(&ObjectRef::new(name).within("llm"));
+            let wait = match rollout {
                 Some(rollout) => self.turn(rollout).await,
                 None => None,
             };
@@ -291,20 +164,12 @@ impl Process {
         };
         let going_back =
             rollout.status.as_ref().is_some_and(|s| s.phase == Some(Phase::RollingBack)) || rollout.spec.abort;
-        Some(retry::wait(class, self.attempts.failed("chat"), going_back))
+        Some(retry::wait(class, self.attempts.failed(&rollout.name_any()), going_back))
     }
 
     /// `control::reconcile`.
     async fn pass(&self, rollout: &Arc<LlmRollout>) -> Result<Duration, Ended> {
-        {
-            let mut sim = self.cluster.sim();
-            let op = &mut sim.ops[self.op];
-            op.known.pass += 1;
-            op.known.cached = Some(Arc::clone(rollout));
-            op.known.live = None;
-            op.known.ready.clear();
-            op.known.readings = op.log.len();
-        }
+        self.begin(rollout);
         let mut snapshot = self.timed(observe::observe(rollout, &self.world));
         let mut decision = decide::decide(&snapshot);
         if decision.wants_live {
@@ -316,14 +181,30 @@ impl Process {
         let (status, _) = record::outcome(&snapshot, &decision, &acted);
         self.world.board.subscribe(&ObjectRef::from_obj(rollout.as_ref()), decision.asks.clone());
         let written = self.pen.write(&snapshot.rollout, &status).await.map_err(Ended::Record)?;
-        Ok(self.again(&decision, &acted, snapshot.now, written))
+        Ok(self.again(&rollout.name_any(), &decision, &acted, snapshot.now, written))
     }
 
-    fn again(&self, decision: &Decision, acted: &act::Acted, now: Moment, written: bool) -> Duration {
-        if let Some(error) = acted.stopped() {
-            return retry::wait(error.class(), self.attempts.failed("chat"), decision.home);
+    /// For the judge: from here on counts what this pass knows.
+    fn begin(&self, rollout: &Arc<LlmRollout>) {
+        if rollout.name_any() != ROLLOUTS[0] {
+            return;
         }
-        self.attempts.forget("chat");
+        let now = self.cluster.now();
+        let mut sim = self.cluster.sim();
+        let op = &mut sim.ops[self.op];
+        op.known.pass += 1;
+        op.known.began = now;
+        op.known.cached = Some(Arc::clone(rollout));
+        op.known.live = None;
+        op.known.ready.clear();
+        op.known.readings = op.log.len();
+    }
+
+    fn again(&self, name: &str, decision: &Decision, acted: &act::Acted, now: Moment, written: bool) -> Duration {
+        if let Some(error) = acted.stopped() {
+            return retry::wait(error.class(), self.attempts.failed(name), decision.home);
+        }
+        self.attempts.forget(name);
         let wake = decision.wake.map_or(AT_LEAST_EVERY, |at| at.since(now));
         let floor = if written { Duration::from_millis(200) } else { Duration::from_millis(500) };
         wake.clamp(floor, AT_LEAST_EVERY)
@@ -347,35 +228,14 @@ impl Process {
                     continue;
                 }
                 let mut sim = self.cluster.sim();
-                let outcome = prometheus(&mut sim, self.cluster.now(), &question.value.to_string());
+                let outcome = prometheus::answer(&sim, self.cluster.now(), now, &question);
                 let reading = Reading { at: now, window: question.window, outcome };
-                sim.ops[self.op].log.push(((*question).clone(), reading.clone()));
+                let (about, text) = (About::of(&question), question.value.to_string());
+                let workload = ["chat-blue", "chat-green", "base"].into_iter().find(|w| text.contains(w)).unwrap();
+                sim.ops[self.op].log.push(Logged { workload, about, reading: reading.clone() });
                 drop(sim);
                 board.publish(&question, reading);
             }
         }
-    }
-}
-
-/// What Prometheus says of a color: figures of what runs there, if it gets requests.
-fn prometheus(sim: &mut Sim, now: u64, query: &str) -> Result<Sample, NoData> {
-    use llmrollout::api::status::Color;
-    let color = if query.contains("chat-green") { Color::Green } else { Color::Blue };
-    let metric =
-        usize::from(query.contains("histogram_quantile")) + 2 * usize::from(query.contains("generation_tokens"));
-    let share = sim.share(color);
-    let samples = if share > 0 { 1000.0 } else { 0.0 };
-    let good = [0.001, 0.4, 0.002][metric];
-    let bad = [0.2, 4.0, 0.05][metric];
-    let ill = sim.image(color).contains("bad") && metric != 2;
-    let outcome = Ok(Sample { value: if ill { bad } else { good }, samples });
-    match sim.weather.prom.filter(|(until, _)| *until > now).map(|(_, what)| what) {
-        _ if share == 0 => Err(NoData::Empty),
-        None => outcome,
-        Some(Prom::Down) => Err(NoData::Unreachable("connection refused")),
-        Some(Prom::NotANumber) => Ok(Sample { value: f64::NAN, samples }),
-        Some(Prom::ManySeries) => Err(NoData::ManySeries(2)),
-        Some(Prom::FewRequests) => outcome.map(|s| Sample { samples: 5.0, ..s }),
-        Some(Prom::Bad) => Ok(Sample { value: bad, samples }),
     }
 }

@@ -2,7 +2,7 @@
 //! was decided on another version, a generation that counts changes of the spec only, status and the rest apart,
 //! finalizers, owners, and no new version where nothing changed. Knows nothing of rollouts.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::{Map, Value, json};
 
@@ -24,16 +24,16 @@ fn refusal<T>(code: u16, message: &str) -> Result<T, Refusal> {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Change {
     pub(crate) key: Key,
-    pub(crate) before: Option<Value>,
-    pub(crate) after: Option<Value>,
+    pub(crate) before: Option<Arc<Value>>,
+    pub(crate) after: Option<Arc<Value>>,
 }
 
 /// What a write answers with, and what it changed: nothing when all was so already, several when owned objects follow.
-pub(crate) type Written = Result<(Value, Vec<Change>), Refusal>;
+pub(crate) type Written = Result<(Arc<Value>, Vec<Change>), Refusal>;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Store {
-    objects: BTreeMap<Key, Value>,
+    objects: BTreeMap<Key, Arc<Value>>,
     /// What the operator last applied of each object: what it leaves out next time goes away.
     applied: BTreeMap<Key, Value>,
     version: u64,
@@ -45,11 +45,16 @@ pub(crate) fn key(plural: &'static str, name: &str) -> Key {
 
 impl Store {
     pub(crate) fn get(&self, key: &Key) -> Option<&Value> {
-        self.objects.get(key)
+        self.objects.get(key).map(AsRef::as_ref)
+    }
+
+    /// The object as it stands, to be looked at later.
+    pub(crate) fn held(&self, key: &Key) -> Option<Arc<Value>> {
+        self.objects.get(key).cloned()
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = (&Key, &Value)> {
-        self.objects.iter()
+        self.objects.iter().map(|(k, v)| (k, v.as_ref()))
     }
 
     pub(crate) fn create(&mut self, key: &Key, mut object: Value) -> Vec<Change> {
@@ -57,23 +62,26 @@ impl Store {
         object["metadata"]["name"] = json!(key.1);
         object["metadata"]["namespace"] = json!("llm");
         object["metadata"]["uid"] = json!(format!("uid-{}", self.version));
-        object["metadata"]["creationTimestamp"] = json!("2026-01-01T00:00:00Z");
+        if object["metadata"]["creationTimestamp"].is_null() {
+            object["metadata"]["creationTimestamp"] = json!("2026-01-01T00:00:00Z");
+        }
         object["metadata"]["resourceVersion"] = json!(self.version.to_string());
         object["metadata"]["generation"] = json!(1);
-        self.objects.insert(key.clone(), object.clone());
+        let object = Arc::new(object);
+        self.objects.insert(key.clone(), Arc::clone(&object));
         vec![Change { key: key.clone(), before: None, after: Some(object) }]
     }
 
     /// Somebody writes without asking which version stands there.
     pub(crate) fn edit(&mut self, key: &Key, change: impl FnOnce(&mut Value)) -> Vec<Change> {
-        let Some(mut object) = self.objects.get(key).cloned() else { return Vec::new() };
+        let Some(mut object) = self.get(key).cloned() else { return Vec::new() };
         change(&mut object);
         self.commit(key, object).1
     }
 
     /// Deleted at once, or marked while a finalizer holds it.
     pub(crate) fn delete(&mut self, key: &Key, at: &str) -> Vec<Change> {
-        let Some(mut object) = self.objects.get(key).cloned() else { return Vec::new() };
+        let Some(mut object) = self.get(key).cloned() else { return Vec::new() };
         if finalizers(&object) == 0 {
             return self.remove(key);
         }
@@ -81,8 +89,21 @@ impl Store {
         self.commit(key, object).1
     }
 
+    /// A client's deletion, refused when another version stands there than the one it names.
+    pub(crate) fn delete_seen(&mut self, key: &Key, options: &Value) -> Written {
+        let Some(old) = self.held(key) else { return refusal(404, "not found") };
+        for field in ["uid", "resourceVersion"] {
+            let named = &options["preconditions"][field];
+            if named.is_string() && *named != old["metadata"][field] {
+                return refusal(409, &format!("Precondition failed: {field} in precondition"));
+            }
+        }
+        let changes = self.remove(key);
+        Ok((Arc::new(json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"})), changes))
+    }
+
     pub(crate) fn json_patch(&mut self, key: &Key, ops: &[Value]) -> Written {
-        let Some(old) = self.objects.get(key) else { return refusal(404, "not found") };
+        let Some(old) = self.get(key) else { return refusal(404, "not found") };
         let mut object = old.clone();
         for op in ops {
             if !patch(&mut object, op) {
@@ -102,13 +123,13 @@ impl Store {
 
     /// Server-side apply, forced. There is one manager that applies.
     pub(crate) fn apply(&mut self, key: &Key, body: &Value) -> Written {
-        let Some(old) = self.objects.get(key) else {
+        let Some(old) = self.get(key) else {
             if body["metadata"]["resourceVersion"].is_string() {
                 return refusal(409, "the object does not exist any more");
             }
             let changes = self.create(key, body.clone());
             self.applied.insert(key.clone(), body.clone());
-            return Ok((self.objects[key].clone(), changes));
+            return Ok((Arc::clone(&self.objects[key]), changes));
         };
         guard(old, body)?;
         let mut object = old.clone();
@@ -123,28 +144,29 @@ impl Store {
 
     /// Server-side apply of status: the rest of the body is only looked at for version and UID.
     pub(crate) fn apply_status(&mut self, key: &Key, body: &Value) -> Written {
-        let Some(old) = self.objects.get(key) else { return refusal(404, "not found") };
+        let Some(old) = self.get(key) else { return refusal(404, "not found") };
         guard(old, body)?;
         let mut object = old.clone();
         object["status"] = body["status"].clone();
         Ok(self.commit(key, object))
     }
 
-    fn commit(&mut self, key: &Key, mut object: Value) -> (Value, Vec<Change>) {
-        let old = self.objects[key].clone();
-        if object == old {
-            return (object, Vec::new());
+    fn commit(&mut self, key: &Key, mut object: Value) -> (Arc<Value>, Vec<Change>) {
+        let old = Arc::clone(&self.objects[key]);
+        if object == *old {
+            return (old, Vec::new());
         }
         self.version += 1;
         object["metadata"]["resourceVersion"] = json!(self.version.to_string());
         if object["spec"] != old["spec"] {
             object["metadata"]["generation"] = json!(old["metadata"]["generation"].as_i64().unwrap_or(0) + 1);
         }
-        self.objects.insert(key.clone(), object.clone());
+        let object = Arc::new(object);
+        self.objects.insert(key.clone(), Arc::clone(&object));
         if object["metadata"]["deletionTimestamp"].is_string() && finalizers(&object) == 0 {
             return (object, self.remove(key));
         }
-        (object.clone(), vec![Change { key: key.clone(), before: Some(old), after: Some(object) }])
+        (Arc::clone(&object), vec![Change { key: key.clone(), before: Some(old), after: Some(object) }])
     }
 
     /// Gone, and with it what it owned.
@@ -328,6 +350,18 @@ mod tests {
         let stale = json!({"metadata": {"resourceVersion": "1"}, "spec": {"replicas": 4}});
         assert_eq!(store.apply(&d, &stale).unwrap_err().code, 409);
         assert_eq!(store.apply(&key("deployments", "new"), &stale).unwrap_err().code, 409);
+    }
+
+    #[test]
+    fn a_deletion_that_names_a_version_needs_that_version() {
+        let mut store = store();
+        let (route, seen) = (key("httproutes", "chat"), version(&store));
+        let named = |version: &str| json!({"preconditions": {"resourceVersion": version}});
+        store.edit(&route, |r| r["spec"]["hosts"] = json!([]));
+        assert_eq!(store.delete_seen(&route, &named(&seen)).unwrap_err().code, 409);
+        let now = version(&store);
+        assert_eq!(store.delete_seen(&route, &named(&now)).unwrap().1.len(), 1);
+        assert_eq!(store.delete_seen(&route, &named(&now)).unwrap_err().code, 404);
     }
 
     #[test]

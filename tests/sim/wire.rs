@@ -20,6 +20,7 @@ use super::{
 struct Call {
     op: usize,
     write: bool,
+    delete: bool,
     /// `json-patch+json` or `apply-patch+yaml`; empty for a read.
     kind: String,
     status: bool,
@@ -30,8 +31,8 @@ struct Call {
     pass: u64,
     known: Known,
     issued: u64,
-    /// The rollout's status as it stood when the request left.
-    status_then: Value,
+    /// The rollout as it stood when the request left.
+    then: Option<Arc<Value>>,
 }
 
 /// How a request fares.
@@ -119,18 +120,20 @@ async fn read(cluster: &Cluster, op: usize, request: Request<Body>) -> Call {
     let kind = head.headers.get("content-type").map_or("", |v| v.to_str().unwrap());
     let parts: Vec<&str> = head.uri.path().trim_matches('/').split('/').collect();
     let at = parts.iter().position(|p| *p == "namespaces").unwrap() + 2;
-    let plural = ["llmrollouts", "deployments", "services", "httproutes", "endpointslices"];
+    let plural = ["llmrolloutorders", "llmrollouts", "deployments", "services", "httproutes", "endpointslices"];
     let plural = plural.into_iter().find(|p| *p == parts[at]).unwrap();
     let of = head.uri.query().and_then(|q| {
         let (_, name) = q.split_once("service-name")?;
         Some(name.trim_start_matches(['=', '%', '3', 'D']).split('&').next()?.to_owned())
     });
     let sim = cluster.sim();
-    let write = head.method == "PATCH";
+    let delete = head.method == "DELETE";
+    let write = delete || head.method == "PATCH";
     let known = &sim.ops[op].known;
     Call {
         op,
         write,
+        delete,
         kind: kind.to_owned(),
         status: parts.get(at + 2) == Some(&"status"),
         key: key(plural, parts.get(at + 1).copied().unwrap_or_default()),
@@ -139,7 +142,7 @@ async fn read(cluster: &Cluster, op: usize, request: Request<Body>) -> Call {
         pass: known.pass,
         known: if write { known.clone() } else { Known::default() },
         issued: cluster.now(),
-        status_then: if write { sim.status() } else { Value::Null },
+        then: if write { sim.store.held(&key("llmrollouts", "chat")) } else { None },
     }
 }
 
@@ -177,7 +180,7 @@ fn fate(sim: &mut Sim, cluster: &Cluster, call: &Call) -> Fate {
 
 impl Cluster {
     /// The API server's answer, and its effect.
-    fn answer(&self, call: &Call, fate: Fate) -> Result<Value, Refusal> {
+    fn answer(&self, call: &Call, fate: Fate) -> Result<Arc<Value>, Refusal> {
         let mut sim = self.sim();
         if !call.write {
             return look(&mut sim, call);
@@ -185,10 +188,13 @@ impl Cluster {
         if let Luck::Refused(code) = fate.luck {
             return Err(Refusal { code, message: "simulated".into() });
         }
-        let written: Written = if call.kind.contains("json-patch") {
-            let ops = call.body.as_array().cloned().unwrap_or_default();
-            judge::guarded(&mut sim, self.now(), &call.key, &ops);
-            sim.store.json_patch(&call.key, &ops)
+        if call.delete || call.kind.contains("json-patch") {
+            judge::guarded(&mut sim, self.now(), &call.key, &call.body);
+        }
+        let written: Written = if call.delete {
+            sim.store.delete_seen(&call.key, &call.body)
+        } else if call.kind.contains("json-patch") {
+            sim.store.json_patch(&call.key, call.body.as_array().map_or(&[], Vec::as_slice))
         } else if call.status {
             sim.store.apply_status(&call.key, &call.body)
         } else {
@@ -196,7 +202,7 @@ impl Cluster {
         };
         let (object, changes) = written?;
         let now = self.now();
-        if !changes.is_empty() {
+        if !changes.is_empty() && !judge::only_figures(&changes) {
             sim.writes += 1;
             sim.last_write = now;
         }
@@ -205,7 +211,7 @@ impl Cluster {
                 op: call.op,
                 known: &call.known,
                 issued: call.issued,
-                status_then: &call.status_then,
+                then: call.then.as_deref().unwrap_or(&Value::Null),
                 status: call.status,
                 change,
             };
@@ -217,37 +223,35 @@ impl Cluster {
 }
 
 /// A read, remembered as what the pass knows.
-fn look(sim: &mut Sim, call: &Call) -> Result<Value, Refusal> {
+fn look(sim: &mut Sim, call: &Call) -> Result<Arc<Value>, Refusal> {
     if let Some(service) = &call.of {
         let of = |v: &Value| v["metadata"]["labels"]["kubernetes.io/service-name"] == json!(service);
         let items: Vec<Value> =
             sim.store.all().filter(|(k, v)| k.0 == "endpointslices" && of(v)).map(|(_, v)| v.clone()).collect();
-        let color = if service == "chat-green" { Color::Green } else { Color::Blue };
-        let ready = sim.ready(color);
+        let of_chat = Color::BOTH.into_iter().find(|c| *service == format!("chat-{}", c.word()));
+        let ready = of_chat.map(|color| (color, sim.ready(color)));
         let known = &mut sim.ops[call.op].known;
         if known.pass == call.pass {
-            known.ready.insert(color, ready);
+            known.ready.extend(ready);
         }
-        return Ok(
-            json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSliceList", "metadata": {}, "items": items}),
-        );
+        let list =
+            json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSliceList", "metadata": {}, "items": items});
+        return Ok(Arc::new(list));
     }
-    let found = sim.store.get(&call.key).cloned();
-    if call.key.0 == "llmrollouts" && sim.ops[call.op].known.pass == call.pass {
+    let found = sim.store.held(&call.key);
+    if call.key == key("llmrollouts", "chat") && sim.ops[call.op].known.pass == call.pass {
         sim.ops[call.op].known.live.clone_from(&found);
     }
     found.ok_or(Refusal { code: 404, message: "not found".into() })
 }
 
-fn response(answer: Result<Value, Refusal>) -> Response<Body> {
+fn response(answer: Result<Arc<Value>, Refusal>) -> Response<Body> {
     let (code, body) = match answer {
         Ok(body) => (200, body),
         Err(r) => {
             let reason = if r.code == 404 { "NotFound" } else { "Simulated" };
-            (
-                r.code,
-                json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": r.message, "reason": reason, "code": r.code}),
-            )
+            let words = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": r.message, "reason": reason, "code": r.code});
+            (r.code, Arc::new(words))
         }
     };
     Response::builder().status(code).body(Body::from(body.to_string().into_bytes())).unwrap()
