@@ -6,6 +6,7 @@
 
 use std::{collections::BTreeMap, fmt::Write, fs, path::Path, time::Duration};
 
+use kube::CustomResourceExt;
 use llmrollout::{
     api::{
         LlmRollout, Moment,
@@ -22,10 +23,7 @@ use llmrollout::{
 use promql_parser::parser::{self, Expr, Offset, value::ValueType};
 use serde_json::{Value, json};
 
-use crate::{
-    files::{read, top},
-    schema::schema,
-};
+use crate::files::{read, top};
 
 const WINDOW: Duration = Duration::from_mins(5);
 const PRICES: Prices = Prices { input: 0.5, cached_input: 0.05, output: 1.5 };
@@ -260,8 +258,8 @@ fn plan_with(metrics: &Value, gate: &Value, min_requests: Option<i64>) -> Result
 
 #[test]
 fn the_schema_knows_the_same_words() {
-    let schema = schema();
-    let spec = &schema["properties"]["spec"]["properties"];
+    let crd = serde_json::to_value(LlmRollout::crd()).unwrap();
+    let spec = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"];
     let words = |at: &Value| at["enum"].as_array().unwrap().iter().map(|w| w.as_str().unwrap().to_owned()).collect();
     let metrics: Vec<String> = words(&spec["gates"]["items"]["properties"]["metric"]);
     assert_eq!(metrics, metric::ALL.map(|(_, word)| word));
