@@ -13,13 +13,15 @@ use serde::{Deserialize, Serialize};
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("has(self.quantile) == (self.metric == 'latency')").message("gates: `quantile` belongs to `metric: latency` and is needed there; write `metric: latency, quantile: \"0.95\", max: 1.5s`"),
+    validation = Rule::new("has(self.quantile) ? self.metric in ['latency', 'timeToFirstToken', 'timePerOutputToken'] : !(self.metric in ['latency', 'timeToFirstToken'])").message("gates: `quantile` belongs to `metric: latency` and is needed there, as for `timeToFirstToken`; `timePerOutputToken` may have one; write for example `metric: latency, quantile: \"0.95\", max: 1.5s`"),
     validation = Rule::new("[has(self.max), has(self.equals)].filter(x, x).size() == 1").message("gates: exactly one of `max` and `equals`; write for example `max: 1%`"),
     validation = Rule::new("!has(self.equals) || self.metric == 'requests'").message("gates: `equals` belongs to `metric: requests`; write `max` with a limit in the metric's unit"),
     validation = Rule::new("self.metric != 'requests' || !has(self.max) || self.max.matches('^[0-9]+$')").message("gates: the limit of `requests` is a count; write for example `equals: \"0\"`"),
-    validation = Rule::new("self.metric != 'errorRate' || !has(self.max) || self.max.endsWith('%')").message("gates: the limit of `errorRate` is a share; write for example `max: 1%`"),
-    validation = Rule::new("self.metric != 'latency' || !has(self.max) || self.max.endsWith('s')").message("gates: the limit of `latency` is a time; write for example `max: 1.5s` or `max: 800ms`"),
-    validation = Rule::new("self.metric != 'costPerRequest' || !has(self.max) || self.max.startsWith('$')").message("gates: the limit of `costPerRequest` is in dollars; write for example `max: $0.005`")
+    validation = Rule::new("!(self.metric in ['errorRate', 'abortRate', 'kvCacheUse', 'cacheHitRate', 'truncationRate', 'gpuUtilisation']) || !has(self.max) || self.max.endsWith('%')").message("gates: the limit of `errorRate` is a share; write for example `max: 1%`, and so for `abortRate`, `kvCacheUse`, `cacheHitRate`, `truncationRate` and `gpuUtilisation`"),
+    validation = Rule::new("!(self.metric in ['latency', 'timeToFirstToken', 'timePerOutputToken']) || !has(self.max) || self.max.endsWith('s') && !self.max.endsWith('/s')").message("gates: the limit of `latency` is a time; write for example `max: 1.5s` or `max: 800ms`, and so for `timeToFirstToken` and `timePerOutputToken`"),
+    validation = Rule::new("!(self.metric in ['costPerRequest', 'costPerHour', 'costPerMillionTokens']) || !has(self.max) || self.max.startsWith('$')").message("gates: the limit of `costPerRequest` is in dollars; write for example `max: $0.005`, and so for `costPerHour` and `costPerMillionTokens`"),
+    validation = Rule::new("self.metric != 'outputTokensPerSecond' || !has(self.max) || self.max.endsWith('/s')").message("gates: the limit of `outputTokensPerSecond` is a rate; write for example `max: 1200/s`"),
+    validation = Rule::new("!(self.metric in ['queueDepth', 'tokensPerRequest']) || !has(self.max) || self.max.matches('^[0-9.]+$')").message("gates: the limit of `queueDepth` is a plain number; write for example `max: \"12.5\"`, and so for `tokensPerRequest`")
 )]
 pub struct Gate {
     /// Name of the gate, shown wherever it speaks.
@@ -27,14 +29,14 @@ pub struct Gate {
     pub name: String,
     /// What is measured.
     pub metric: Metric,
-    /// Which quantile of the latency, for example "0.95".
+    /// Which quantile of a time, for example "0.95". Without one `timePerOutputToken` means the mean.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^0\.[0-9]{1,4}$"), length(max = 6))]
     pub quantile: Option<String>,
-    /// The limit, with its unit: `1%`, `1.5s`, `800ms`, `$0.005`, `100`. The gate fails above it.
+    /// The limit, with its unit: `1%`, `1.5s`, `800ms`, `$0.005`, `1200/s`, `100`, `12.5`. The gate fails above it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
-        regex(pattern = r"^(\$[0-9]{0,6}(\.[0-9]{1,9})?|[0-9]{1,9}(\.[0-9]{1,9})?(%|ms|s)|[0-9]{1,9})$"),
+        regex(pattern = r"^(\$[0-9]{0,6}(\.[0-9]{1,9})?|[0-9]{1,9}(\.[0-9]{1,9})?(%|ms|s|/s)?)$"),
         length(min = 1, max = 24)
     )]
     pub max: Option<String>,
@@ -64,7 +66,8 @@ pub struct Gate {
     #[schemars(regex(pattern = r"^([0-9]{1,2}h)?([0-9]{1,4}m)?([0-9]{1,5}s)?$"), length(min = 2, max = 14))]
     #[x_kube(validation = Rule::new("duration(self) >= duration('5s') && duration(self) <= duration('24h')").message("window: write a duration between 5s and 24h, for example 5m"))]
     pub window: Option<String>,
-    /// Fewer requests than this in the window are no data. Default 50; for `requests` any number counts.
+    /// Fewer requests than this in the window are no data. Default 50. For `requests`, `outputTokensPerSecond`,
+    /// `queueDepth`, `kvCacheUse`, `costPerHour` and `gpuUtilisation` the series that tell it are counted. Default 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub min_samples: Option<i32>,
@@ -79,12 +82,36 @@ pub struct Gate {
 pub enum Metric {
     /// Share of requests that ended in an error, by the engine or by HTTP status, whichever is worse.
     ErrorRate,
+    /// Share of requests that the client gave up.
+    AbortRate,
     /// End-to-end latency, the given quantile.
     Latency,
-    /// Dollars per finished request, from token counts and prices.
-    CostPerRequest,
+    /// Time until the first token, the given quantile.
+    TimeToFirstToken,
+    /// Time between two tokens of an answer, the given quantile, or the mean.
+    TimePerOutputToken,
+    /// Tokens generated by second.
+    OutputTokensPerSecond,
+    /// Requests that wait in the engine now.
+    QueueDepth,
+    /// How full the KV cache is now, on the fullest pod.
+    KvCacheUse,
+    /// Share of prompt tokens that came from a cache.
+    CacheHitRate,
     /// Finished requests in the window: the only metric a dark step can be judged by.
     Requests,
+    /// Tokens generated per finished request.
+    TokensPerRequest,
+    /// Share of answers cut off at the longest length.
+    TruncationRate,
+    /// Dollars per finished request, from token counts and prices, or from the gateway's own account.
+    CostPerRequest,
+    /// Dollars per hour at the rate of the window.
+    CostPerHour,
+    /// Dollars per million tokens generated.
+    CostPerMillionTokens,
+    /// Share of time in which the GPUs worked, from the DCGM exporter.
+    GpuUtilisation,
 }
 
 /// What a failed gate leads to.

@@ -3,6 +3,7 @@
 
 pub mod around;
 pub mod conditions;
+pub mod exporters;
 pub mod gates;
 pub mod labels;
 pub mod moment;

@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 
 use super::{
     around::{Approval, Bake, Decommission, Dependency, FastTrack, OnDependencyRollback, RollbackPolicy, Step, Window},
+    exporters::Metrics,
     gates::Gate,
     status::LlmRolloutStatus,
 };
@@ -269,31 +270,6 @@ pub struct HttpRouteRouter {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"), length(max = 253))]
     pub rule: Option<String>,
-}
-
-/// Where the figures come from.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub struct Metrics {
-    /// A provider named in the operator's configuration. Default `default`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"), length(max = 63))]
-    pub provider: Option<String>,
-    /// What the pods expose.
-    #[serde(default)]
-    pub profile: Profile,
-    /// Prices in dollars per million tokens, for `costPerRequest`. Default: those of the operator's configuration.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prices: Option<Prices>,
-}
-
-/// Which exporter's metric names apply.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-#[serde(rename_all = "lowercase")]
-pub enum Profile {
-    /// vLLM's own metrics (V1 engine), scraped from the pods.
-    #[default]
-    Vllm,
 }
 
 /// Dollars per million tokens, each written as `$0.50`.

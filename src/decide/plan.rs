@@ -11,9 +11,8 @@ use crate::{
     api::{
         LlmRolloutSpec, Reason,
         gates::{During, Gate, Metric, NoDataThen, Severity},
-        v1alpha1::Profile,
     },
-    metrics::{Limit, Prices, vllm},
+    metrics::{Limit, NO_PRICES, Prices, Source, ask, metric},
     routers::Claim,
 };
 
@@ -26,10 +25,8 @@ pub struct Plan {
     pub gates: Vec<PlannedGate>,
     /// The provider that is asked.
     pub provider: String,
-    /// Which exporter's names apply.
-    pub profile: Profile,
-    /// Prices for cost gates.
-    pub prices: Option<Prices>,
+    /// Which series are asked for.
+    pub source: Source,
     /// How long the candidate may take to become ready.
     pub ready_timeout: Duration,
 }
@@ -139,21 +136,21 @@ impl Plan {
             Some(prices) => Some(Prices::parse(prices).map_err(|e| invalid(format!("metrics.prices: {e}")))?),
             None => None,
         };
-        let gates = spec.gates.iter().map(read_gate).collect::<Result<Vec<_>, _>>()?;
+        let source = Source::read(&spec.metrics, prices).map_err(invalid)?;
+        let gates = spec.gates.iter().map(|gate| read_gate(gate, &source)).collect::<Result<Vec<_>, _>>()?;
         if gates.is_empty() && !spec.manual {
             return Err(invalid(
                 "gates: at least one is needed; write `- {name: errors, metric: errorRate, max: 1%}`, or `manual: true` if people alone decide",
             ));
         }
-        if let Some(cost) = gates.iter().find(|g| g.metric == Metric::CostPerRequest && prices.is_none()) {
-            let message = format!(
-                "gates: {} needs prices; write `metrics: {{prices: {{input: $0.50, output: $1.50}}}}` in dollars per million tokens",
-                cost.name
-            );
-            return Err(Wrong { reason: Reason::PricesMissing, message });
-        }
         let ready_timeout = duration_or(spec.release.template.ready_timeout.as_ref(), 30 * 60, "readyTimeout")?;
-        Ok(Self { course: Course::read(spec)?, gates, provider, profile: spec.metrics.profile, prices, ready_timeout })
+        let course = Course::read(spec)?;
+        if course.steps.iter().any(|s| s.min_requests.or(s.max_requests).is_some()) {
+            ask::available(&source, Metric::Requests, None).map_err(|why| {
+                invalid(format!("steps: with profile {} requests cannot be counted: {why}", source.word()))
+            })?;
+        }
+        Ok(Self { course, gates, provider, source, ready_timeout })
     }
 }
 
@@ -161,19 +158,15 @@ pub(super) fn invalid(message: impl Into<String>) -> Wrong {
     Wrong { reason: Reason::InvalidSpec, message: message.into() }
 }
 
-fn read_gate(gate: &Gate) -> Result<PlannedGate, Wrong> {
+fn read_gate(gate: &Gate, source: &Source) -> Result<PlannedGate, Wrong> {
     let name = &gate.name;
-    let test = read_test(gate).map_err(|e| invalid(format!("gates: {name}: {e}")))?;
-    if (gate.metric == Metric::Latency) != gate.quantile.is_some() {
-        return Err(invalid(format!(
-            "gates: {name}: `quantile` belongs to `metric: latency`; write `metric: latency, quantile: \"0.95\", max: 1.5s`"
-        )));
-    }
+    let test = read_test(gate, source).map_err(|e| invalid(format!("gates: {name}: {e}")))?;
+    can_be_asked(gate, source)?;
     let (bad, of) = read_failures(gate.failures.as_deref().unwrap_or("2 of 3"))
         .ok_or_else(|| invalid(format!("gates: {name}: failures: write for example `2 of 3`")))?;
     let (bad, of) = if gate.severity == Severity::Abort { (1, 1) } else { (bad, of) };
     let no_data = gate.no_data.clone().unwrap_or_default();
-    let least = if gate.metric == Metric::Requests { 1 } else { 50 };
+    let least = metric::least_samples(gate.metric);
     let during = |when| gate.during.as_ref().is_none_or(|all| all.contains(&when));
     Ok(PlannedGate {
         name: name.clone(),
@@ -193,7 +186,27 @@ fn read_gate(gate: &Gate) -> Result<PlannedGate, Wrong> {
     })
 }
 
-fn read_test(gate: &Gate) -> Result<Test, String> {
+/// Whether the exporter tells it, with the quantile and the prices that it takes.
+fn can_be_asked(gate: &Gate, source: &Source) -> Result<(), Wrong> {
+    let name = &gate.name;
+    let fits = match metric::quantile(gate.metric) {
+        metric::Quantile::Foreign => gate.quantile.is_none(),
+        metric::Quantile::Needed => gate.quantile.is_some(),
+        metric::Quantile::OrMean => true,
+    };
+    if !fits {
+        return Err(invalid(format!(
+            "gates: {name}: `quantile` belongs to `metric: latency`, `timeToFirstToken` and `timePerOutputToken`; write `metric: latency, quantile: \"0.95\", max: 1.5s`"
+        )));
+    }
+    ask::available(source, gate.metric, gate.quantile.as_deref()).map_err(|why| {
+        let (word, profile) = (metric::word(gate.metric), source.word());
+        let reason = if why == NO_PRICES { Reason::PricesMissing } else { Reason::InvalidSpec };
+        Wrong { reason, message: format!("gates: {name}: {word} cannot be had with profile {profile}: {why}") }
+    })
+}
+
+fn read_test(gate: &Gate, source: &Source) -> Result<Test, String> {
     let limit = |text: &str| {
         let limit = Limit::parse(text).map_err(|e| e.to_string())?;
         limit.fits(gate.metric).map_err(|e| e.to_string())?;
@@ -202,10 +215,9 @@ fn read_test(gate: &Gate) -> Result<Test, String> {
     match (&gate.max, &gate.equals) {
         (Some(max), None) => {
             let limit = limit(max)?;
-            if gate.metric == Metric::Latency && limit.value() > vllm::LAST_FINITE_BOUND {
-                let bound = vllm::LAST_FINITE_BOUND;
+            if let Some(bound) = last_bound(gate, source).filter(|bound| limit.value() > *bound) {
                 return Err(format!(
-                    "the exporter's last latency bucket ends at {bound}s, so that nothing above it can be told; write a limit below"
+                    "the exporter's last bucket ends at {bound}s, so that nothing above it can be told; write a limit below"
                 ));
             }
             Ok(Test::Max(limit))
@@ -216,6 +228,11 @@ fn read_test(gate: &Gate) -> Result<Test, String> {
             Err("exactly one of `max` and `equals`; write for example `max: 1%`".to_owned())
         }
     }
+}
+
+/// Quantiles are never told above this. A mean is.
+fn last_bound(gate: &Gate, source: &Source) -> Option<f64> {
+    gate.quantile.as_ref().and_then(|_| ask::last_bound(source, gate.metric))
 }
 
 fn read_failures(text: &str) -> Option<(usize, usize)> {

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     api::{around::OnUndecided, gates::Metric},
-    metrics::{Question, vllm},
+    metrics::{self, Question},
 };
 
 /// A count of requests looks back to the start of its stage, however long ago.
@@ -124,17 +124,19 @@ impl View<'_> {
         let since = self.running()?.step_entered_at?;
         let meta = &self.s.rollout.metadata;
         let workload = workload::name_of(meta.name.as_deref().unwrap_or_default(), candidate);
-        Some(vllm::question(&vllm::Ask {
+        let ask = metrics::Ask {
             provider: &plan.provider,
             namespace: meta.namespace.as_deref().unwrap_or_default(),
             workload: &workload,
+            color: candidate,
             metric: wanted.metric,
             quantile: wanted.quantile,
-            prices: plan.prices,
             since,
             window: wanted.window,
             interval: wanted.interval,
-        }))
+        };
+        // A plan is only made of what can be asked.
+        metrics::question(&plan.source, &ask).ok()
     }
 
     /// Requests that the candidate has answered in this stage; counted numbers only grow, so the largest counts.

@@ -1,12 +1,29 @@
 //! Pure knowledge about metrics: units, prices, questions in `PromQL`, and what an answer may mean.
 //! Never a client, a clock or a cluster: `observe::prometheus` sends the questions, `decide::gate` judges the readings.
+//!
+//! A gate asks for a `Metric`; `ask` looks up the exporter's `Table` in `profiles` and lets `need` write the text with
+//! the pieces of `promql` about the series of one color, which `scope` selects.
 
 pub mod answer;
+pub mod ask;
+mod cost;
+mod gpu;
+pub mod metric;
+mod need;
+mod profiles;
+mod promql;
 pub mod question;
 pub mod reading;
+mod scope;
+pub mod source;
+mod table;
 pub mod unit;
-pub mod vllm;
 
+pub use ask::{Ask, question};
+pub use cost::NO_PRICES;
+pub use profiles::exporters;
 pub use question::{Question, Template};
 pub use reading::{NoData, Reading, Sample};
+pub use source::Source;
+pub use table::NotAvailable;
 pub use unit::{Limit, Prices, UnitError};

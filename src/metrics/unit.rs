@@ -1,9 +1,41 @@
 //! Limits with their units, figures shown beside them, and prices: text in, numbers in base units out (share 0…1,
-//! seconds, dollars), exact to the last decimal. Never decides whether a figure is within its limit.
+//! seconds, dollars, by second), exact to the last decimal. Never decides whether a figure is within its limit.
 
 use std::fmt;
 
+use super::metric;
 use crate::api::{gates::Metric, v1alpha1};
+
+/// What the limit of a metric is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Percent.
+    Share,
+    /// Seconds or milliseconds.
+    Seconds,
+    /// Dollars.
+    Dollars,
+    /// Something by second.
+    PerSecond,
+    /// Whole numbers.
+    Count,
+    /// Any number.
+    Number,
+}
+
+impl Unit {
+    /// A limit in this unit.
+    pub const fn example(self) -> &'static str {
+        match self {
+            Self::Share => "1%",
+            Self::Seconds => "1.5s",
+            Self::Dollars => "$0.005",
+            Self::PerSecond => "1200/s",
+            Self::Count => "100",
+            Self::Number => "12.5",
+        }
+    }
+}
 
 /// A limit in the unit of its metric.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -14,15 +46,19 @@ pub enum Limit {
     Seconds(f64),
     /// Dollars.
     Dollars(f64),
-    /// A number of requests.
+    /// So many by second.
+    PerSecond(f64),
+    /// A whole number.
     Count(f64),
+    /// A number that is not whole.
+    Number(f64),
 }
 
 /// Why a text is no limit and no price.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnitError {
     /// Not a number with a unit.
-    #[error("`{0}` is no limit; write a number with its unit, for example `1%`, `1.5s`, `800ms` or `$0.005`")]
+    #[error("`{0}` is no limit; write a number with its unit, for example `1%`, `1.5s`, `800ms`, `$0.005` or `12/s`")]
     NotALimit(String),
     /// A share that nothing can exceed.
     #[error("`{0}` can never be exceeded; write a share below 100%, for example `1%`")]
@@ -41,18 +77,20 @@ pub enum UnitError {
 }
 
 impl Limit {
-    /// Reads `1%`, `1.5s`, `800ms`, `$0.005` or `100`.
+    /// Reads `1%`, `1.5s`, `800ms`, `$0.005`, `12/s`, `100` or `12.5`.
     pub fn parse(text: &str) -> Result<Self, UnitError> {
         let read = if let Some(number) = text.strip_prefix('$') {
             decimal(number, 0).map(Self::Dollars)
         } else if let Some(number) = text.strip_suffix('%') {
             decimal(number, -2).map(Self::Share)
+        } else if let Some(number) = text.strip_suffix("/s") {
+            decimal(number, 0).map(Self::PerSecond)
         } else if let Some(number) = text.strip_suffix("ms") {
             decimal(number, -3).map(Self::Seconds)
         } else if let Some(number) = text.strip_suffix('s') {
             decimal(number, 0).map(Self::Seconds)
         } else {
-            decimal(text, 0).filter(|_| !text.contains('.')).map(Self::Count)
+            decimal(text, 0).map(|n| if n.fract() == 0.0 { Self::Count(n) } else { Self::Number(n) })
         };
         match read {
             Some(Self::Share(share)) if share >= 1.0 => Err(UnitError::ShareTooHigh(short(text))),
@@ -63,23 +101,27 @@ impl Limit {
 
     /// Whether the unit is that of the metric.
     pub fn fits(self, metric: Metric) -> Result<(), UnitError> {
-        let example = match (metric, self) {
-            (Metric::ErrorRate, Self::Share(_))
-            | (Metric::Latency, Self::Seconds(_))
-            | (Metric::CostPerRequest, Self::Dollars(_))
-            | (Metric::Requests, Self::Count(_)) => return Ok(()),
-            (Metric::ErrorRate, _) => "1%",
-            (Metric::Latency, _) => "1.5s",
-            (Metric::CostPerRequest, _) => "$0.005",
-            (Metric::Requests, _) => "100",
+        let unit = metric::unit(metric);
+        let fits = match self {
+            Self::Share(_) => unit == Unit::Share,
+            Self::Seconds(_) => unit == Unit::Seconds,
+            Self::Dollars(_) => unit == Unit::Dollars,
+            Self::PerSecond(_) => unit == Unit::PerSecond,
+            Self::Count(_) => matches!(unit, Unit::Count | Unit::Number),
+            Self::Number(_) => unit == Unit::Number,
         };
-        Err(UnitError::WrongUnit { limit: self.to_string(), example })
+        if fits { Ok(()) } else { Err(UnitError::WrongUnit { limit: self.to_string(), example: unit.example() }) }
     }
 
     /// The limit in its base unit, to compare with a sample.
     pub const fn value(self) -> f64 {
         match self {
-            Self::Share(v) | Self::Seconds(v) | Self::Dollars(v) | Self::Count(v) => v,
+            Self::Share(v)
+            | Self::Seconds(v)
+            | Self::Dollars(v)
+            | Self::PerSecond(v)
+            | Self::Count(v)
+            | Self::Number(v) => v,
         }
     }
 
@@ -111,7 +153,7 @@ impl Limit {
         match self {
             Self::Share(_) => 2,
             Self::Seconds(v) if v > 0.0 && v < 1.0 => 3,
-            Self::Seconds(_) | Self::Dollars(_) | Self::Count(_) => 0,
+            Self::Seconds(_) | Self::Dollars(_) | Self::PerSecond(_) | Self::Count(_) | Self::Number(_) => 0,
         }
     }
 
@@ -121,12 +163,13 @@ impl Limit {
             (Self::Seconds(_), 3) => format!("{number}ms"),
             (Self::Seconds(_), _) => format!("{number}s"),
             (Self::Dollars(_), _) => format!("${number}"),
-            (Self::Count(_), _) => number.to_owned(),
+            (Self::PerSecond(_), _) => format!("{number}/s"),
+            (Self::Count(_) | Self::Number(_), _) => number.to_owned(),
         }
     }
 }
 
-/// As a user would write it: `1%`, `1.5s`, `800ms`, `$0.005`.
+/// As a user would write it: `1%`, `1.5s`, `800ms`, `$0.005`, `12/s`.
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.with_unit(&shifted(self.value(), self.places())))
@@ -198,8 +241,11 @@ fn short(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Limit, Prices, UnitError};
-    use crate::api::{gates::Metric, v1alpha1};
+    use super::{Limit, Prices, Unit, UnitError};
+    use crate::{
+        api::{gates::Metric, v1alpha1},
+        metrics::metric::{ALL, unit},
+    };
 
     #[test]
     fn reads_and_writes_every_unit() {
@@ -223,6 +269,11 @@ mod tests {
             ("$0.000000001", Limit::Dollars(1e-9), "$0.000000001"),
             ("0", Limit::Count(0.0), "0"),
             ("1200", Limit::Count(1200.0), "1200"),
+            ("12.0", Limit::Count(12.0), "12"),
+            ("12.5", Limit::Number(12.5), "12.5"),
+            ("0.000000001", Limit::Number(1e-9), "0.000000001"),
+            ("12/s", Limit::PerSecond(12.0), "12/s"),
+            ("0.5/s", Limit::PerSecond(0.5), "0.5/s"),
         ] {
             assert_eq!(Limit::parse(text), Ok(limit), "{text}");
             assert_eq!(limit.to_string(), shown, "{text}");
@@ -239,7 +290,12 @@ mod tests {
             "s",
             "ms",
             "-1",
-            "1.5",
+            "1.",
+            "/s",
+            "1/ms",
+            "1/s/s",
+            "$1/s",
+            "1%/s",
             "-1%",
             "+1%",
             "1 %",
@@ -272,12 +328,15 @@ mod tests {
     }
 
     #[test]
-    fn knows_the_unit_of_each_metric() {
-        let limits = [Limit::Share(0.01), Limit::Seconds(1.5), Limit::Dollars(0.005), Limit::Count(9.0)];
-        let metrics = [Metric::ErrorRate, Metric::Latency, Metric::CostPerRequest, Metric::Requests];
-        for (i, limit) in limits.into_iter().enumerate() {
-            for (j, metric) in metrics.into_iter().enumerate() {
-                assert_eq!(limit.fits(metric).is_ok(), i == j, "{limit} {metric:?}");
+    fn every_metric_takes_its_example_and_refuses_the_others_with_it() {
+        let examples = ["1%", "1.5s", "$0.005", "1200/s", "100", "12.5"];
+        for (metric, word) in ALL {
+            let own = unit(metric).example();
+            for text in examples {
+                let fit = Limit::parse(text).unwrap().fits(metric);
+                let whole = text == "100" && unit(metric) == Unit::Number;
+                assert_eq!(fit.is_ok(), text == own || whole, "{text} {word}");
+                assert!(fit.is_ok() || fit.unwrap_err().to_string().ends_with(&format!("example `{own}`")), "{word}");
             }
         }
         let said = Limit::Share(0.01).fits(Metric::Latency).unwrap_err().to_string();
@@ -301,6 +360,9 @@ mod tests {
             ("$0.005", 0.0041, "$0.0041"),
             ("$0.005", 0.004_123_4, "$0.00412"),
             ("$0.005", 12.0, "$12"),
+            ("1200/s", 987.654, "988/s"),
+            ("12.5", 3.276, "3.28"),
+            ("10", 3.0, "3"),
             ("1%", f64::NAN, "-"),
         ] {
             assert_eq!(Limit::parse(limit).unwrap().show(value), shown, "{limit} {value}");

@@ -15,6 +15,7 @@ mod objects;
 mod outcome;
 mod plans;
 mod properties;
+mod queries;
 mod routes;
 mod samples;
 mod scenarios;

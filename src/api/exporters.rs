@@ -1,0 +1,103 @@
+//! `LlmRollout.spec.metrics`: where the figures come from. Fields, bounds, CEL rules; never any logic.
+
+#![expect(
+    unreachable_pub,
+    reason = "the schema derive copies each struct, with its attributes, into a function where nothing is reachable"
+)]
+
+use std::collections::BTreeMap;
+
+use kube::KubeSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+use super::v1alpha1::Prices;
+
+/// Where the figures come from.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!(self.profile in ['litellm', 'envoy-ai-gateway', 'agentgateway', 'epp', 'traefik', 'envoy', 'istio']) || has(self.match)").message("metrics: this profile measures in front of the pods, so labels must tell the colors apart; write for example `match: {blue: {model_id: chat-blue}, green: {model_id: chat-green}}`"))]
+pub struct Metrics {
+    /// A provider named in the operator's configuration. Default `default`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"), length(max = 63))]
+    pub provider: Option<String>,
+    /// Who exposes the figures.
+    #[serde(default)]
+    pub profile: Profile,
+    /// What the scraper puts before every name, for example `kserve_`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[a-z_:][a-z0-9_:]{0,31}$"), length(max = 32))]
+    pub prefix: Option<String>,
+    /// Labels that tell the colors apart. Default: the namespace, and the pods of the color.
+    #[serde(rename = "match", default, skip_serializing_if = "Option::is_none")]
+    pub matchers: Option<Matchers>,
+    /// Prices in dollars per million tokens, for `costPerRequest`, `costPerHour` and `costPerMillionTokens`. Default:
+    /// those of the operator's configuration. `LiteLLM` and agentgateway keep their own account and need none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prices: Option<Prices>,
+}
+
+/// Labels of the series of each color; all of them must be equal.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.blue != self.green").message("metrics.match: blue and green are the same series; write labels that differ"),
+    validation = Rule::new("[self.blue, self.green].all(m, m.all(k, k.matches('^[a-zA-Z_][a-zA-Z0-9_]{0,63}$') && !k.startsWith('__') && !(k in ['le', 'quantile'])))").message("metrics.match: a label has letters, digits and '_', and is none that Prometheus or our queries use themselves; write for example `model_id: chat-green`")
+)]
+pub struct Matchers {
+    /// Labels of blue.
+    #[schemars(schema_with = "labels")]
+    pub blue: BTreeMap<String, String>,
+    /// Labels of green.
+    #[schemars(schema_with = "labels")]
+    pub green: BTreeMap<String, String>,
+}
+
+fn labels(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "minProperties": 1,
+        "maxProperties": 8,
+        "additionalProperties": {"type": "string", "maxLength": 256}
+    })
+}
+
+/// Who exposes the figures, and under which names.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(rename_all = "kebab-case")]
+pub enum Profile {
+    /// vLLM's own metrics (V1 engine), scraped from the pods.
+    #[default]
+    Vllm,
+    /// `SGLang`, scraped from the pods; needs `--enable-metrics`.
+    Sglang,
+    /// Text Generation Inference, scraped from the pods.
+    Tgi,
+    /// Triton inference server, scraped from the pods.
+    Triton,
+    /// `trtllm-serve`, scraped from the pods at `/prometheus/metrics`; needs its performance metrics.
+    Trtllm,
+    /// The server of llama.cpp, scraped from the pods; needs `--metrics`.
+    Llamacpp,
+    /// `LiteLLM` proxy, the colors told apart by `match`.
+    Litellm,
+    /// Envoy AI Gateway, the colors told apart by `match`.
+    EnvoyAiGateway,
+    /// agentgateway, the colors told apart by `match`.
+    Agentgateway,
+    /// NVIDIA Dynamo.
+    Dynamo,
+    /// Ray Serve LLM.
+    Ray,
+    /// The Endpoint Picker of llm-d and the Gateway API inference extension, the colors told apart by `match`.
+    Epp,
+    /// `OpenTelemetry`'s names for generative AI.
+    Otel,
+    /// Traefik, the colors told apart by `match`.
+    Traefik,
+    /// Envoy by cluster, the colors told apart by `match`.
+    Envoy,
+    /// Istio by destination, the colors told apart by `match`.
+    Istio,
+}
