@@ -53,7 +53,7 @@ const FULL: &[Chapter] = &[
     Chapter {
         setting: &RETURN,
         walks: &[
-            ("a revision comes back: two orders", Budget { revisions: 2, orders: 2, ..CALM }),
+            ("a revision comes back: an order", Budget { revisions: 2, ..ORDER }),
             ("a revision comes back: a disturbance", Budget { revisions: 2, ..ONE }),
         ],
     },
