@@ -33,7 +33,7 @@ use llmrollout::{
         plan::{Plan, revision},
         workload::{self, Role},
     },
-    metrics::{Question, Reading, Sample, vllm},
+    metrics::{self, Question, Reading, Sample},
 };
 use serde_json::{Value, json};
 use world::World;
@@ -71,17 +71,19 @@ fn main() {
 }
 
 fn question(workload: &str) -> Question {
-    vllm::question(&vllm::Ask {
+    let source = metrics::Source::read(&llmrollout::api::exporters::Metrics::default(), None).unwrap();
+    let ask = metrics::Ask {
         provider: "default",
         namespace: "llm",
         workload,
+        color: Color::Green,
         metric: Metric::ErrorRate,
         quantile: None,
-        prices: None,
         since: Moment::from_unix(1_800_000_000),
         window: Duration::from_mins(5),
         interval: Duration::from_secs(15),
-    })
+    };
+    metrics::question(&source, &ask).unwrap()
 }
 
 /// Median and 99th percentile of batches, in microseconds for each call.

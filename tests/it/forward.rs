@@ -17,7 +17,7 @@ use llmrollout::{
         plan::{Plan, PlannedGate, Test, revision},
         workload,
     },
-    metrics::{Question, Reading, vllm},
+    metrics::{self, Question, Reading},
     routers::{Claim, GuardedPatch, PatchKind, Place, Seen, Shares},
 };
 
@@ -304,10 +304,11 @@ impl Case<'_> {
         let meta = &self.s.rollout.metadata;
         let namespace = meta.namespace.as_deref().unwrap_or_default();
         let workload = workload::name_of(meta.name.as_deref().unwrap_or_default(), color);
-        let (provider, prices) = (plan.provider.as_str(), plan.prices);
+        let provider = plan.provider.as_str();
         let ask =
-            vllm::Ask { provider, namespace, workload: &workload, metric, quantile, prices, since, window, interval };
-        let of_this = self.s.readings.get(&vllm::question(&ask)).into_iter().flatten();
+            metrics::Ask { provider, namespace, workload: &workload, color, metric, quantile, since, window, interval };
+        let question = metrics::question(&plan.source, &ask).unwrap();
+        let of_this = self.s.readings.get(&question).into_iter().flatten();
         of_this.filter(|r| r.at >= since && r.at <= self.s.now).collect()
     }
 
@@ -330,7 +331,7 @@ fn can_speak(gate: &PlannedGate, weight: i32) -> bool {
     match (gate.metric, gate.test) {
         (Metric::Requests, Test::Equals(limit)) => weight == 0 || limit.value() >= 0.5,
         (Metric::Requests, Test::Max(_)) => true,
-        (Metric::ErrorRate | Metric::Latency | Metric::CostPerRequest, _) => weight != 0,
+        _ => weight != 0,
     }
 }
 
