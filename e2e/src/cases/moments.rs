@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{
-    operators::{kill_for_good, own_operator, replicas},
+    operators::{own_operator, replicas, take_away},
     stand::{Stand, is_promoted},
 };
 use crate::kit::{KitError, LoadPlan, Weights, Wish, claim, space};
@@ -132,7 +132,7 @@ pub(super) async fn release_changes_while_the_operator_is_away(stand: &Stand) ->
     let steps = [(20, "10s"), (100, "3s")];
     service.apply(stand, &Wish::new("v2").steps(&steps).manifest()).await?;
     service.holding(20, STEP).await?;
-    kill_for_good(stand, &own).await?;
+    take_away(&own).await?;
     service.apply(stand, &Wish::new("v3").steps(&steps).manifest()).await?;
     tokio::time::sleep(Duration::from_secs(12)).await;
     let weights = stand.space.weights().await?;

@@ -39,14 +39,13 @@ async fn kill(stand: &Stand, own: &Install, replaced: bool) -> Result<(), KitErr
     Ok(())
 }
 
-/// The operator goes and stays away: no replica is wanted, and none is waited for.
-pub(super) async fn kill_for_good(stand: &Stand, own: &Install) -> Result<(), KitError> {
-    let there = own.pods(&stand.space.ground).await?;
+/// The operator goes and stays away: no replica is wanted, and none is left. A process that was only killed would be
+/// started again before its pod is gone.
+pub(super) async fn take_away(own: &Install) -> Result<(), KitError> {
     replicas(own, 0).await?;
-    for (_, uid) in there {
-        pods::signal(&uid, Signal::KILL);
-    }
-    Ok(())
+    let selector = format!("app.kubernetes.io/instance={}", own.release);
+    let gone = ["wait", "--for=delete", "pod", "-n", &own.namespace, "-l", &selector, "--timeout=40s"];
+    tool("kubectl", &gone).await.map(drop)
 }
 
 /// So many processes of the operator are wanted.
