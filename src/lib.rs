@@ -43,15 +43,13 @@
 //! does the message say: `decide::narrate`. What was sent: `act`. When is it tried again: `control::retry` after an
 //! error, the decision's own wake-up otherwise. Every word of a condition or event: `api::conditions::Reason`.
 
+pub use llmrollout_core::{api, decide, metrics, routers};
+
 pub mod act;
-pub mod api;
 pub mod cli;
 pub mod control;
-pub mod decide;
-pub mod metrics;
 pub mod observe;
 pub mod record;
-pub mod routers;
 pub mod serve;
 pub mod settings;
 pub mod telemetry;

@@ -3,13 +3,13 @@
 #![cfg(test)]
 #![expect(clippy::disallowed_methods, reason = "measures, and is told by the environment for how long")]
 
-#[path = "../../tests/it/json_patch.rs"]
+#[path = "../../tests/core/json_patch.rs"]
 mod json_patch;
-#[path = "../../tests/it/objects.rs"]
+#[path = "../../tests/core/objects.rs"]
 mod objects;
 mod schedule;
 #[expect(dead_code, reason = "the scenarios need more of it")]
-#[path = "../../tests/it/world.rs"]
+#[path = "../../tests/core/world.rs"]
 mod world;
 
 use std::{

@@ -1,13 +1,13 @@
-//! `decide` on any snapshot that libFuzzer can think of; what may never happen is `tests/it/forward.rs`. `make fuzz`.
+//! `decide` on any snapshot that libFuzzer can think of; what may never happen is `tests/core/forward.rs`. `make fuzz`.
 #![no_main]
 
-#[path = "../../tests/it/anything.rs"]
+#[path = "../../tests/core/anything.rs"]
 mod anything;
-#[path = "../../tests/it/draw.rs"]
+#[path = "../../tests/core/draw.rs"]
 mod draw;
-#[path = "../../tests/it/forward.rs"]
+#[path = "../../tests/core/forward.rs"]
 mod forward;
-#[path = "../../tests/it/sights.rs"]
+#[path = "../../tests/core/sights.rs"]
 mod sights;
 
 use libfuzzer_sys::{Corpus, fuzz_target};

@@ -10,8 +10,9 @@ use llmrollout::{
 use serde_json::{Value, json};
 
 use crate::{
-    files::{below, read, top, yaml},
+    files::{below, read, top},
     schema::{complaints, complaints_after, crds, schemas},
+    yaml::yaml,
 };
 
 /// Formats that API servers know; they warn about others at install.

@@ -5,11 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde_json::Value;
-
 /// A path from the top of the repository.
 pub(crate) fn top(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let top = if package.ends_with("core") { package.parent().unwrap_or(package) } else { package };
+    top.join(path)
 }
 
 /// The text of a file.
@@ -30,11 +30,4 @@ pub(crate) fn below(folder: &Path, ending: &str) -> Vec<PathBuf> {
     }
     found.sort();
     found
-}
-
-/// The documents of a YAML file.
-pub(crate) fn yaml(path: &Path) -> Vec<Value> {
-    let text = read(path);
-    let documents: Result<Vec<Value>, _> = serde_saphyr::from_multiple(&text);
-    documents.unwrap_or_else(|e| panic!("{}: {e}", path.display())).into_iter().filter(|d| !d.is_null()).collect()
 }

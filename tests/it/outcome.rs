@@ -1,19 +1,21 @@
 //! What stays on record when a write was refused: a step is not claimed, a decision to go home is not forgotten.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use http::{Request, Response};
 use kube::{Client, client::Body};
 use llmrollout::{
     act::{Hands, act},
-    api::{LlmRolloutStatus, Phase, Reason, status::Attempt},
-    decide::{Decision, Intent, intent::News},
+    api::{LlmRollout, LlmRolloutStatus, Moment, Phase, Reason, status::Attempt},
+    decide::{Decision, Intent, Snapshot, intent::News, snapshot::ColorSeen},
     record,
     routers::{GuardedPatch, PatchKind},
 };
 use serde_json::json;
-
-use super::world::World;
 
 fn decision(latched: bool) -> Decision {
     let patch = GuardedPatch { kind: PatchKind::HttpRoute, name: "chat".into(), ops: vec![] };
@@ -32,7 +34,27 @@ fn decision(latched: bool) -> Decision {
         wants_live: false,
         news: vec![News { warning: latched, reason: Reason::GateFailed, message: "errors 20% > 1%".into() }],
         wake: None,
-        asks: std::collections::BTreeSet::new(),
+        asks: BTreeSet::new(),
+    }
+}
+
+/// A rollout in the middle of a step, and nothing else.
+fn seen() -> Snapshot {
+    let mut rollout: LlmRollout = serde_saphyr::from_str(include_str!("../scenarios/manifest.yaml")).unwrap();
+    rollout.status = Some(LlmRolloutStatus { phase: Some(Phase::Shifting), ..LlmRolloutStatus::default() });
+    Snapshot {
+        now: Moment::from_unix(1_800_000_000),
+        watching_since: Moment::from_unix(1_800_000_000),
+        rollout: Arc::new(rollout),
+        live: true,
+        blue: ColorSeen::default(),
+        green: ColorSeen::default(),
+        routers: vec![],
+        rival: None,
+        readings: BTreeMap::new(),
+        orders: vec![],
+        dependencies: vec![],
+        offers: Arc::default(),
     }
 }
 
@@ -52,9 +74,7 @@ async fn after(latched: bool, code: u16) -> (LlmRolloutStatus, usize) {
         Hands { client: Client::new(service, "llm"), deadline: Duration::from_secs(1), may_write: Arc::new(|| true) };
     let decision = decision(latched);
     let acted = act(&decision, "llm", &hands).await;
-    let mut world = World::new(include_str!("../scenarios/manifest.yaml"));
-    world.rollout.status = Some(LlmRolloutStatus { phase: Some(Phase::Shifting), ..LlmRolloutStatus::default() });
-    let (status, news) = record::outcome(&world.snapshot(true), &decision, &acted);
+    let (status, news) = record::outcome(&seen(), &decision, &acted);
     (status, news.len())
 }
 

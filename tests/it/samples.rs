@@ -16,8 +16,9 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
-    files::{below, top, yaml},
+    files::{below, top},
     schema::{complaints, schemas},
+    yaml::yaml,
 };
 
 #[test]

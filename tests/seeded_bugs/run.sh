@@ -24,7 +24,7 @@ failed() {
 
 # 0: a test failed or hangs, 1: all passed, 2: it does not build.
 run() {
-    local words=(test --locked --offline -p llmrollout --no-fail-fast "$@")
+    local words=(test --locked --offline -p llmrollout-core -p llmrollout --no-fail-fast "$@")
     if ! "$cargo" "${words[@]}" --no-run >"$log" 2>&1; then return 2; fi
     if timeout 300 "$cargo" "${words[@]}" >"$log" 2>&1; then return 1; fi
 }
@@ -43,7 +43,7 @@ restore() {
 }
 
 echo "without a bug: everything must pass"
-if run --lib --test it --test sim; then
+if run --lib --test core --test it --test sim; then
     echo "the tests fail without a bug; see $log"
     failed
     exit 1
@@ -66,7 +66,7 @@ for patch in "$root"/tests/seeded_bugs/*.patch; do
     fi
     # The golden scenarios know most, the unit tests the rest of what one decision can show, the simulation the whole.
     result=1 by=
-    for judge in "--test it" "--lib" "--test sim"; do
+    for judge in "--test core" "--lib" "--test it" "--test sim"; do
         if [ $result -ne 1 ] && [ -z "${SIM:-}" ]; then break; fi
         now=0
         # shellcheck disable=SC2086 # two words

@@ -3,7 +3,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "UPDATE=1 asks for new golden files")]
 
-use std::{fmt::Write, fs, path::Path};
+use std::{fmt::Write, fs};
 
 use llmrollout::{
     api::{LlmRolloutSpec, Moment, Phase, status::Color},
@@ -21,7 +21,7 @@ const MANIFEST: &str = include_str!("../scenarios/manifest.yaml");
 
 #[test]
 fn scenarios_print_what_they_printed() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
+    let folder = super::files::top("tests/scenarios");
     let mut files: Vec<_> = fs::read_dir(&folder).unwrap().map(|f| f.unwrap().path()).collect();
     files.retain(|f| f.extension().is_some_and(|e| e == "txt"));
     files.sort();

@@ -1,0 +1,22 @@
+//! What is claimed of the pure rooms, in one binary: scenarios, properties, any snapshot, every query. Modules only.
+#![cfg(test)]
+
+extern crate llmrollout_core as llmrollout;
+
+mod anything;
+mod draw;
+mod evidence;
+#[path = "../it/files.rs"]
+mod files;
+mod forward;
+mod json_patch;
+mod objects;
+mod plans;
+mod properties;
+mod queries;
+mod routes;
+mod scenarios;
+mod sights;
+mod standstill;
+mod total;
+mod world;
