@@ -144,7 +144,7 @@ mod tests {
         let kept = node.get("data").and_then(|data| data.get("value"));
         assert_eq!(kept, Some(&Node::List(vec![Node::Null, Node::Bool(true)], 4)));
         assert_eq!(node.get("y"), None);
-        let deep = read(br#"[[[[[[1,[2]]]]]]]"#).unwrap();
+        let deep = read(br"[[[[[[1,[2]]]]]]]").unwrap();
         assert_eq!(format!("{deep:?}").matches("List").count(), 6);
         assert!(format!("{deep:?}").contains("Deep"));
     }
