@@ -88,7 +88,7 @@ fn one_figure(series: &Node, asked: Moment) -> Result<Figure, NoData> {
     Ok(Figure { value, at })
 }
 
-/// A finite decimal number that is not negative: every figure asked for is a share, a time, an amount or a count.
+/// A finite decimal number.
 fn number(text: &str) -> Result<f64, NoData> {
     if matches!(text, "NaN" | "+Inf" | "-Inf") {
         return Err(NoData::NotFinite);
@@ -99,10 +99,9 @@ fn number(text: &str) -> Result<f64, NoData> {
     let value: f64 = text.parse().map_err(|_| NoData::WrongShape("a value is not a decimal number"))?;
     if !value.is_finite() {
         Err(NoData::NotFinite)
-    } else if value < 0.0 {
-        Err(NoData::WrongShape("a negative value"))
     } else {
-        Ok(value.abs())
+        // No negative zero: it would be shown as one.
+        Ok(value + 0.0)
     }
 }
 
@@ -144,6 +143,7 @@ mod tests {
             ("0", 0.0),
             ("-0", 0.0),
             ("0.25", 0.25),
+            ("-1.5", -1.5),
             ("1e-07", 1e-7),
             ("1e+21", 1e21),
             ("123456.789", 123_456.789),
@@ -151,7 +151,7 @@ mod tests {
         ] {
             let read = figure(value(text).as_bytes(), NOW);
             assert_eq!(read, Ok(Figure { value: expected, at: 1_790_000_000.5 }), "{text}");
-            assert!(read.unwrap().value.is_sign_positive(), "{text}");
+            assert!(read.is_ok_and(|f| f.value != 0.0 || f.value.is_sign_positive()), "{text}");
         }
         let with_notes = r#"{"status":"success","infos":["x"],"warnings":[],"isPartial":false,
             "data":{"resultType":"vector","result":[{"metric":{},"value":[1790000000,"1"]}],"stats":{}}}"#;
@@ -191,7 +191,6 @@ mod tests {
                 vector(r#"[{"metric":{},"value":[32503680000,"1"]}]"#),
                 shape("evaluated for an instant more than a minute away from our clock"),
             ),
-            (value("-1"), shape("a negative value")),
             (value("NaN"), NoData::NotFinite),
             (value("0x1p3"), shape("a value is not a decimal number")),
             (value("1").replacen('{', r#"{"status":"success","#, 1), shape("a field stands there twice")),
