@@ -311,8 +311,8 @@ impl TryFrom<ProviderSettings> for Usable {
     fn try_from(settings: ProviderSettings) -> Result<Self, Self::Error> {
         match Provider::new(settings.clone()) {
             Err(error @ ProviderError::Invalid { .. }) => Err(error),
-            // The file with certificates may be missing where settings are only checked; the start will say so.
-            Ok(_) | Err(ProviderError::CaFile { .. }) => Ok(Self(settings)),
+            // Files with certificates may be missing where settings are only checked; the start will say so.
+            Ok(_) | Err(ProviderError::Unreadable { .. }) => Ok(Self(settings)),
         }
     }
 }

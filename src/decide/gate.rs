@@ -12,6 +12,9 @@ use crate::{
     metrics::{Reading, Sample},
 };
 
+/// What a gate says until it has heard anything.
+pub(super) const NO_ANSWER: &str = "no answer yet";
+
 /// The step that is being measured.
 #[derive(Clone, Copy, Debug)]
 pub struct Measuring {
@@ -197,7 +200,7 @@ const MUCH_WORSE: f64 = 1.5;
 
 /// Why the newest reading is no proof, if it is none.
 fn missing(gate: &PlannedGate, newest: Option<&Reading>, m: Measuring) -> Option<String> {
-    let Some(newest) = newest else { return Some("no answer yet".to_owned()) };
+    let Some(newest) = newest else { return Some(NO_ANSWER.to_owned()) };
     let stale = gate.interval * 3 + Duration::from_secs(5);
     if m.now.since(newest.at) > stale {
         return Some(format!("the newest answer is older than {}s", stale.as_secs()));
