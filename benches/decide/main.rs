@@ -72,13 +72,13 @@ fn main() {
 
 fn question(workload: &str) -> Question {
     let source = metrics::Source::read(&llmrollout::api::exporters::Metrics::default(), None).unwrap();
+    let subject = metrics::Subject::Metric(Metric::ErrorRate, None);
     let ask = metrics::Ask {
         provider: "default",
         namespace: "llm",
         workload,
         color: Color::Green,
-        metric: Metric::ErrorRate,
-        quantile: None,
+        subject: &subject,
         since: Moment::from_unix(1_800_000_000),
         window: Duration::from_mins(5),
         interval: Duration::from_secs(15),

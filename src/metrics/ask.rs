@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use super::{
-    NotAvailable, Question, Source, Template, cost, gpu,
+    NotAvailable, Question, Source, Subject, Template, cost, gpu,
     need::{self, Texts},
     scope::{self, Scope},
+    subject,
     table::Table,
 };
 use crate::api::{Moment, gates::Metric, status::Color};
@@ -22,10 +23,8 @@ pub struct Ask<'a> {
     pub workload: &'a str,
     /// The color it is.
     pub color: Color,
-    /// What is measured.
-    pub metric: Metric,
-    /// Which quantile, where there are any.
-    pub quantile: Option<&'a str>,
+    /// What is looked at.
+    pub subject: &'a Subject,
     /// Nothing before this may be looked at.
     pub since: Moment,
     /// The window at most.
@@ -37,9 +36,15 @@ pub struct Ask<'a> {
 /// The question behind a gate, or why it cannot be asked.
 pub fn question(source: &Source, ask: &Ask<'_>) -> Result<Question, NotAvailable> {
     let scope = source.scope(ask.color, ask.namespace, ask.workload);
-    let texts = match ask.metric {
-        Metric::GpuUtilisation => gpu::utilisation(ask.namespace, ask.workload),
-        metric => texts(source, metric, quantile(ask.quantile)?, &scope)?,
+    let texts = match ask.subject {
+        Subject::Metric(Metric::GpuUtilisation, _) => gpu::utilisation(ask.namespace, ask.workload),
+        Subject::Metric(metric, quantile_text) => texts(source, *metric, quantile(quantile_text.as_deref())?, &scope)?,
+        Subject::Query(query) => {
+            let own = query.texts(&scope);
+            let requests = if query.counts_requests() { Some(requests(source, &scope)?) } else { None };
+            Texts { samples: requests.unwrap_or(own.samples), ..own }
+        }
+        Subject::Alerts(alerts) => subject::alerts(alerts),
     };
     Ok(Question {
         provider: ask.provider.to_owned(),
@@ -49,6 +54,16 @@ pub fn question(source: &Source, ask: &Ask<'_>) -> Result<Question, NotAvailable
         window: ask.window,
         interval: ask.interval,
     })
+}
+
+/// Finished requests of the window, for what rests on them.
+fn requests(source: &Source, scope: &Scope<'_>) -> Result<String, NotAvailable> {
+    source.table().finished.map(|finished| finished.text(scope, scope::increase))
+}
+
+/// Whether requests can be counted, for what rests on them.
+pub fn counts_requests(source: &Source) -> Result<(), NotAvailable> {
+    source.table().finished.map(|_| ())
 }
 
 /// Whether this can be asked at all, and why not.

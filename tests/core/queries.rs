@@ -18,7 +18,7 @@ use llmrollout::{
         plan::{Plan, Wrong},
         snapshot::Offers,
     },
-    metrics::{Ask, NotAvailable, Prices, Question, Source, ask, exporters, metric, question},
+    metrics::{Ask, NotAvailable, Prices, Question, Source, Subject, ask, exporters, metric, question},
 };
 use promql_parser::parser::{self, Expr, Offset, value::ValueType};
 use serde_json::{Value, json};
@@ -59,13 +59,13 @@ fn source(case: &Case) -> Source {
 }
 
 fn asked(source: &Source, metric: Metric, quantile: Option<&str>) -> Result<Question, NotAvailable> {
+    let subject = Subject::Metric(metric, quantile.map(ToOwned::to_owned));
     let ask = Ask {
         provider: "default",
         namespace: "prod-1",
         workload: "chat-green",
         color: Color::Green,
-        metric,
-        quantile,
+        subject: &subject,
         since: Moment::from_unix(1_790_000_000),
         window: WINDOW,
         interval: Duration::from_secs(15),
@@ -232,7 +232,7 @@ fn a_gate_that_cannot_be_answered_is_refused_with_what_would_help() {
     ];
     for (metrics, gate) in good {
         let plan = plan(&metrics, &gate).unwrap();
-        assert_eq!(plan.gates[0].min_samples, metric::least_samples(plan.gates[0].metric));
+        assert_eq!(plan.gates[0].min_samples, metric::least_samples(plan.gates[0].subject.metric().unwrap()));
     }
     let (metrics, gate) = (json!({"profile": "llamacpp"}), json!({"metric": "queueDepth", "max": "5"}));
     let said = plan_with(&metrics, &gate, Some(500)).unwrap_err().message;
