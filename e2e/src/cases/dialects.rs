@@ -13,7 +13,7 @@ use llmrollout_core::{
         gates::Metric,
         status::Color,
     },
-    metrics::{Ask, Prices, Question, Source, answer, exporters, metric, question},
+    metrics::{Ask, Prices, Question, Source, Subject, answer, exporters, metric, question},
 };
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
@@ -172,13 +172,13 @@ fn quantile(metric: Metric) -> Option<&'static str> {
 fn asked(profile: Profile, metric: Metric, namespace: &str, workload: &str) -> Result<Option<Question>, KitError> {
     let written = Metrics { profile, ..Metrics::default() };
     let source = Source::read(&written, Some(PRICES)).map_err(KitError::failed("the profile"))?;
+    let subject = Subject::Metric(metric, quantile(metric).map(ToOwned::to_owned));
     let ask = Ask {
         provider: "default",
         namespace,
         workload,
         color: Color::Green,
-        metric,
-        quantile: quantile(metric),
+        subject: &subject,
         since: Moment::from_unix(0),
         window: WINDOW,
         interval: Duration::from_secs(1),

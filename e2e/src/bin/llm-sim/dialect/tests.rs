@@ -13,7 +13,7 @@ use llmrollout_core::{
         gates::Metric,
         status::Color,
     },
-    metrics::{Ask, Prices, Source, ask, metric, question},
+    metrics::{Ask, Prices, Source, Subject, ask, metric, question},
 };
 
 use super::Dialect;
@@ -196,30 +196,28 @@ fn source(profile: Profile) -> Source {
     Source::read(&written, Some(Prices { input: 0.5, cached_input: 0.05, output: 1.5 })).unwrap()
 }
 
+/// The texts of a question, where the profile has an answer.
+fn texts(profile: Profile, metric: Metric) -> Option<[String; 2]> {
+    let needs = metric::quantile(metric) != metric::Quantile::Foreign;
+    let subject = Subject::Metric(metric, needs.then(|| "0.95".to_owned()));
+    let ask = Ask {
+        provider: "default",
+        namespace: "n",
+        workload: "w",
+        color: Color::Green,
+        subject: &subject,
+        since: Moment::from_unix(0),
+        window: Duration::from_secs(10),
+        interval: Duration::from_secs(1),
+    };
+    let question = question(&source(profile), &ask).ok()?;
+    Some([question.value.to_string(), question.samples.to_string()])
+}
+
 /// Every selector in every query of a profile, the GPU exporter's aside.
 fn asked(profile: Profile) -> BTreeSet<(String, String)> {
-    let source = source(profile);
-    let mut all = BTreeSet::new();
-    for (metric, _) in metric::ALL.into_iter().filter(|(metric, _)| *metric != Metric::GpuUtilisation) {
-        let needs = metric::quantile(metric) != metric::Quantile::Foreign;
-        let ask = Ask {
-            provider: "default",
-            namespace: "n",
-            workload: "w",
-            color: Color::Green,
-            metric,
-            quantile: needs.then_some("0.95"),
-            since: Moment::from_unix(0),
-            window: Duration::from_secs(10),
-            interval: Duration::from_secs(1),
-        };
-        if let Ok(question) = question(&source, &ask) {
-            for text in [question.value, question.samples] {
-                all.extend(selectors(&text.to_string()));
-            }
-        }
-    }
-    all
+    let metrics = metric::ALL.into_iter().map(|(metric, _)| metric).filter(|metric| *metric != Metric::GpuUtilisation);
+    metrics.filter_map(|metric| texts(profile, metric)).flatten().flat_map(|text| selectors(&text)).collect()
 }
 
 /// Whether a series has this name and the labels that the matchers ask for.
@@ -288,17 +286,6 @@ fn no_limit_is_allowed_above_the_last_bucket() {
 }
 
 fn asked_by(profile: Profile, metric: Metric) -> BTreeSet<String> {
-    let ask = Ask {
-        provider: "default",
-        namespace: "n",
-        workload: "w",
-        color: Color::Green,
-        metric,
-        quantile: Some("0.95"),
-        since: Moment::from_unix(0),
-        window: Duration::from_secs(10),
-        interval: Duration::from_secs(1),
-    };
-    let text = question(&source(profile), &ask).unwrap().value.to_string();
-    selectors(&text).into_iter().map(|(name, _)| name).collect()
+    let [value, _] = texts(profile, metric).unwrap();
+    selectors(&value).into_iter().map(|(name, _)| name).collect()
 }
