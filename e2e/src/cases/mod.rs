@@ -2,6 +2,7 @@
 //! Nothing here is shared with the demo; what both need is the kit's.
 
 mod abort;
+mod dialects;
 mod hands;
 mod inputs;
 mod leaving;
@@ -99,6 +100,13 @@ const CASES: &[Case] = cases![
     Beside "rollback by each of the three gates": rollback::rolls_back_on_error_rate,
     Beside "rollback by each of the three gates": rollback::rolls_back_on_latency,
     Beside "rollback by each of the three gates": rollback::rolls_back_on_cost,
+    Beside "promote and rollback by the profile of another engine": dialects::sglang_is_promoted_and_errors_go_back,
+    Beside "promote and rollback by the profile of another engine": dialects::tgi_is_promoted_and_errors_go_back,
+    Beside "promote and rollback by the profile of another engine": dialects::otel_is_promoted_and_errors_go_back,
+    Beside "promote and rollback by the profile of another engine": dialects::sglang_slow_goes_back,
+    Beside "promote and rollback by the profile of another engine": dialects::tgi_slow_goes_back,
+    Beside "promote and rollback by the profile of another engine": dialects::otel_slow_goes_back,
+    Beside "every metric of four engines": dialects::every_promised_metric_is_one_figure,
     Beside "pause and resume": abort::pause_holds_and_resume_goes_on,
     Beside "approval by the right person": orders::approval_is_given_by_the_right_person_only,
     Beside "reject and retry": orders::reject_takes_back_and_retry_tries_again,

@@ -5,8 +5,8 @@ use crate::{
     metrics::table::{Fold, Gauge, Share, Table, Time, counter, counter_with, none, seconds, series},
 };
 
-/// 0.0001 · 1.5³⁴, the last of its buckets, rounded down.
-const LAST: f64 = 97.0;
+/// 0.0001 · 1.5³⁵, the last of its buckets, rounded down.
+const LAST: f64 = 145.0;
 
 pub(super) const TABLE: Table = Table {
     profile: Profile::Tgi,
