@@ -71,11 +71,13 @@ fn main() {
 }
 
 fn question(workload: &str) -> Question {
-    let source = metrics::Source::read(&llmrollout::api::exporters::Metrics::default(), None).unwrap();
+    let source = metrics::Source::read(&llmrollout::api::exporters::Metrics::default(), None, None).unwrap();
     let ask = metrics::Ask {
         provider: "default",
         namespace: "llm",
         workload,
+        other: None,
+        replicas: 1,
         color: Color::Green,
         metric: Metric::ErrorRate,
         quantile: None,

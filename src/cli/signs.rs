@@ -41,7 +41,8 @@ pub fn signs(rollout: &LlmRollout, now: Moment) -> Vec<Sign> {
 fn plan(rollout: &LlmRollout) -> Option<Plan> {
     let provider = rollout.spec.metrics.provider.clone().unwrap_or_else(|| "default".to_owned());
     let any = Prices { input: "$1".to_owned(), cached_input: None, output: "$1".to_owned() };
-    Plan::read(&rollout.spec, &Offers { providers: vec![provider], prices: Some(any) }).ok()
+    let offers = Offers { providers: vec![provider], prices: Some(any), gpu_price: Some("$1".to_owned()) };
+    Plan::read(&rollout.spec, &offers).ok()
 }
 
 /// What a person is asked about now.

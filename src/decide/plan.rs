@@ -12,7 +12,7 @@ use crate::{
         LlmRolloutSpec, Reason,
         gates::{During, Gate, Metric, NoDataThen, Severity},
     },
-    metrics::{Limit, NO_PRICES, Prices, Source, ask, metric},
+    metrics::{Limit, NO_GPU_PRICE, NO_PRICES, Prices, Source, ask, metric, unit},
     routers::Claim,
 };
 
@@ -27,6 +27,8 @@ pub struct Plan {
     pub provider: String,
     /// Which series are asked for.
     pub source: Source,
+    /// Pods of a color at its final size.
+    pub replicas: i32,
     /// How long the candidate may take to become ready.
     pub ready_timeout: Duration,
 }
@@ -136,7 +138,11 @@ impl Plan {
             Some(prices) => Some(Prices::parse(prices).map_err(|e| invalid(format!("metrics.prices: {e}")))?),
             None => None,
         };
-        let source = Source::read(&spec.metrics, prices).map_err(invalid)?;
+        let gpu_price = match spec.metrics.gpu_price.as_ref().or(offers.gpu_price.as_ref()) {
+            Some(price) => Some(unit::gpu_price(price).map_err(|e| invalid(format!("metrics.gpuPrice: {e}")))?),
+            None => None,
+        };
+        let source = Source::read(&spec.metrics, prices, gpu_price).map_err(invalid)?;
         let gates = spec.gates.iter().map(|gate| read_gate(gate, &source)).collect::<Result<Vec<_>, _>>()?;
         if gates.is_empty() && !spec.manual {
             return Err(invalid(
@@ -150,7 +156,8 @@ impl Plan {
                 invalid(format!("steps: with profile {} requests cannot be counted: {why}", source.word()))
             })?;
         }
-        Ok(Self { course, gates, provider, source, ready_timeout })
+        let replicas = spec.release.template.replicas.unwrap_or(1);
+        Ok(Self { course, gates, provider, source, replicas, ready_timeout })
     }
 }
 
@@ -201,7 +208,7 @@ fn can_be_asked(gate: &Gate, source: &Source) -> Result<(), Wrong> {
     }
     ask::available(source, gate.metric, gate.quantile.as_deref()).map_err(|why| {
         let (word, profile) = (metric::word(gate.metric), source.word());
-        let reason = if why == NO_PRICES { Reason::PricesMissing } else { Reason::InvalidSpec };
+        let reason = if [NO_PRICES, NO_GPU_PRICE].contains(&why) { Reason::PricesMissing } else { Reason::InvalidSpec };
         Wrong { reason, message: format!("gates: {name}: {word} cannot be had with profile {profile}: {why}") }
     })
 }

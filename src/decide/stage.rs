@@ -121,18 +121,26 @@ impl View<'_> {
     /// A question about the candidate since the stage began.
     fn ask(&self, plan: &Plan, wanted: &Wanted<'_>) -> Option<Question> {
         let candidate = self.candidate()?;
-        let since = self.running()?.step_entered_at?;
+        let (attempt, entered) = (self.running()?, self.running()?.step_entered_at?);
+        // What a release has cost is added up from its start; everything else is of the stage.
+        let (since, window) = match wanted.metric {
+            Metric::RolloutSpend => (attempt.started_at, WHOLE_STAGE),
+            _ => (entered, wanted.window),
+        };
         let meta = &self.s.rollout.metadata;
-        let workload = workload::name_of(meta.name.as_deref().unwrap_or_default(), candidate);
+        let name = meta.name.as_deref().unwrap_or_default();
+        let [workload, other] = [candidate, candidate.other()].map(|color| workload::name_of(name, color));
         let ask = metrics::Ask {
             provider: &plan.provider,
             namespace: meta.namespace.as_deref().unwrap_or_default(),
             workload: &workload,
+            other: (attempt.weight < 100).then_some(&other),
+            replicas: plan.replicas,
             color: candidate,
             metric: wanted.metric,
             quantile: wanted.quantile,
             since,
-            window: wanted.window,
+            window,
             interval: wanted.interval,
         };
         // A plan is only made of what can be asked.

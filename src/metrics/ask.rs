@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use super::{
-    NotAvailable, Question, Source, Template, cost, gpu,
+    NotAvailable, Question, Source, Template,
+    cost::Bill,
+    gpu,
     need::{self, Texts},
-    scope::{self, Scope},
-    table::Table,
+    scope,
 };
 use crate::api::{Moment, gates::Metric, status::Color};
 
@@ -20,6 +21,10 @@ pub struct Ask<'a> {
     pub namespace: &'a str,
     /// The Deployment whose pods are meant.
     pub workload: &'a str,
+    /// That of the other color, while it has a part of the traffic.
+    pub other: Option<&'a str>,
+    /// Pods of the color at its final size.
+    pub replicas: i32,
     /// The color it is.
     pub color: Color,
     /// What is measured.
@@ -37,10 +42,17 @@ pub struct Ask<'a> {
 /// The question behind a gate, or why it cannot be asked.
 pub fn question(source: &Source, ask: &Ask<'_>) -> Result<Question, NotAvailable> {
     let scope = source.scope(ask.color, ask.namespace, ask.workload);
-    let texts = match ask.metric {
-        Metric::GpuUtilisation => gpu::utilisation(ask.namespace, ask.workload),
-        metric => texts(source, metric, quantile(ask.quantile)?, &scope)?,
+    let bill = Bill {
+        table: source.table(),
+        basis: source.basis(),
+        scope: &scope,
+        other: ask.other.map(|other| source.scope(ask.color.other(), ask.namespace, other)),
+        namespace: ask.namespace,
+        workload: ask.workload,
+        replicas: ask.replicas,
+        since: ask.since,
     };
+    let texts = texts(ask.metric, quantile(ask.quantile)?, &bill)?;
     Ok(Question {
         provider: ask.provider.to_owned(),
         value: Template::new(texts.value),
@@ -52,12 +64,21 @@ pub fn question(source: &Source, ask: &Ask<'_>) -> Result<Question, NotAvailable
 }
 
 /// Whether this can be asked at all, and why not.
-pub fn available(source: &Source, metric: Metric, quantile_text: Option<&str>) -> Result<(), NotAvailable> {
-    let nobody = Scope::pods("", "");
-    match metric {
-        Metric::GpuUtilisation => Ok(()),
-        metric => texts(source, metric, quantile(quantile_text)?, &nobody).map(|_| ()),
-    }
+pub fn available(source: &Source, metric: Metric, quantile: Option<&str>) -> Result<(), NotAvailable> {
+    let ask = Ask {
+        provider: "",
+        namespace: "",
+        workload: "",
+        other: None,
+        replicas: 1,
+        color: Color::Green,
+        metric,
+        quantile,
+        since: Moment::from_unix(0),
+        window: Duration::ZERO,
+        interval: Duration::ZERO,
+    };
+    question(source, &ask).map(|_| ())
 }
 
 /// The largest figure in seconds that can be told, if there is a bound: a limit above it would never be exceeded.
@@ -80,9 +101,8 @@ fn quantile(text: Option<&str>) -> Result<Option<f64>, NotAvailable> {
     read.map(Some).ok_or(NotAvailable("a quantile lies between 0 and 1; write for example `quantile: \"0.95\"`"))
 }
 
-fn texts(source: &Source, metric: Metric, quantile: Option<f64>, scope: &Scope<'_>) -> Result<Texts, NotAvailable> {
-    let table: &Table = source.table();
-    let basis = source.basis();
+fn texts(metric: Metric, quantile: Option<f64>, bill: &Bill<'_>) -> Result<Texts, NotAvailable> {
+    let Bill { table, scope, .. } = *bill;
     match metric {
         Metric::ErrorRate => table.errors.map(|views| need::worst(views, scope)),
         Metric::AbortRate => table.aborts.map(|share| need::worst(&[share], scope)),
@@ -101,9 +121,10 @@ fn texts(source: &Source, metric: Metric, quantile: Option<f64>, scope: &Scope<'
             let value = super::promql::ratio(&tokens.text(scope, scope::rate), &finished.text(scope, scope::rate));
             Ok(Texts { value, samples: finished.text(scope, scope::increase) })
         }
-        Metric::CostPerRequest => cost::per_request(table, scope, basis),
-        Metric::CostPerHour => cost::per_hour(table, scope, basis),
-        Metric::CostPerMillionTokens => cost::per_million(table, scope, basis),
-        Metric::GpuUtilisation => Err(NotAvailable("no exporter of an engine tells it")),
+        Metric::CostPerRequest => bill.per_request(),
+        Metric::CostPerHour => bill.per_hour(),
+        Metric::CostPerMillionTokens => bill.per_million(),
+        Metric::RolloutSpend => bill.spent(),
+        Metric::GpuUtilisation => Ok(gpu::utilisation(bill.namespace, bill.workload)),
     }
 }

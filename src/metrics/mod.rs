@@ -20,7 +20,7 @@ mod table;
 pub mod unit;
 
 pub use ask::{Ask, question};
-pub use cost::NO_PRICES;
+pub use cost::{NO_GPU_PRICE, NO_PRICES};
 pub use profiles::exporters;
 pub use question::{Question, Template};
 pub use reading::{NoData, Reading, Sample};

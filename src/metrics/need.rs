@@ -148,9 +148,9 @@ impl Hits {
 }
 
 impl Account {
-    /// Dollars by second; nothing while something has no price.
-    pub(super) fn rate(&self, scope: &Scope<'_>) -> String {
-        let dollars = self.dollars.text(scope, scope::rate);
+    /// Dollars, by second or in the window; nothing while something has no price.
+    pub(super) fn text(&self, scope: &Scope<'_>, by: fn(&str) -> String) -> String {
+        let dollars = self.dollars.text(scope, by);
         match &self.unpriced {
             Some(unpriced) => format!("({dollars} unless ({} > 0))", unpriced.text(scope, scope::events)),
             None => dollars,

@@ -74,6 +74,9 @@ pub enum UnitError {
     /// Not a price.
     #[error("`{0}` is no price; write dollars per million tokens, for example `$0.50`")]
     NotAPrice(String),
+    /// Not what a GPU costs.
+    #[error("`{0}` is no price of a GPU; write dollars per GPU and hour, for example `$2.50`")]
+    NotAGpuPrice(String),
 }
 
 impl Limit {
@@ -197,8 +200,16 @@ impl Prices {
 }
 
 fn price(text: &str) -> Result<f64, UnitError> {
-    let number = text.strip_prefix('$').and_then(|number| decimal(number, 0));
-    number.ok_or_else(|| UnitError::NotAPrice(short(text)))
+    dollars(text).ok_or_else(|| UnitError::NotAPrice(short(text)))
+}
+
+/// Reads what a GPU costs by hour.
+pub fn gpu_price(text: &str) -> Result<f64, UnitError> {
+    dollars(text).ok_or_else(|| UnitError::NotAGpuPrice(short(text)))
+}
+
+fn dollars(text: &str) -> Option<f64> {
+    text.strip_prefix('$').and_then(|number| decimal(number, 0))
 }
 
 /// `12`, `12.5` or `.5`, shifted by decimal places before it is rounded to binary: `0.7%` is the double nearest 0.007.
@@ -241,7 +252,7 @@ fn short(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Limit, Prices, Unit, UnitError};
+    use super::{Limit, Prices, Unit, UnitError, gpu_price};
     use crate::{
         api::{gates::Metric, v1alpha1},
         metrics::metric::{ALL, unit},
@@ -375,9 +386,11 @@ mod tests {
         assert_eq!(Prices::parse(&written), Ok(Prices { input: 0.5, cached_input: 0.5, output: 1.5 }));
         written.cached_input = Some("$0.05".into());
         assert_eq!(Prices::parse(&written), Ok(Prices { input: 0.5, cached_input: 0.05, output: 1.5 }));
+        assert_eq!(gpu_price("$2.50"), Ok(2.5));
         for wrong in ["0.5", "$", "$-1", "$1e9", "", "$ 1"] {
             written.output = wrong.into();
             assert_eq!(Prices::parse(&written), Err(UnitError::NotAPrice(wrong.into())));
+            assert_eq!(gpu_price(wrong), Err(UnitError::NotAGpuPrice(wrong.into())));
         }
     }
 }

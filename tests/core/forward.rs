@@ -304,9 +304,22 @@ impl Case<'_> {
         let meta = &self.s.rollout.metadata;
         let namespace = meta.namespace.as_deref().unwrap_or_default();
         let workload = workload::name_of(meta.name.as_deref().unwrap_or_default(), color);
-        let provider = plan.provider.as_str();
-        let ask =
-            metrics::Ask { provider, namespace, workload: &workload, color, metric, quantile, since, window, interval };
+        let other = workload::name_of(meta.name.as_deref().unwrap_or_default(), color.other());
+        let ask = metrics::Ask {
+            provider: &plan.provider,
+            namespace,
+            workload: &workload,
+            other: (self.s.rollout.status.as_ref().and_then(|s| s.attempt.as_ref()))
+                .filter(|a| a.weight < 100)
+                .map(|_| other.as_str()),
+            replicas: plan.replicas,
+            color,
+            metric,
+            quantile,
+            since,
+            window,
+            interval,
+        };
         let question = metrics::question(&plan.source, &ask).unwrap();
         let of_this = self.s.readings.get(&question).into_iter().flatten();
         of_this.filter(|r| r.at >= since && r.at <= self.s.now).collect()

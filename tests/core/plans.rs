@@ -12,7 +12,7 @@ fn read(change: impl FnOnce(&mut Value)) -> Result<Plan, (Reason, String)> {
     let mut manifest: Value = serde_saphyr::from_str(MANIFEST).unwrap();
     change(&mut manifest["spec"]);
     let rollout: LlmRollout = serde_json::from_value(manifest).unwrap();
-    let offers = Offers { providers: vec!["default".into(), "thanos".into()], prices: None };
+    let offers = Offers { providers: vec!["default".into(), "thanos".into()], ..Offers::default() };
     Plan::read(&rollout.spec, &offers).map_err(|w| (w.reason, w.message))
 }
 

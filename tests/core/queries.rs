@@ -10,7 +10,7 @@ use kube::CustomResourceExt;
 use llmrollout::{
     api::{
         LlmRollout, Moment,
-        exporters::{Matchers, Metrics, Profile},
+        exporters::{CostBasis, Matchers, Metrics, Profile},
         gates::Metric,
         status::Color,
     },
@@ -18,7 +18,7 @@ use llmrollout::{
         plan::{Plan, Wrong},
         snapshot::Offers,
     },
-    metrics::{Ask, NotAvailable, Prices, Question, Source, ask, exporters, metric, question},
+    metrics::{Ask, NotAvailable, Prices, Question, Source, ask, exporters, metric, question, unit::Unit},
 };
 use promql_parser::parser::{self, Expr, Offset, value::ValueType};
 use serde_json::{Value, json};
@@ -51,11 +51,18 @@ fn cases() -> Vec<Case> {
         Matchers { blue: labels(&[("llm", "b")]), green: labels(&[("llm", "a\"} or vector(1) #\\"), ("team", "x")]) };
     let written = Metrics { prefix: Some("kserve_".into()), matchers: Some(odd), ..Metrics::default() };
     all.push(Case { file: "prefix-and-match".into(), written });
+    for (file, cost_basis) in [
+        ("gpu-busy", CostBasis::GpuBusy),
+        ("gpu-allocated", CostBasis::GpuAllocated),
+        ("gpu-projected", CostBasis::GpuProjected),
+    ] {
+        all.push(Case { file: file.into(), written: Metrics { cost_basis, ..Metrics::default() } });
+    }
     all
 }
 
 fn source(case: &Case) -> Source {
-    Source::read(&case.written, Some(PRICES)).unwrap_or_else(|e| panic!("{}: {e}", case.file))
+    Source::read(&case.written, Some(PRICES), Some(2.5)).unwrap_or_else(|e| panic!("{}: {e}", case.file))
 }
 
 fn asked(source: &Source, metric: Metric, quantile: Option<&str>) -> Result<Question, NotAvailable> {
@@ -63,6 +70,8 @@ fn asked(source: &Source, metric: Metric, quantile: Option<&str>) -> Result<Ques
         provider: "default",
         namespace: "prod-1",
         workload: "chat-green",
+        other: Some("chat-blue"),
+        replicas: 3,
         color: Color::Green,
         metric,
         quantile,
@@ -85,7 +94,8 @@ fn ways() -> impl Iterator<Item = (Metric, &'static str, Option<&'static str>)> 
 fn golden(case: &Case) -> String {
     let source = source(case);
     let mut out = String::new();
-    for (metric, word, quantile) in ways() {
+    let all = case.written.cost_basis == CostBasis::TokenPrice;
+    for (metric, word, quantile) in ways().filter(|(m, ..)| all || metric::unit(*m) == Unit::Dollars) {
         let of = match (metric::quantile(metric), quantile) {
             (_, Some(quantile)) => format!(" {quantile}"),
             (metric::Quantile::OrMean, None) => " (mean)".to_owned(),
@@ -132,13 +142,16 @@ fn every_query_is_a_vector_of_its_color_and_window() {
             let Ok(q) = asked(&source, metric, quantile) else { continue };
             let pods: &[&str] = &[r#"namespace="prod-1""#, r#"pod=~"chat-green-[a-z0-9]+-[a-z0-9]+""#];
             let own = if metric == Metric::GpuUtilisation { pods } else { own };
+            // The only figure that looks at the other color is what the whole service does for the money.
+            let of_both = case.written.cost_basis == CostBasis::GpuProjected;
             for text in [q.value.render(WINDOW), q.samples.render(WINDOW)] {
                 let expr = parser::parse(&text).unwrap_or_else(|e| panic!("{} {word}: {text}: {e}", case.file));
                 assert_eq!(expr.value_type(), ValueType::Vector, "{} {word}: {text}", case.file);
                 let found = selectors(&text);
                 assert!(!found.is_empty(), "{} {word}: {text}", case.file);
                 for selector in found {
-                    assert!(own.iter().all(|label| selector.contains(label)), "{} {word}: {selector}", case.file);
+                    let mine = if of_both { selector.replace("chat-blue", "chat-green") } else { selector.clone() };
+                    assert!(own.iter().all(|label| mine.contains(label)), "{} {word}: {selector}", case.file);
                 }
                 looks_no_further(&expr, &text);
             }
@@ -173,6 +186,10 @@ fn looks_no_further(expr: &Expr, text: &str) {
             looks_no_further(&e.rhs, text);
         }
         Expr::Call(e) => e.args.args.iter().for_each(|arg| looks_no_further(arg, text)),
+        Expr::Subquery(e) => {
+            assert!(e.range == WINDOW && e.offset.is_none() && e.at.is_none(), "{text}");
+            looks_no_further(&e.expr, text);
+        }
         Expr::MatrixSelector(e) => assert!(e.range == WINDOW && e.vs.offset.is_none(), "{text}"),
         Expr::VectorSelector(e) => {
             let back = e.offset.as_ref().is_none_or(|offset| *offset == Offset::Pos(WINDOW));
@@ -189,11 +206,19 @@ fn what_is_no_quantile_is_never_asked() {
     for text in ["1, up) or vector(0", "1.5", "0.", "0.0", "NaN", "0.9e1", ""] {
         assert!(asked(&source, Metric::Latency, Some(text)).is_err(), "{text}");
     }
-    let without = Source::read(&Metrics::default(), None).unwrap();
+    let without = Source::read(&Metrics::default(), None, None).unwrap();
     assert_eq!(asked(&without, Metric::CostPerRequest, None), Err(llmrollout::metrics::NO_PRICES));
+    for cost_basis in [CostBasis::GpuBusy, CostBasis::GpuAllocated, CostBasis::GpuProjected] {
+        let written = Metrics { cost_basis, ..Metrics::default() };
+        let without = Source::read(&written, Some(PRICES), None).unwrap();
+        for metric in [Metric::CostPerRequest, Metric::CostPerHour, Metric::CostPerMillionTokens, Metric::RolloutSpend]
+        {
+            assert_eq!(asked(&without, metric, None), Err(llmrollout::metrics::NO_GPU_PRICE));
+        }
+    }
     let own_account =
         Metrics { profile: Profile::Litellm, matchers: cases()[6].written.matchers.clone(), ..Metrics::default() };
-    let own_account = Source::read(&own_account, None).unwrap();
+    let own_account = Source::read(&own_account, None, None).unwrap();
     assert!(asked(&own_account, Metric::CostPerRequest, None).is_ok(), "LiteLLM keeps its own account");
 }
 
@@ -218,6 +243,12 @@ fn a_gate_that_cannot_be_answered_is_refused_with_what_would_help() {
         ),
         (json!({"profile": "vllm"}), json!({"metric": "costPerHour", "max": "$10"}), "prices: {input:"),
         (json!({"profile": "triton"}), json!({"metric": "costPerHour", "max": "$10"}), "no tokens"),
+        (json!({"costBasis": "gpuBusy"}), json!({"metric": "rolloutSpend", "max": "$10"}), "gpuPrice: $2.50"),
+        (
+            json!({"costBasis": "gpuBusy", "gpuPrice": "2"}),
+            json!({"metric": "errorRate", "max": "1%"}),
+            "for example `$2.50`",
+        ),
         (json!({"profile": "envoy"}), json!({"metric": "errorRate", "max": "1%"}), "metrics.match"),
         (json!({"profile": "vllm"}), json!({"metric": "kvCacheUse", "max": "5s"}), "for example `1%`"),
     ];
@@ -228,6 +259,10 @@ fn a_gate_that_cannot_be_answered_is_refused_with_what_would_help() {
     let good = [
         (json!({"profile": "llamacpp"}), json!({"metric": "timePerOutputToken", "max": "50ms"})),
         (json!({"profile": "litellm", "match": apart}), json!({"metric": "costPerRequest", "max": "$1"})),
+        (
+            json!({"profile": "triton", "costBasis": "gpuProjected", "gpuPrice": "$2"}),
+            json!({"metric": "costPerRequest", "max": "$1"}),
+        ),
         (json!({"profile": "sglang", "prefix": "kserve_"}), json!({"metric": "queueDepth", "max": "12.5"})),
     ];
     for (metrics, gate) in good {
@@ -253,7 +288,7 @@ fn plan_with(metrics: &Value, gate: &Value, min_requests: Option<i64>) -> Result
         spec["steps"][0]["minRequests"] = json!(least);
     }
     let rollout: LlmRollout = serde_json::from_value(manifest).unwrap();
-    Plan::read(&rollout.spec, &Offers { providers: vec!["default".into()], prices: None })
+    Plan::read(&rollout.spec, &Offers { providers: vec!["default".into()], ..Offers::default() })
 }
 
 #[test]

@@ -133,7 +133,7 @@ impl World {
                 .collect(),
             orders: self.orders.clone(),
             dependencies: self.dependencies(),
-            offers: Arc::new(Offers { providers: vec!["default".into()], prices: None }),
+            offers: Arc::new(Offers { providers: vec!["default".into()], ..Offers::default() }),
         }
     }
 

@@ -42,7 +42,7 @@ impl Table {
             .collect();
         let revisions = rollouts.iter().map(|r| plan::revision(&r.spec.release.template.pod_template.0)).collect();
         let offers = |known: &[&str]| {
-            Arc::new(Offers { providers: known.iter().map(|k| (*k).to_owned()).collect(), prices: None })
+            Arc::new(Offers { providers: known.iter().map(|k| (*k).to_owned()).collect(), ..Offers::default() })
         };
         let mut table = Self {
             setting,
