@@ -81,6 +81,7 @@ fn question(workload: &str) -> Question {
         color: Color::Green,
         metric: Metric::ErrorRate,
         quantile: None,
+        above: None,
         since: Moment::from_unix(1_800_000_000),
         window: Duration::from_mins(5),
         interval: Duration::from_secs(15),

@@ -32,6 +32,11 @@ pub struct Metrics {
     /// Labels that tell the colors apart. Default: the namespace, and the pods of the color.
     #[serde(rename = "match", default, skip_serializing_if = "Option::is_none")]
     pub matchers: Option<Matchers>,
+    /// Whether native histograms are asked for where an exporter has no classic ones. Default: with `otel`,
+    /// `agentgateway` and `envoy-ai-gateway`. A provider that does not know the functions of Prometheus for them refuses
+    /// the queries: then `false`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub native_histograms: Option<bool>,
     /// Prices in dollars per million tokens, for `costPerRequest`, `costPerHour` and `costPerMillionTokens`. Default:
     /// those of the operator's configuration. `LiteLLM` and agentgateway keep their own account and need none.
     #[serde(default, skip_serializing_if = "Option::is_none")]

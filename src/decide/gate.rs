@@ -83,8 +83,11 @@ pub fn judge(gate: &PlannedGate, readings: &[Reading], old: Option<&GateStatus>,
     };
     let reason = match word {
         VerdictWord::NoData => missing.unwrap_or_default(),
-        VerdictWord::Fail => format!("{bad} of the last {} samples bad, {} fail the gate", gate.of, gate.bad),
-        VerdictWord::Pass => String::new(),
+        VerdictWord::Fail => {
+            let note = gate.note.as_ref().map_or_else(String::new, |note| format!("; {note}"));
+            format!("{bad} of the last {} samples bad, {} fail the gate{note}", gate.of, gate.bad)
+        }
+        VerdictWord::Pass => gate.note.clone().unwrap_or_default(),
     };
     let status = GateStatus {
         name: gate.name.clone(),

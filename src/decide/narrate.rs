@@ -189,7 +189,9 @@ fn summary(next: &LlmRolloutStatus) -> String {
             format!("{} {}{sign}{limit} ({} samples)", g.name, g.value, g.samples.unwrap_or_default())
         }
         VerdictWord::Pass if g.limit.starts_with('=') => format!("{} {}", g.name, g.value),
-        VerdictWord::Pass if g.value == g.limit => format!("{} {}≤{}", g.name, g.value, g.limit),
+        VerdictWord::Pass if g.limit.split(' ').next() == Some(g.value.as_str()) => {
+            format!("{} {}≤{}", g.name, g.value, g.limit)
+        }
         VerdictWord::Pass => format!("{} {}<{}", g.name, g.value, g.limit),
         VerdictWord::NoData => format!("{} ? ({})", g.name, g.reason),
     };

@@ -6,7 +6,7 @@ use std::{ops::Deref, time::Duration};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{course::Course, snapshot::Offers};
+use super::{bound, course::Course, snapshot::Offers};
 use crate::{
     api::{
         LlmRolloutSpec, Reason,
@@ -53,6 +53,8 @@ pub struct PlannedGate {
     pub quantile: Option<String>,
     /// The limit.
     pub test: Test,
+    /// What is to be known of its figures beside the verdict.
+    pub note: Option<String>,
     /// What a failure leads to.
     pub severity: Severity,
     /// Whether it is watched in steps.
@@ -82,13 +84,20 @@ pub enum Test {
     Max(Limit),
     /// It must be this count.
     Equals(Limit),
+    /// The share of what took longer than a time, the bound of a bucket, may not be above this share.
+    Above {
+        /// The share that may.
+        share: Limit,
+        /// Longer than this.
+        time: Limit,
+    },
 }
 
 impl Test {
     /// Whether a value breaks it.
     pub fn breaks(self, value: f64) -> bool {
         match self {
-            Self::Max(limit) => value > limit.value(),
+            Self::Max(limit) | Self::Above { share: limit, .. } => value > limit.value(),
             // A rate over a window is never quite whole.
             Self::Equals(limit) => (value - limit.value()).abs() >= 0.5,
         }
@@ -97,7 +106,15 @@ impl Test {
     /// The limit itself.
     pub const fn limit(self) -> Limit {
         match self {
-            Self::Max(limit) | Self::Equals(limit) => limit,
+            Self::Max(limit) | Self::Equals(limit) | Self::Above { share: limit, .. } => limit,
+        }
+    }
+
+    /// The bound above which a share is asked for, in seconds.
+    pub const fn above(self) -> Option<f64> {
+        match self {
+            Self::Above { time, .. } => Some(time.value()),
+            Self::Max(_) | Self::Equals(_) => None,
         }
     }
 
@@ -106,6 +123,7 @@ impl Test {
         match self {
             Self::Max(limit) => limit.to_string(),
             Self::Equals(limit) => format!("={limit}"),
+            Self::Above { share, time } => format!("{share} above {time}"),
         }
     }
 }
@@ -180,6 +198,7 @@ fn read_gate(gate: &Gate, source: &Source) -> Result<PlannedGate, Wrong> {
         metric: gate.metric,
         quantile: gate.quantile.clone(),
         test,
+        note: bound::note(gate, test, source),
         severity: gate.severity,
         in_steps: during(During::Steps),
         in_bakes: during(During::Bake),
@@ -227,7 +246,7 @@ fn read_test(gate: &Gate, source: &Source) -> Result<Test, String> {
                     "the exporter's last bucket ends at {bound}s, so that nothing above it can be told; write a limit below"
                 ));
             }
-            Ok(Test::Max(limit))
+            Ok(bound::exact(gate, source, limit).unwrap_or(Test::Max(limit)))
         }
         (None, Some(count)) if gate.metric == Metric::Requests => Ok(Test::Equals(limit(count)?)),
         (None, Some(_)) => Err("`equals` belongs to `metric: requests`; write `max`".to_owned()),

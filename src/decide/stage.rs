@@ -50,6 +50,7 @@ impl Questions {
 struct Wanted<'a> {
     metric: Metric,
     quantile: Option<&'a str>,
+    above: Option<f64>,
     window: Duration,
     interval: Duration,
 }
@@ -107,7 +108,13 @@ impl View<'_> {
     fn question(&self, plan: &Plan, g: &PlannedGate) -> Option<Question> {
         self.ask(
             plan,
-            &Wanted { metric: g.metric, quantile: g.quantile.as_deref(), window: g.window, interval: g.interval },
+            &Wanted {
+                metric: g.metric,
+                quantile: g.quantile.as_deref(),
+                above: g.test.above(),
+                window: g.window,
+                interval: g.interval,
+            },
         )
     }
 
@@ -115,7 +122,8 @@ impl View<'_> {
     fn count_question(&self, plan: &Plan) -> Option<Question> {
         let stage = self.stage(plan);
         stage.min_requests.or(stage.max_requests)?;
-        self.ask(plan, &Wanted { metric: Metric::Requests, quantile: None, window: WHOLE_STAGE, interval: COUNT_EVERY })
+        let (metric, window, interval) = (Metric::Requests, WHOLE_STAGE, COUNT_EVERY);
+        self.ask(plan, &Wanted { metric, quantile: None, above: None, window, interval })
     }
 
     /// A question about the candidate since the stage began.
@@ -123,10 +131,8 @@ impl View<'_> {
         let candidate = self.candidate()?;
         let (attempt, entered) = (self.running()?, self.running()?.step_entered_at?);
         // What a release has cost is added up from its start; everything else is of the stage.
-        let (since, window) = match wanted.metric {
-            Metric::RolloutSpend => (attempt.started_at, WHOLE_STAGE),
-            _ => (entered, wanted.window),
-        };
+        let whole = wanted.metric == Metric::RolloutSpend;
+        let (since, window) = if whole { (attempt.started_at, WHOLE_STAGE) } else { (entered, wanted.window) };
         let meta = &self.s.rollout.metadata;
         let name = meta.name.as_deref().unwrap_or_default();
         let [workload, other] = [candidate, candidate.other()].map(|color| workload::name_of(name, color));
@@ -139,6 +145,7 @@ impl View<'_> {
             color: candidate,
             metric: wanted.metric,
             quantile: wanted.quantile,
+            above: wanted.above,
             since,
             window,
             interval: wanted.interval,

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use super::{
     NotAvailable, Question, Source, Template,
+    buckets::{self, Place},
     cost::Bill,
     gpu,
-    need::{self, Texts},
+    need::{self, Texts, Wanted},
     scope,
+    table::Time,
 };
 use crate::api::{Moment, gates::Metric, status::Color};
 
@@ -31,6 +33,8 @@ pub struct Ask<'a> {
     pub metric: Metric,
     /// Which quantile, where there are any.
     pub quantile: Option<&'a str>,
+    /// Instead of the quantile the share of what took longer than so many seconds, which must be the bound of a bucket.
+    pub above: Option<f64>,
     /// Nothing before this may be looked at.
     pub since: Moment,
     /// The window at most.
@@ -52,7 +56,12 @@ pub fn question(source: &Source, ask: &Ask<'_>) -> Result<Question, NotAvailable
         replicas: ask.replicas,
         since: ask.since,
     };
-    let texts = texts(ask.metric, quantile(ask.quantile)?, &bill)?;
+    let wanted = match (ask.above, quantile(ask.quantile)?) {
+        (Some(seconds), _) => Wanted::Above(seconds),
+        (None, Some(quantile)) => Wanted::Quantile(quantile),
+        (None, None) => Wanted::Mean,
+    };
+    let texts = texts(ask.metric, wanted, &bill)?;
     Ok(Question {
         provider: ask.provider.to_owned(),
         value: Template::new(texts.value),
@@ -74,6 +83,7 @@ pub fn available(source: &Source, metric: Metric, quantile: Option<&str>) -> Res
         color: Color::Green,
         metric,
         quantile,
+        above: None,
         since: Moment::from_unix(0),
         window: Duration::ZERO,
         interval: Duration::ZERO,
@@ -83,6 +93,15 @@ pub fn available(source: &Source, metric: Metric, quantile: Option<&str>) -> Res
 
 /// The largest figure in seconds that can be told, if there is a bound: a limit above it would never be exceeded.
 pub fn last_bound(source: &Source, metric: Metric) -> Option<f64> {
+    time(source, metric)?.last()
+}
+
+/// Where a limit in seconds lies among the exporter's buckets.
+pub fn place(source: &Source, metric: Metric, limit: f64) -> Place {
+    time(source, metric).map_or(Place::Unknown, |time| buckets::place(&time, limit))
+}
+
+fn time(source: &Source, metric: Metric) -> Option<Time> {
     let table = source.table();
     let time = match metric {
         Metric::Latency => table.latency,
@@ -90,7 +109,7 @@ pub fn last_bound(source: &Source, metric: Metric) -> Option<f64> {
         Metric::TimePerOutputToken => table.output_token,
         _ => return None,
     };
-    time.ok()?.last()
+    time.ok()
 }
 
 /// A quantile as it is written in a manifest, and nothing else.
@@ -101,15 +120,15 @@ fn quantile(text: Option<&str>) -> Result<Option<f64>, NotAvailable> {
     read.map(Some).ok_or(NotAvailable("a quantile lies between 0 and 1; write for example `quantile: \"0.95\"`"))
 }
 
-fn texts(metric: Metric, quantile: Option<f64>, bill: &Bill<'_>) -> Result<Texts, NotAvailable> {
+fn texts(metric: Metric, wanted: Wanted, bill: &Bill<'_>) -> Result<Texts, NotAvailable> {
     let Bill { table, scope, .. } = *bill;
     match metric {
         Metric::ErrorRate => table.errors.map(|views| need::worst(views, scope)),
         Metric::AbortRate => table.aborts.map(|share| need::worst(&[share], scope)),
         Metric::TruncationRate => table.truncations.map(|share| need::worst(&[share], scope)),
-        Metric::Latency => table.latency?.texts(scope, quantile),
-        Metric::TimeToFirstToken => table.first_token?.texts(scope, quantile),
-        Metric::TimePerOutputToken => table.output_token?.texts(scope, quantile),
+        Metric::Latency => table.latency?.texts(scope, wanted),
+        Metric::TimeToFirstToken => table.first_token?.texts(scope, wanted),
+        Metric::TimePerOutputToken => table.output_token?.texts(scope, wanted),
         Metric::OutputTokensPerSecond => table.output_tokens.map(|tokens| tokens.rate(scope)),
         Metric::QueueDepth => table.queue.map(|gauge| gauge.texts(scope)),
         Metric::KvCacheUse => table.kv_cache.map(|gauge| gauge.texts(scope)),

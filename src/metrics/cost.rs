@@ -112,26 +112,26 @@ impl Bill<'_> {
     fn per_second(&self) -> Known<Texts> {
         match self.basis {
             Basis::TokenPrice(prices) => self.tokens(prices, scope::rate),
-            Basis::Gpu(which, price) => self.gpus(which, price.ok_or(NO_GPU_PRICE)?),
+            Basis::Gpu(which, price) => Ok(self.gpus(which, price.ok_or(NO_GPU_PRICE)?)),
         }
     }
 
     /// What tokens cost, and how many series tell it: `by` makes a figure of a counter.
     fn tokens(&self, prices: Option<Prices>, by: fn(&str) -> String) -> Known<Texts> {
         if let Some(account) = &self.table.account {
-            let samples = account.dollars.text(self.scope, scope::present);
+            let samples = account.dollars.present(self.scope);
             return Ok(Texts { value: account.text(self.scope, by), samples });
         }
         let (prompt, output) = (self.table.prompt_tokens?, self.table.output_tokens?);
         let prices = prices.ok_or(NO_PRICES)?;
         Ok(Texts {
             value: token_price(prices, &prompt, self.table.cached_tokens.as_ref(), &output, |c| c.text(self.scope, by)),
-            samples: output.text(self.scope, scope::present),
+            samples: output.present(self.scope),
         })
     }
 
     /// GPUs are never assumed to be none: no series of them, no cost.
-    fn gpus(&self, which: Gpu, price: f64) -> Known<Texts> {
+    fn gpus(&self, which: Gpu, price: f64) -> Texts {
         let (Self { namespace, workload, .. }, replicas) = (self, self.replicas);
         let Texts { value, samples } = match which {
             Gpu::Busy => gpu::busy(namespace, workload, gpu::over_window),
@@ -139,7 +139,7 @@ impl Bill<'_> {
             Gpu::Projected => gpu::by_pod(namespace, workload),
         };
         let of = if which == Gpu::Projected { format!("{price} * {replicas}") } else { price.to_string() };
-        Ok(Texts { value: format!("{of} * {value} / 3600"), samples })
+        Texts { value: format!("{of} * {value} / 3600"), samples }
     }
 }
 

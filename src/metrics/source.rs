@@ -21,6 +21,7 @@ pub struct Source {
     prefix: String,
     matchers: Option<[BTreeMap<String, String>; 2]>,
     basis: Basis,
+    native: bool,
 }
 
 impl Source {
@@ -46,7 +47,8 @@ impl Source {
             CostBasis::GpuAllocated => Basis::Gpu(Gpu::Allocated, gpu_price),
             CostBasis::GpuProjected => Basis::Gpu(Gpu::Projected, gpu_price),
         };
-        let source = Self { profile: written.profile, prefix, matchers, basis };
+        let native = written.native_histograms.unwrap_or(profiles::table(written.profile).native);
+        let source = Self { profile: written.profile, prefix, matchers, basis, native };
         if source.table().in_front && source.matchers.is_none() {
             let word = source.table().word;
             return Err(format!(
@@ -77,7 +79,7 @@ impl Source {
             (Some([_, green]), Color::Green) => Scope::matching(green),
             (None, _) => Scope::pods(namespace, workload),
         };
-        scope.prefixed(&self.prefix)
+        scope.prefixed(&self.prefix).or_native(self.native)
     }
 }
 

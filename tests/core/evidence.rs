@@ -23,6 +23,7 @@ fn gate() -> PlannedGate {
         metric: Metric::ErrorRate,
         quantile: None,
         test: Test::Max(Limit::parse("1%").unwrap()),
+        note: None,
         severity: Severity::Rollback,
         in_steps: true,
         in_bakes: true,

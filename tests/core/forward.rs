@@ -278,7 +278,7 @@ impl Case<'_> {
         demand(may_be_silent || !speaking.is_empty(), "I3: forward, and no gate has spoken")?;
         for gate in speaking.into_iter().filter(|g| g.severity != Severity::Warn) {
             let asked = (gate.metric, gate.quantile.as_deref(), gate.window, gate.interval);
-            let readings = self.readings(plan, entered, candidate, asked);
+            let readings = self.readings(plan, entered, candidate, asked, gate.test.above());
             let newest = readings.last().ok_or(format!("I3: {} has no reading of this stage", gate.name))?;
             self.passes(gate, newest).map_err(|why| format!("I3: {} {why}", gate.name))?;
         }
@@ -300,6 +300,7 @@ impl Case<'_> {
         since: Moment,
         color: Color,
         (metric, quantile, window, interval): (Metric, Option<&str>, std::time::Duration, std::time::Duration),
+        above: Option<f64>,
     ) -> Vec<&Reading> {
         let meta = &self.s.rollout.metadata;
         let namespace = meta.namespace.as_deref().unwrap_or_default();
@@ -316,6 +317,7 @@ impl Case<'_> {
             color,
             metric,
             quantile,
+            above,
             since,
             window,
             interval,
@@ -331,7 +333,7 @@ impl Case<'_> {
         let counts = |q: &&Question| q.since == since && q.window > std::time::Duration::from_hours(24 * 29);
         let question = self.s.readings.keys().find(counts)?;
         let asked = (Metric::Requests, None, question.window, question.interval);
-        let readings = self.readings(plan, since, color, asked);
+        let readings = self.readings(plan, since, color, asked, None);
         let figures =
             readings.iter().filter_map(|r| r.outcome.as_ref().ok()).map(|s| s.value).filter(|v| v.is_finite());
         #[expect(clippy::cast_possible_truncation, reason = "a count of requests")]
@@ -343,7 +345,7 @@ impl Case<'_> {
 fn can_speak(gate: &PlannedGate, weight: i32) -> bool {
     match (gate.metric, gate.test) {
         (Metric::Requests, Test::Equals(limit)) => weight == 0 || limit.value() >= 0.5,
-        (Metric::Requests, Test::Max(_)) => true,
+        (Metric::Requests, Test::Max(_) | Test::Above { .. }) => true,
         _ => weight != 0,
     }
 }

@@ -18,7 +18,7 @@ use llmrollout::{
         plan::{Plan, Wrong},
         snapshot::Offers,
     },
-    metrics::{Ask, NotAvailable, Prices, Question, Source, ask, exporters, metric, question, unit::Unit},
+    metrics::{Ask, NotAvailable, Place, Prices, Question, Source, ask, exporters, metric, question, unit::Unit},
 };
 use promql_parser::parser::{self, Expr, Offset, value::ValueType};
 use serde_json::{Value, json};
@@ -51,6 +51,8 @@ fn cases() -> Vec<Case> {
         Matchers { blue: labels(&[("llm", "b")]), green: labels(&[("llm", "a\"} or vector(1) #\\"), ("team", "x")]) };
     let written = Metrics { prefix: Some("kserve_".into()), matchers: Some(odd), ..Metrics::default() };
     all.push(Case { file: "prefix-and-match".into(), written });
+    let written = Metrics { native_histograms: Some(true), ..Metrics::default() };
+    all.push(Case { file: "vllm-native".into(), written });
     for (file, cost_basis) in [
         ("gpu-busy", CostBasis::GpuBusy),
         ("gpu-allocated", CostBasis::GpuAllocated),
@@ -66,6 +68,15 @@ fn source(case: &Case) -> Source {
 }
 
 fn asked(source: &Source, metric: Metric, quantile: Option<&str>) -> Result<Question, NotAvailable> {
+    asked_above(source, metric, quantile, None)
+}
+
+fn asked_above(
+    source: &Source,
+    metric: Metric,
+    quantile: Option<&str>,
+    above: Option<f64>,
+) -> Result<Question, NotAvailable> {
     let ask = Ask {
         provider: "default",
         namespace: "prod-1",
@@ -75,6 +86,7 @@ fn asked(source: &Source, metric: Metric, quantile: Option<&str>) -> Result<Ques
         color: Color::Green,
         metric,
         quantile,
+        above,
         since: Moment::from_unix(1_790_000_000),
         window: WINDOW,
         interval: Duration::from_secs(15),
@@ -83,11 +95,16 @@ fn asked(source: &Source, metric: Metric, quantile: Option<&str>) -> Result<Ques
 }
 
 /// A metric once for each way in which a gate may ask for it.
-fn ways() -> impl Iterator<Item = (Metric, &'static str, Option<&'static str>)> {
-    metric::ALL.into_iter().flat_map(|(m, word)| match metric::quantile(m) {
-        metric::Quantile::Foreign => vec![(m, word, None)],
-        metric::Quantile::Needed => vec![(m, word, Some("0.95"))],
-        metric::Quantile::OrMean => vec![(m, word, Some("0.95")), (m, word, None)],
+fn ways(source: &Source) -> impl Iterator<Item = (Metric, &'static str, Option<&'static str>, Option<f64>)> {
+    metric::ALL.into_iter().flat_map(|(m, word)| {
+        let quantile = (m, word, Some("0.95"), None);
+        let bound = [2.0, 2.56, 1.0].into_iter().find(|limit| ask::place(source, m, *limit) == Place::Bound);
+        let above = bound.map(|bound| (m, word, Some("0.95"), Some(bound)));
+        match metric::quantile(m) {
+            metric::Quantile::Foreign => vec![(m, word, None, None)],
+            metric::Quantile::Needed => [quantile].into_iter().chain(above).collect(),
+            metric::Quantile::OrMean => [quantile, (m, word, None, None)].into_iter().chain(above).collect(),
+        }
     })
 }
 
@@ -95,14 +112,15 @@ fn golden(case: &Case) -> String {
     let source = source(case);
     let mut out = String::new();
     let all = case.written.cost_basis == CostBasis::TokenPrice;
-    for (metric, word, quantile) in ways().filter(|(m, ..)| all || metric::unit(*m) == Unit::Dollars) {
+    for (metric, word, quantile, above) in ways(&source).filter(|(m, ..)| all || metric::unit(*m) == Unit::Dollars) {
         let of = match (metric::quantile(metric), quantile) {
+            (_, Some(quantile)) if above.is_some() => format!(" {quantile} of {}s", above.unwrap()),
             (_, Some(quantile)) => format!(" {quantile}"),
             (metric::Quantile::OrMean, None) => " (mean)".to_owned(),
             (_, None) => String::new(),
         };
         writeln!(out, "{word}{of}").unwrap();
-        match asked(&source, metric, quantile) {
+        match asked_above(&source, metric, quantile, above) {
             Ok(q) => writeln!(out, "  value:   {}\n  samples: {}", q.value, q.samples).unwrap(),
             Err(why) => writeln!(out, "  not available: {why}").unwrap(),
         }
@@ -138,8 +156,8 @@ fn every_query_is_a_vector_of_its_color_and_window() {
             (Some(_), _) => &[r#"backend="chat-green""#],
             (None, _) => &[r#"namespace="prod-1""#, r#"pod=~"chat-green-[a-z0-9]+-[a-z0-9]+""#],
         };
-        for (metric, word, quantile) in ways() {
-            let Ok(q) = asked(&source, metric, quantile) else { continue };
+        for (metric, word, quantile, above) in ways(&source) {
+            let Ok(q) = asked_above(&source, metric, quantile, above) else { continue };
             let pods: &[&str] = &[r#"namespace="prod-1""#, r#"pod=~"chat-green-[a-z0-9]+-[a-z0-9]+""#];
             let own = if metric == Metric::GpuUtilisation { pods } else { own };
             // The only figure that looks at the other color is what the whole service does for the money.
@@ -196,7 +214,7 @@ fn looks_no_further(expr: &Expr, text: &str) {
             assert!(back && e.at.is_none(), "{text}");
         }
         Expr::NumberLiteral(_) | Expr::StringLiteral(_) => {}
-        other => panic!("not used by any profile: {other}"),
+        other @ Expr::Extension(_) => panic!("not used by any profile: {other}"),
     }
 }
 
@@ -292,6 +310,34 @@ fn plan_with(metrics: &Value, gate: &Value, min_requests: Option<i64>) -> Result
 }
 
 #[test]
+fn a_limit_on_a_bound_is_judged_by_what_is_counted_above_it() {
+    let apart = json!({"blue": {"model": "b"}, "green": {"model": "g"}});
+    let gate = |metric, quantile, max| json!({"metric": metric, "quantile": quantile, "max": max});
+    for (metrics, gate, test, note) in [
+        (json!({}), gate("latency", "0.95", "1.5s"), "5% above 1.5s", None),
+        (json!({}), gate("latency", "0.99", "10s"), "1% above 10s", None),
+        (json!({}), gate("timeToFirstToken", "0.9", "750ms"), "10% above 750ms", None),
+        (json!({}), gate("latency", "0.95", "1.8s"), "1.8s", Some("between 1.5s and 2s; a limit of 2s")),
+        (json!({}), gate("latency", "0.95", "200ms"), "200ms", Some("between 0s and 300ms; a limit of 300ms")),
+        (
+            json!({"profile": "envoy-ai-gateway", "match": apart}),
+            gate("latency", "0.95", "1.5s"),
+            "1.5s",
+            Some("between 1.28s and 2.56s; a limit of 1.28s"),
+        ),
+        (json!({"profile": "sglang"}), gate("latency", "0.95", "1.5s"), "1.5s", None),
+        (json!({}), json!({"metric": "timePerOutputToken", "max": "50ms"}), "50ms", None),
+    ] {
+        let plan = plan(&metrics, &gate).unwrap();
+        assert_eq!(plan.gates[0].test.word(), test);
+        assert_eq!(plan.gates[0].note.is_some(), note.is_some(), "{test}");
+        assert!(plan.gates[0].note.as_deref().unwrap_or_default().contains(note.unwrap_or_default()));
+    }
+    let exact = plan(&json!({}), &gate("latency", "0.95", "1.5s")).unwrap().gates.remove(0).test;
+    assert!(!exact.breaks(0.05) && exact.breaks(0.050_001));
+}
+
+#[test]
 fn the_schema_knows_the_same_words() {
     let crd = serde_json::to_value(LlmRollout::crd()).unwrap();
     let spec = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"];
@@ -346,7 +392,11 @@ fn tables() -> String {
     let mut bounds =
         String::from("\n| profile | `latency` | `timeToFirstToken` | `timePerOutputToken` |\n|---|---|---|---|\n");
     for (profile, source) in &profiles {
-        let bound = |m| ask::last_bound(source, m).map_or("–".to_owned(), |b| format!("{b}s"));
+        let bound = |m| match (ask::last_bound(source, m), ask::place(source, m, 1.0)) {
+            (None, _) => "–".to_owned(),
+            (Some(last), Place::Unknown) => format!("{last}s"),
+            (Some(last), _) => format!("{last}s, exact"),
+        };
         let all = [Metric::Latency, Metric::TimeToFirstToken, Metric::TimePerOutputToken].map(bound);
         writeln!(bounds, "| {profile} | {} |", all.join(" | ")).unwrap();
     }

@@ -371,12 +371,12 @@ impl World {
             let text = question.value.to_string();
             let gate = match () {
                 () if question.samples.to_string().contains("max_over_time") => "requests",
-                () if text.contains("histogram_quantile") => "p95",
+                () if text.contains("_latency_seconds") => "p95",
                 () if text.contains("generation_tokens") => "cost",
                 () => "errors",
             };
             let outcome = match self.signals[gate].clone() {
-                Signal::Value(value, samples) => Ok(Sample { value, samples }),
+                Signal::Value(value, samples) => Ok(Sample { value: told(&text, value), samples }),
                 Signal::Silent(why) => Err(why),
             };
             let reading = Reading { at: self.now, window: question.window, outcome };
@@ -388,5 +388,22 @@ impl World {
 
     pub(crate) fn shares(&self) -> (i64, i64) {
         self.route.as_ref().map_or((0, 0), |r| (weight(r, 0), weight(r, 1)))
+    }
+}
+
+/// What a question about a latency gets for an answer when nearly all requests take as long as the slowest do: the share
+/// above a bound of the buckets if that is asked for, else the seconds themselves.
+fn told(text: &str, seconds: f64) -> f64 {
+    let bound = text.split_once("le=~\"").and_then(|(_, rest)| rest.split(['|', '"']).next());
+    let bound = bound.map(|bound| bound.replace("\\\\", "").parse::<f64>().expect("a bound"));
+    match bound {
+        Some(bound) if seconds.is_finite() => {
+            if seconds > bound {
+                0.5
+            } else {
+                0.004
+            }
+        }
+        _ => seconds,
     }
 }
