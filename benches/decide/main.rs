@@ -72,6 +72,7 @@ fn main() {
 
 fn question(workload: &str) -> Question {
     let source = metrics::Source::read(&llmrollout::api::exporters::Metrics::default(), None, None).unwrap();
+    let subject = metrics::Subject::Metric(Metric::ErrorRate, None);
     let ask = metrics::Ask {
         provider: "default",
         namespace: "llm",
@@ -79,9 +80,7 @@ fn question(workload: &str) -> Question {
         other: None,
         replicas: 1,
         color: Color::Green,
-        metric: Metric::ErrorRate,
-        quantile: None,
-        above: None,
+        subject: &subject,
         since: Moment::from_unix(1_800_000_000),
         window: Duration::from_mins(5),
         interval: Duration::from_secs(15),

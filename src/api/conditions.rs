@@ -197,6 +197,8 @@ reasons! {
     GateAsks,
     /// The step has not seen `minRequests` yet.
     TooFewRequests,
+    /// Far fewer of the requests reached the candidate than were meant to: its figures prove nothing.
+    ShareMissed,
     /// The evidence stayed undecided for `maxHold`.
     UndecidedTooLong,
     /// Everything is on the candidate, the old color is warm and gates still watch.

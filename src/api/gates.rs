@@ -5,45 +5,93 @@
     reason = "the schema derive copies each struct, with its attributes, into a function where nothing is reachable"
 )]
 
+use std::collections::BTreeMap;
+
 use kube::KubeSchema;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// What must hold of the candidate.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("has(self.quantile) ? self.metric in ['latency', 'timeToFirstToken', 'timePerOutputToken'] : !(self.metric in ['latency', 'timeToFirstToken'])").message("gates: `quantile` belongs to `metric: latency` and is needed there, as for `timeToFirstToken`; `timePerOutputToken` may have one; write for example `metric: latency, quantile: \"0.95\", max: 1.5s`"),
-    validation = Rule::new("[has(self.max), has(self.equals)].filter(x, x).size() == 1").message("gates: exactly one of `max` and `equals`; write for example `max: 1%`"),
-    validation = Rule::new("!has(self.equals) || self.metric == 'requests'").message("gates: `equals` belongs to `metric: requests`; write `max` with a limit in the metric's unit"),
-    validation = Rule::new("self.metric != 'requests' || !has(self.max) || self.max.matches('^[0-9]+$')").message("gates: the limit of `requests` is a count; write for example `equals: \"0\"`"),
-    validation = Rule::new("!(self.metric in ['errorRate', 'abortRate', 'kvCacheUse', 'cacheHitRate', 'truncationRate', 'gpuUtilisation']) || !has(self.max) || self.max.endsWith('%')").message("gates: the limit of `errorRate` is a share; write for example `max: 1%`, and so for `abortRate`, `kvCacheUse`, `cacheHitRate`, `truncationRate` and `gpuUtilisation`"),
-    validation = Rule::new("!(self.metric in ['latency', 'timeToFirstToken', 'timePerOutputToken']) || !has(self.max) || self.max.endsWith('s') && !self.max.endsWith('/s')").message("gates: the limit of `latency` is a time; write for example `max: 1.5s` or `max: 800ms`, and so for `timeToFirstToken` and `timePerOutputToken`"),
-    validation = Rule::new("!(self.metric in ['costPerRequest', 'costPerHour', 'costPerMillionTokens', 'rolloutSpend']) || !has(self.max) || self.max.startsWith('$')").message("gates: the limit of `costPerRequest` is in dollars; write for example `max: $0.005`, and so for `costPerHour`, `costPerMillionTokens` and `rolloutSpend`"),
-    validation = Rule::new("self.metric != 'outputTokensPerSecond' || !has(self.max) || self.max.endsWith('/s')").message("gates: the limit of `outputTokensPerSecond` is a rate; write for example `max: 1200/s`"),
-    validation = Rule::new("!(self.metric in ['queueDepth', 'tokensPerRequest']) || !has(self.max) || self.max.matches('^[0-9.]+$')").message("gates: the limit of `queueDepth` is a plain number; write for example `max: \"12.5\"`, and so for `tokensPerRequest`")
+    validation = Rule::new("[has(self.metric), has(self.query), has(self.alerts)].filter(x, x).size() == 1").message("gates: exactly one of `metric`, `query` and `alerts` says what is looked at; write for example `metric: errorRate, max: 1%`"),
+    validation = Rule::new("has(self.quantile) ? has(self.metric) && self.metric in ['latency', 'timeToFirstToken', 'timePerOutputToken'] : !has(self.metric) || !(self.metric in ['latency', 'timeToFirstToken'])").message("gates: `quantile` belongs to `metric: latency` and is needed there, as for `timeToFirstToken`; `timePerOutputToken` may have one; write for example `metric: latency, quantile: \"0.95\", max: 1.5s`"),
+    validation = Rule::new("[has(self.max), has(self.min), has(self.between), has(self.equals), has(self.target), has(self.maxRatio) || has(self.minRatio), has(self.change), has(self.maxDelta), has(self.alerts)].filter(x, x).size() == 1").message("gates: exactly one of `max`, `min`, `between`, `equals`, `target`, `maxRatio`/`minRatio`, `change` and `maxDelta`, and none for `alerts`; write for example `max: 1%`"),
+    validation = Rule::new("has(self.target) == has(self.tolerance)").message("gates: `target` and `tolerance` belong together; write for example `target: $0.032, tolerance: 20%`"),
+    validation = Rule::new("has(self.comparedTo) == (has(self.maxRatio) || has(self.minRatio) || has(self.change) || has(self.maxDelta))").message("gates: `maxRatio`, `minRatio`, `change` and `maxDelta` need `comparedTo`, and nothing else has it; write for example `comparedTo: active, maxRatio: \"1.2\"`"),
+    validation = Rule::new("!has(self.equals) || has(self.query) || has(self.metric) && self.metric == 'requests'").message("gates: `equals` belongs to `metric: requests` and to queries that count; write `max` with a limit in the metric's unit"),
+    validation = Rule::new("!has(self.metric) || self.metric != 'requests' || !has(self.max) || self.max.matches('^[0-9]+$')").message("gates: the limit of `requests` is a count; write for example `equals: \"0\"`"),
+    validation = Rule::new("!has(self.metric) || !(self.metric in ['errorRate', 'abortRate', 'kvCacheUse', 'cacheHitRate', 'truncationRate', 'gpuUtilisation']) || (has(self.max) ? [self.max] : has(self.min) ? [self.min] : has(self.between) ? self.between : has(self.target) ? [self.target] : []).all(l, l.endsWith('%')) && (!has(self.maxDelta) || self.maxDelta.endsWith('pp'))").message("gates: the limit of `errorRate` is a share; write for example `max: 1%` (or `maxDelta: 0.1pp`), and so for `abortRate`, `kvCacheUse`, `cacheHitRate`, `truncationRate` and `gpuUtilisation`"),
+    validation = Rule::new("!has(self.metric) || !(self.metric in ['latency', 'timeToFirstToken', 'timePerOutputToken']) || (has(self.max) ? [self.max] : has(self.min) ? [self.min] : has(self.between) ? self.between : has(self.target) ? [self.target] : has(self.maxDelta) ? [self.maxDelta] : []).all(l, l.endsWith('s') && !l.endsWith('/s'))").message("gates: the limit of `latency` is a time; write for example `max: 1.5s` or `max: 800ms`, and so for `timeToFirstToken` and `timePerOutputToken`"),
+    validation = Rule::new("!has(self.metric) || !(self.metric in ['costPerRequest', 'costPerHour', 'costPerMillionTokens', 'rolloutSpend']) || (has(self.max) ? [self.max] : has(self.min) ? [self.min] : has(self.between) ? self.between : has(self.target) ? [self.target] : has(self.maxDelta) ? [self.maxDelta] : []).all(l, l.startsWith('$'))").message("gates: the limit of `costPerRequest` is in dollars; write for example `max: $0.005`, and so for `costPerHour`, `costPerMillionTokens` and `rolloutSpend`"),
+    validation = Rule::new("!has(self.metric) || self.metric != 'outputTokensPerSecond' || (has(self.max) ? [self.max] : has(self.min) ? [self.min] : has(self.between) ? self.between : has(self.target) ? [self.target] : has(self.maxDelta) ? [self.maxDelta] : []).all(l, l.endsWith('/s'))").message("gates: the limit of `outputTokensPerSecond` is a rate; write for example `min: 1200/s`"),
+    validation = Rule::new("!has(self.metric) || !(self.metric in ['queueDepth', 'tokensPerRequest']) || (has(self.max) ? [self.max] : has(self.min) ? [self.min] : has(self.between) ? self.between : has(self.target) ? [self.target] : has(self.maxDelta) ? [self.maxDelta] : []).all(l, l.matches('^[0-9.]+$'))").message("gates: the limit of `queueDepth` is a plain number; write for example `max: \"12.5\"`, and so for `tokensPerRequest`")
 )]
 pub struct Gate {
     /// Name of the gate, shown wherever it speaks.
     #[schemars(regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"), length(max = 32))]
     pub name: String,
-    /// What is measured.
-    pub metric: Metric,
+    /// What is measured, by the profile's own query.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric: Option<Metric>,
+    /// A query of your own in `PromQL`. `{{green}}` stands in a selector for the labels of the color that is being
+    /// released, `{{window}}` in a range for the window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 2048))]
+    pub query: Option<String>,
+    /// No alert with these labels may fire.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alerts: Option<Alerts>,
     /// Which quantile of a time, for example "0.95". Without one `timePerOutputToken` means the mean.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^0\.[0-9]{1,4}$"), length(max = 6))]
     pub quantile: Option<String>,
     /// The limit, with its unit: `1%`, `1.5s`, `800ms`, `$0.005`, `1200/s`, `100`, `12.5`. The gate fails above it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        regex(pattern = r"^(\$[0-9]{0,6}(\.[0-9]{1,9})?|[0-9]{1,9}(\.[0-9]{1,9})?(%|ms|s|/s)?)$"),
-        length(min = 1, max = 24)
-    )]
+    #[schemars(schema_with = "limit")]
     pub max: Option<String>,
+    /// The gate fails below it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "limit")]
+    pub min: Option<String>,
+    /// The gate fails outside, for example `[60%, 80%]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "limits")]
+    pub between: Option<Vec<String>>,
     /// The only good value, for counts: `"0"` demands silence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^[0-9]{1,9}$"), length(max = 9))]
     pub equals: Option<String>,
+    /// The good value; how far from it is good too says `tolerance`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "limit")]
+    pub target: Option<String>,
+    /// How far from `target` is good, in percent of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[0-9]{1,2}(\.[0-9]{1,4})?%$"), length(max = 9))]
+    pub tolerance: Option<String>,
+    /// What the value is compared with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compared_to: Option<ComparedTo>,
+    /// So many times the compared value at most, for example "1.2".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "factor")]
+    pub max_ratio: Option<String>,
+    /// So many times the compared value at least.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "factor")]
+    pub min_ratio: Option<String>,
+    /// How much more or less than the compared value, in percent of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<Change>,
+    /// So much more than the compared value at most: `0.1pp` for shares, else in the metric's unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        regex(pattern = r"^(\$[0-9]{0,6}(\.[0-9]{1,9})?|[0-9]{1,9}(\.[0-9]{1,9})?(pp|ms|s|/s)?)$"),
+        length(min = 1, max = 24)
+    )]
+    pub max_delta: Option<String>,
     /// What a failure leads to. Default `Rollback`.
     #[serde(default)]
     pub severity: Severity,
@@ -56,7 +104,7 @@ pub struct Gate {
     #[schemars(regex(pattern = r"^[1-9][0-9]? of [1-9][0-9]?$"), length(max = 8))]
     #[x_kube(validation = Rule::new("int(self.split(' of ')[0]) <= int(self.split(' of ')[1])").message("failures: the first number may not be above the second; write for example `2 of 3`"))]
     pub failures: Option<String>,
-    /// How often the question is asked. Default 15s.
+    /// How often the question is asked. Default 15s, and 5s with `severity: Abort`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^([0-9]{1,3}m)?([0-9]{1,4}s)?$"), length(min = 2, max = 9))]
     #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('1h')").message("interval: write a duration between 1s and 1h, for example 15s"))]
@@ -67,13 +115,99 @@ pub struct Gate {
     #[x_kube(validation = Rule::new("duration(self) >= duration('5s') && duration(self) <= duration('24h')").message("window: write a duration between 5s and 24h, for example 5m"))]
     pub window: Option<String>,
     /// Fewer requests than this in the window are no data. Default 50. For `requests`, `outputTokensPerSecond`,
-    /// `queueDepth`, `kvCacheUse`, `costPerHour`, `rolloutSpend` and `gpuUtilisation` the series that tell it are counted. Default 1.
+    /// `queueDepth`, `kvCacheUse`, `costPerHour`, `rolloutSpend` and `gpuUtilisation` the series that tell it are counted.
+    /// Default 1.
+    /// A query rests on the color's requests when this is written, else on its own series.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub min_samples: Option<i32>,
     /// What happens while there is no usable data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub no_data: Option<NoDataPolicy>,
+    /// What to do when it speaks: a link that is printed beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^https?://[^\s]+$"), length(max = 512))]
+    pub runbook: Option<String>,
+    /// Where to look when it speaks: a link that is printed beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^https?://[^\s]+$"), length(max = 512))]
+    pub dashboard: Option<String>,
+}
+
+fn limit(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "pattern": LIMIT, "minLength": 1, "maxLength": 24})
+}
+
+fn limits(_: &mut SchemaGenerator) -> Schema {
+    let one = json_schema!({"type": "string", "pattern": LIMIT, "minLength": 1, "maxLength": 24});
+    json_schema!({"type": "array", "items": one, "minItems": 2, "maxItems": 2})
+}
+
+fn factor(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "pattern": r"^[0-9]{1,4}(\.[0-9]{1,6})?$", "maxLength": 11})
+}
+
+const LIMIT: &str = r"^(\$[0-9]{0,6}(\.[0-9]{1,9})?|[0-9]{1,9}(\.[0-9]{1,9})?(%|ms|s|/s)?)$";
+
+/// Alerts that may not fire.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Alerts {
+    /// Labels that all have these values, for example `severity: critical`. None: every alert.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "labels")]
+    pub match_labels: BTreeMap<String, String>,
+    /// Names of alerts that may fire, for example `Watchdog`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "names")]
+    pub ignore: Vec<String>,
+}
+
+fn labels(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "object", "maxProperties": 8, "additionalProperties": {"type": "string", "maxLength": 256}})
+}
+
+fn names(_: &mut SchemaGenerator) -> Schema {
+    let one = json_schema!({"type": "string", "pattern": "^[a-zA-Z_][a-zA-Z0-9_]*$", "maxLength": 128});
+    json_schema!({"type": "array", "items": one, "maxItems": 16})
+}
+
+/// What a value is compared with.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub enum ComparedTo {
+    /// The color that serves, at the same time. Once it has no traffic any more: its value when it still had.
+    Active,
+    /// The color that served, before the release began.
+    Baseline,
+}
+
+impl ComparedTo {
+    /// As it is written.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Baseline => "baseline",
+        }
+    }
+}
+
+/// How much more or less, in percent.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Change {
+    /// So much at least; `-60%` is a fall.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "part")]
+    pub min: Option<String>,
+    /// So much at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "part")]
+    pub max: Option<String>,
+}
+
+fn part(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "pattern": r"^-?[0-9]{1,4}(\.[0-9]{1,4})?%$", "maxLength": 11})
 }
 
 /// What is measured of the candidate.

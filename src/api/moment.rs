@@ -31,6 +31,12 @@ impl Moment {
         Self(self.0.saturating_add(i64::try_from(by.as_secs()).unwrap_or(i64::MAX)).min(LAST))
     }
 
+    /// This instant and a duration earlier; stays at the beginning of time instead of overflowing.
+    #[must_use]
+    pub fn minus(self, by: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(by.as_secs()).unwrap_or(i64::MAX)).max(0))
+    }
+
     /// How long it is from `earlier` to here; zero when `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_secs(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))

@@ -213,6 +213,10 @@ pub struct Attempt {
     /// Orders given before this whose answers no longer fit into `orders` are not heard again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deaf_before: Option<Moment>,
+    /// What gates are compared with that no longer, or not yet, can be read from the color that serves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub references: Vec<Reference>,
     /// A gate, or undecided evidence, has asked a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked: Option<Asked>,
@@ -225,6 +229,18 @@ pub struct Attempt {
     /// The same for people, with the figures.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub ended_message: String,
+}
+
+/// A value of the color that serves, kept for a comparison.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Reference {
+    /// The gate that is compared with it.
+    pub gate: String,
+    /// The value in the metric's base unit, as a decimal number.
+    pub value: String,
+    /// When it was read.
+    pub at: Moment,
 }
 
 /// A person was asked how to go on; `Resume`, `Skip`, `Promote` or `Abort` answers.
@@ -326,8 +342,20 @@ pub struct GateStatus {
     /// The value, with its unit; absent without data.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub value: String,
-    /// The limit, with its unit.
+    /// The limit, with its unit: `1%`, `≥99%`, `60%…80%`, `=0`.
     pub limit: String,
+    /// What it was compared with: `1.2× of active 0.7s`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub compared: String,
+    /// The color it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub color: Option<Color>,
+    /// How far back the newest sample looks.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub window: String,
+    /// Which question was asked: the same eight digits wherever it is.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub query: String,
     /// Requests in the window.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub samples: Option<i64>,

@@ -52,6 +52,9 @@ fn holding(status: &LlmRolloutStatus, target: &Target) -> String {
     let wait = match status.reason {
         Some(Reason::WaitingForGate) => "The hold is served; the step ends when every gate says Pass.",
         Some(Reason::TooFewRequests) => "The hold is served; the step ends when enough requests were seen.",
+        Some(Reason::ShareMissed) => {
+            "The candidate does not get its share: look at the route, its clients and what caches in front."
+        }
         Some(Reason::OutsideWindow) => "The step is over; the next begins when the window opens.",
         _ => "Wait until the hold is served and every gate says Pass.",
     };

@@ -116,6 +116,7 @@ pub(super) fn new_attempt(v: &View<'_>, fast_track: bool, cleared: bool) -> Atte
         promoted: false,
         fast_track,
         deaf_before: None,
+        references: Vec::new(),
         asked: None,
         ended_at: None,
         ended: None,

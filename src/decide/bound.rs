@@ -1,16 +1,18 @@
 //! A limit of a quantile against the buckets it is measured in: judged by a count where it is the bound of one, and where
 //! it lies between two, said so. Never a query and never a verdict.
 
-use super::plan::Test;
+use super::criterion::Test;
 use crate::{
     api::gates::Gate,
-    metrics::{Limit, Place, Source, ask},
+    metrics::{Limit, Place, Source, Subject, ask},
 };
 
 /// A quantile whose limit is the bound of a bucket is judged by what is counted: how much is above the bound.
-pub(super) fn exact(gate: &Gate, source: &Source, limit: Limit) -> Option<Test> {
+pub(super) fn exact(gate: &Gate, source: &Source, test: Test) -> Option<(Subject, Test)> {
+    let (Test::Max(limit), Some(metric)) = (test, gate.metric) else { return None };
     let share = rest(gate.quantile.as_deref()?)?;
-    (ask::place(source, gate.metric, limit.value()) == Place::Bound).then_some(Test::Above { share, time: limit })
+    let bound = ask::place(source, metric, limit.value()) == Place::Bound;
+    bound.then(|| (Subject::Above(metric, limit.value()), Test::Above(share, limit)))
 }
 
 /// What is above a quantile: 5% above 0.95, to the last decimal.
@@ -22,10 +24,10 @@ fn rest(quantile: &str) -> Option<Limit> {
 }
 
 /// That a figure near the limit is interpolated, and which limit would be exact.
-pub(super) fn note(gate: &Gate, test: Test, source: &Source) -> Option<String> {
-    let (Test::Max(limit), Some(_)) = (test, &gate.quantile) else { return None };
+pub(super) fn note(gate: &Gate, source: &Source, test: Test) -> Option<String> {
+    let (Test::Max(limit), Some(metric), Some(_)) = (test, gate.metric, &gate.quantile) else { return None };
     let limit = limit.value();
-    let Place::Between(below, above) = ask::place(source, gate.metric, limit) else { return None };
+    let Place::Between(below, above) = ask::place(source, metric, limit) else { return None };
     let nearest = if limit - below < above - limit && below > 0.0 { below } else { above };
     let [below, above, nearest] = [below, above, nearest].map(Limit::Seconds);
     Some(format!("interpolated between {below} and {above}; a limit of {nearest} is judged exactly"))

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::plan::PlannedGate;
+use super::{criterion::Band, plan::PlannedGate};
 use crate::{
     api::{
         Moment, Reason,
-        gates::{NoDataThen, Severity},
-        status::{GateStatus, VerdictWord},
+        gates::{ComparedTo, NoDataThen, Severity},
+        status::{Color, GateStatus, VerdictWord},
     },
     metrics::{Reading, Sample},
 };
@@ -25,6 +25,8 @@ pub struct Measuring {
     pub watching_since: Moment,
     /// Now.
     pub now: Moment,
+    /// The color that is measured.
+    pub color: Option<Color>,
 }
 
 /// What a gate says, and what follows.
@@ -57,51 +59,143 @@ impl Verdict {
     }
 }
 
+/// What is known of the color that serves, beside the candidate's readings.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Beside<'a> {
+    /// Its readings of the same question, where it was asked.
+    pub readings: &'a [Reading],
+    /// Whether it has traffic of its own, so that these mean something.
+    pub serves: bool,
+    /// Its value that was kept for this gate.
+    pub kept: Option<f64>,
+}
+
 /// Judges one gate. A failure stands as soon as enough of the last samples are bad; a pass needs a fresh good one.
-pub fn judge(gate: &PlannedGate, readings: &[Reading], old: Option<&GateStatus>, m: Measuring) -> Verdict {
+pub fn judge(
+    gate: &PlannedGate,
+    readings: &[Reading],
+    beside: Beside<'_>,
+    old: Option<&GateStatus>,
+    m: Measuring,
+) -> Verdict {
     let readings: Vec<&Reading> = readings.iter().filter(|r| r.at >= m.entered && r.at <= m.now).collect();
     let judged: Vec<(Moment, Sample)> = readings.iter().filter_map(|r| Some((r.at, usable(gate, r).ok()?))).collect();
+    let (newest, last) = (judged.last(), readings.last().copied());
+    let reference = reference(gate, beside, m);
+    let band = reference.clone().and_then(|r| gate.test.band(r).ok_or_else(|| NOTHING_TO_COMPARE.to_owned()));
     let recent = judged.iter().rev().take(gate.of);
-    let bad = recent.filter(|(_, s)| gate.test.breaks(s.value)).count();
-    let missing = missing(gate, readings.last().copied(), m);
-    let newest = judged.last();
-    let same_step = old.filter(|o| o.step == m.step);
+    let bad = recent.filter(|(_, s)| band.as_ref().is_ok_and(|band| band.breaks(s.value))).count();
+    let missing = missing(gate, last, m).or_else(|| band.as_ref().err().cloned());
+    let worst = newest.filter(|_| bad >= gate.bad).zip(band.as_ref().ok());
+    let everywhere = worst.and_then(|((_, s), band)| fails_everywhere(gate, s.value, band, beside, m));
     let word = match (&missing, newest) {
+        _ if everywhere.is_some() => VerdictWord::NoData,
         _ if bad >= gate.bad => VerdictWord::Fail,
         (Some(_), _) | (None, None) => VerdictWord::NoData,
-        (None, Some((_, s))) if gate.test.breaks(s.value) => VerdictWord::Fail,
+        (None, Some((_, s))) if band.is_ok_and(|band| band.breaks(s.value)) => VerdictWord::Fail,
         (None, Some(_)) => VerdictWord::Pass,
     };
-    let last_data = newest.map(|(at, _)| *at).or_else(|| same_step.filter(|o| o.verdict != VerdictWord::NoData)?.at);
-    let since =
-        last_data.or_else(|| same_step?.no_data_since).unwrap_or(m.entered).max(m.clock_from).max(m.watching_since);
+    let said = Said { word, bad, why: everywhere.or(missing), reference: reference.ok().flatten() };
+    let since = no_data_since(newest.map(|(at, _)| *at), word, old.filter(|o| o.step == m.step), m);
     let deadline = (word == VerdictWord::NoData && gate.then == NoDataThen::Rollback).then(|| since.plus(gate.budget));
-    let tripped = if bad >= gate.bad {
+    let tripped = if word == VerdictWord::Fail && bad >= gate.bad {
         Some(Reason::GateFailed)
     } else {
         deadline.filter(|d| *d <= m.now).map(|_| Reason::NoDataBudgetSpent)
     };
-    let reason = match word {
-        VerdictWord::NoData => missing.unwrap_or_default(),
+    let status = status(gate, said, newest, last, m);
+    let no_data_since = (word == VerdictWord::NoData).then_some(since);
+    Verdict { status: GateStatus { no_data_since, ..status }, severity: gate.severity, tripped, deadline }
+}
+
+const NOTHING_TO_COMPARE: &str = "the value it is compared with is 0; write `maxDelta` instead";
+
+/// What is said of a gate, before it is written down.
+struct Said {
+    word: VerdictWord,
+    bad: usize,
+    why: Option<String>,
+    reference: Option<f64>,
+}
+
+fn status(
+    gate: &PlannedGate,
+    said: Said,
+    newest: Option<&(Moment, Sample)>,
+    last: Option<&Reading>,
+    m: Measuring,
+) -> GateStatus {
+    let reason = match said.word {
+        VerdictWord::NoData => said.why.unwrap_or_default(),
         VerdictWord::Fail => {
             let note = gate.note.as_ref().map_or_else(String::new, |note| format!("; {note}"));
-            format!("{bad} of the last {} samples bad, {} fail the gate{note}", gate.of, gate.bad)
+            format!("{} of the last {} samples bad, {} fail the gate{note}", said.bad, gate.of, gate.bad)
         }
         VerdictWord::Pass => gate.note.clone().unwrap_or_default(),
     };
-    let status = GateStatus {
+    let compared = gate.against.zip(said.reference).map_or_else(String::new, |(against, reference)| {
+        format!("{} of {} {}", gate.test.relative(), against.word(), gate.unit.with(reference).plain())
+    });
+    let limit = gate.test.word(gate.unit, said.reference);
+    GateStatus {
         name: gate.name.clone(),
-        verdict: word,
-        value: newest.map_or_else(String::new, |(_, s)| gate.test.limit().show(s.value)),
-        limit: gate.test.word(),
+        verdict: said.word,
+        value: newest.map_or_else(String::new, |(_, s)| gate.unit.show(s.value)),
+        limit,
+        compared,
+        color: m.color,
+        window: last.map_or_else(String::new, |r| format!("{}s", r.window.as_secs())),
+        query: String::new(),
         samples: newest.map(|(_, s)| whole(s.samples)),
         at: newest.map(|(at, _)| *at),
-        no_data_since: (word == VerdictWord::NoData).then_some(since),
+        no_data_since: None,
         reason,
         step: m.step,
-    };
-    Verdict { status, severity: gate.severity, tripped, deadline }
+    }
 }
+
+/// Since when there has been no usable data; a silence that this process has not watched is none.
+fn no_data_since(newest: Option<Moment>, word: VerdictWord, old: Option<&GateStatus>, m: Measuring) -> Moment {
+    // Data that blames nobody is no proof either: its budget runs from when it was first said.
+    let last = newest.filter(|_| word != VerdictWord::NoData || old.is_none_or(|o| o.no_data_since.is_none()));
+    let last = last.or_else(|| old.filter(|o| o.verdict != VerdictWord::NoData)?.at);
+    last.or_else(|| old?.no_data_since).unwrap_or(m.entered).max(m.clock_from).max(m.watching_since)
+}
+
+/// The value that a gate is compared with, or why there is none.
+fn reference(gate: &PlannedGate, beside: Beside<'_>, m: Measuring) -> Result<Option<f64>, String> {
+    match gate.against {
+        None => Ok(None),
+        Some(ComparedTo::Active) if beside.serves => beside_now(gate, beside, m).map(Some),
+        Some(ComparedTo::Active) => {
+            beside.kept.map(Some).ok_or_else(|| "no value of the old color was kept".to_owned())
+        }
+        Some(ComparedTo::Baseline) => beside.kept.map(Some).ok_or_else(|| "no baseline yet".to_owned()),
+    }
+}
+
+/// What the color that serves shows now.
+fn beside_now(gate: &PlannedGate, beside: Beside<'_>, m: Measuring) -> Result<f64, String> {
+    let newest = beside.readings.iter().rfind(|r| r.at >= m.entered && r.at <= m.now);
+    if let Some(why) = missing(gate, newest, m) {
+        return Err(format!("of the active color: {why}"));
+    }
+    newest
+        .and_then(|r| usable(gate, r).ok())
+        .map(|s| s.value)
+        .ok_or_else(|| "of the active color: no answer".to_owned())
+}
+
+/// Why a broken limit blames nobody: the color that serves breaks it too, about as badly. One bad sample of an `Abort`
+/// gate is enough whatever the other color does.
+fn fails_everywhere(gate: &PlannedGate, value: f64, band: &Band, beside: Beside<'_>, m: Measuring) -> Option<String> {
+    let other = beside_now(gate, beside, m).ok().filter(|_| gate.fits_both() && beside.serves)?;
+    let alike = value <= other * MUCH_WORSE && value * MUCH_WORSE >= other;
+    (alike && band.breaks(other)).then(|| format!("both colors fail it, the active one with {}", gate.unit.show(other)))
+}
+
+/// So many times worse is the candidate's own doing.
+const MUCH_WORSE: f64 = 1.5;
 
 /// Why the newest reading is no proof, if it is none.
 fn missing(gate: &PlannedGate, newest: Option<&Reading>, m: Measuring) -> Option<String> {
@@ -113,13 +207,17 @@ fn missing(gate: &PlannedGate, newest: Option<&Reading>, m: Measuring) -> Option
     usable(gate, newest).err()
 }
 
-fn usable(gate: &PlannedGate, reading: &Reading) -> Result<Sample, String> {
+/// A reading as a figure that counts.
+pub(super) fn usable(gate: &PlannedGate, reading: &Reading) -> Result<Sample, String> {
     let sample = *reading.outcome.as_ref().map_err(ToString::to_string)?;
     if !sample.value.is_finite() || !sample.samples.is_finite() {
         return Err("not a finite number".to_owned());
     }
+    if sample.value < 0.0 && gate.subject.metric().is_some() {
+        return Err("a negative value".to_owned());
+    }
     if sample.samples < f64::from(gate.min_samples) {
-        return Err(format!("{} of {} requests", whole(sample.samples), gate.min_samples));
+        return Err(format!("{} of {} {}", whole(sample.samples), gate.min_samples, gate.rests_on()));
     }
     Ok(sample)
 }

@@ -3,7 +3,7 @@
 use super::{
     answer::Answer,
     intent::{Decision, News},
-    say,
+    reference, say,
     view::{self, View},
 };
 use crate::{
@@ -34,6 +34,7 @@ pub(super) fn tell(v: &View<'_>, answer: Answer) -> Decision {
     if measuring(phase) && same_step(v, &next) {
         next.gates = calm(v, &v.status.gates);
     }
+    reference::keep(v, &mut next);
     next.next_decision_at = until.filter(|at| *at > v.now());
     show(v, &mut next);
     conditions(v, &mut next, reason);
@@ -79,6 +80,7 @@ const fn odd(reason: Reason) -> bool {
         reason,
         Reason::WaitingForGate
             | Reason::TooFewRequests
+            | Reason::ShareMissed
             | Reason::UndecidedTooLong
             | Reason::DependencyRolledBack
             | Reason::GateAsks
@@ -145,7 +147,9 @@ fn alike(old: &GateStatus, new: &GateStatus) -> bool {
         (None, None) => true,
         (Some(_), None) | (None, Some(_)) => false,
     };
-    fresh && old.name == new.name && old.verdict == new.verdict && old.limit == new.limit && old.step == new.step
+    // The limit of a comparison moves with every sample, like the value.
+    let limit = old.limit == new.limit || (!old.compared.is_empty() && !new.compared.is_empty());
+    fresh && old.name == new.name && old.verdict == new.verdict && limit && old.step == new.step
 }
 
 /// The columns of `kubectl get`.
@@ -184,15 +188,9 @@ fn summary(next: &LlmRolloutStatus) -> String {
     }
     let one = |g: &GateStatus| match g.verdict {
         VerdictWord::Fail => {
-            let sign = if g.limit.starts_with('=') { "" } else { ">" };
-            let limit = say::not_equal(&g.limit);
-            format!("{} {}{sign}{limit} ({} samples)", g.name, g.value, g.samples.unwrap_or_default())
+            format!("{} {}{} ({} samples)", g.name, g.value, say::beyond(g, ""), g.samples.unwrap_or_default())
         }
-        VerdictWord::Pass if g.limit.starts_with('=') => format!("{} {}", g.name, g.value),
-        VerdictWord::Pass if g.limit.split(' ').next() == Some(g.value.as_str()) => {
-            format!("{} {}≤{}", g.name, g.value, g.limit)
-        }
-        VerdictWord::Pass => format!("{} {}<{}", g.name, g.value, g.limit),
+        VerdictWord::Pass => format!("{} {}{}", g.name, g.value, say::within(g)),
         VerdictWord::NoData => format!("{} ? ({})", g.name, g.reason),
     };
     gates.into_iter().map(one).collect::<Vec<_>>().join(" · ")
@@ -268,7 +266,7 @@ fn gates_healthy(next: &LlmRolloutStatus) -> Word {
     let worst = next.gates.iter().min_by_key(|g| g.verdict);
     match worst.map(|g| (g.verdict, g)) {
         None => (ConditionStatus::Unknown, Reason::NotMeasuring, "no gate is being asked now".to_owned()),
-        Some((VerdictWord::Fail, g)) => no(Reason::GateFailed, format!("{} is above {}", g.name, g.limit)),
+        Some((VerdictWord::Fail, g)) => no(Reason::GateFailed, format!("{} is {}", g.name, say::where_it_is(g))),
         Some((VerdictWord::NoData, g)) => {
             (ConditionStatus::Unknown, Reason::NoData, format!("{} has no usable data", g.name))
         }

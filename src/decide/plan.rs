@@ -6,13 +6,18 @@ use std::{ops::Deref, time::Duration};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{bound, course::Course, snapshot::Offers};
+use super::{
+    bound,
+    course::Course,
+    criterion::{self, Test},
+    snapshot::Offers,
+};
 use crate::{
     api::{
         LlmRolloutSpec, Reason,
-        gates::{During, Gate, Metric, NoDataThen, Severity},
+        gates::{ComparedTo, During, Gate, Metric, NoDataThen, Severity},
     },
-    metrics::{Limit, NO_GPU_PRICE, NO_PRICES, Prices, Source, ask, metric, unit},
+    metrics::{Limit, NO_GPU_PRICE, NO_PRICES, Prices, Query, Source, Subject, ask, metric, subject, unit},
     routers::Claim,
 };
 
@@ -47,14 +52,16 @@ impl Deref for Plan {
 pub struct PlannedGate {
     /// Its name.
     pub name: String,
-    /// What is measured.
-    pub metric: Metric,
-    /// Which quantile of the latency.
-    pub quantile: Option<String>,
-    /// The limit.
+    /// What is looked at.
+    pub subject: Subject,
+    /// What it is held against.
     pub test: Test,
+    /// What it is compared with.
+    pub against: Option<ComparedTo>,
     /// What is to be known of its figures beside the verdict.
     pub note: Option<String>,
+    /// Zero in the unit in which values are shown.
+    pub unit: Limit,
     /// What a failure leads to.
     pub severity: Severity,
     /// Whether it is watched in steps.
@@ -77,54 +84,20 @@ pub struct PlannedGate {
     pub then: NoDataThen,
 }
 
-/// What a value is held against.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Test {
-    /// It may not be above.
-    Max(Limit),
-    /// It must be this count.
-    Equals(Limit),
-    /// The share of what took longer than a time, the bound of a bucket, may not be above this share.
-    Above {
-        /// The share that may.
-        share: Limit,
-        /// Longer than this.
-        time: Limit,
-    },
-}
-
-impl Test {
-    /// Whether a value breaks it.
-    pub fn breaks(self, value: f64) -> bool {
-        match self {
-            Self::Max(limit) | Self::Above { share: limit, .. } => value > limit.value(),
-            // A rate over a window is never quite whole.
-            Self::Equals(limit) => (value - limit.value()).abs() >= 0.5,
+impl PlannedGate {
+    /// What its samples are.
+    pub fn rests_on(&self) -> &'static str {
+        match &self.subject {
+            Subject::Metric(metric, _) if metric::least_samples(*metric) == 1 => "series",
+            Subject::Query(query) if !query.counts_requests() => "series",
+            Subject::Metric(..) | Subject::Above(..) | Subject::Query(_) | Subject::Alerts(_) => "requests",
         }
     }
 
-    /// The limit itself.
-    pub const fn limit(self) -> Limit {
-        match self {
-            Self::Max(limit) | Self::Equals(limit) | Self::Above { share: limit, .. } => limit,
-        }
-    }
-
-    /// The bound above which a share is asked for, in seconds.
-    pub const fn above(self) -> Option<f64> {
-        match self {
-            Self::Above { time, .. } => Some(time.value()),
-            Self::Max(_) | Self::Equals(_) => None,
-        }
-    }
-
-    /// As it is shown in status.
-    pub fn word(self) -> String {
-        match self {
-            Self::Max(limit) => limit.to_string(),
-            Self::Equals(limit) => format!("={limit}"),
-            Self::Above { share, time } => format!("{share} above {time}"),
-        }
+    /// Whether nobody is to blame when the color that serves breaks the limit too. What a release has cost is its own.
+    pub(super) fn fits_both(&self) -> bool {
+        let measured = self.subject.metric().is_some_and(|metric| metric != Metric::RolloutSpend);
+        self.against.is_none() && measured && self.severity != Severity::Abort
     }
 }
 
@@ -185,26 +158,33 @@ pub(super) fn invalid(message: impl Into<String>) -> Wrong {
 
 fn read_gate(gate: &Gate, source: &Source) -> Result<PlannedGate, Wrong> {
     let name = &gate.name;
-    let test = read_test(gate, source).map_err(|e| invalid(format!("gates: {name}: {e}")))?;
-    can_be_asked(gate, source)?;
+    let wrong = |e: String| invalid(format!("gates: {name}: {e}"));
+    let subject = read_subject(gate, source)?;
+    let (test, against) = criterion::read(gate).map_err(wrong)?;
+    told_above(gate, source, test).map_err(wrong)?;
+    let note = bound::note(gate, source, test);
+    let (subject, test) = bound::exact(gate, source, test).unwrap_or((subject, test));
     let (bad, of) = read_failures(gate.failures.as_deref().unwrap_or("2 of 3"))
         .ok_or_else(|| invalid(format!("gates: {name}: failures: write for example `2 of 3`")))?;
-    let (bad, of) = if gate.severity == Severity::Abort { (1, 1) } else { (bad, of) };
+    let abort = gate.severity == Severity::Abort;
+    let (bad, of) = if abort { (1, 1) } else { (bad, of) };
     let no_data = gate.no_data.clone().unwrap_or_default();
-    let least = metric::least_samples(gate.metric);
+    let least = gate.metric.map_or(1, metric::least_samples);
     let during = |when| gate.during.as_ref().is_none_or(|all| all.contains(&when));
+    let unit = gate.metric.map_or(Limit::Number(0.0), |m| Limit::zero(metric::unit(m)));
     Ok(PlannedGate {
         name: name.clone(),
-        metric: gate.metric,
-        quantile: gate.quantile.clone(),
+        subject,
         test,
-        note: bound::note(gate, test, source),
+        against,
+        note,
+        unit: test.limit().unwrap_or(unit),
         severity: gate.severity,
         in_steps: during(During::Steps),
         in_bakes: during(During::Bake),
         bad,
         of,
-        interval: duration_or(gate.interval.as_ref(), 15, "interval")?,
+        interval: duration_or(gate.interval.as_ref(), if abort { 5 } else { 15 }, "interval")?,
         window: duration_or(gate.window.as_ref(), 5 * 60, "window")?,
         min_samples: gate.min_samples.unwrap_or(least).max(1),
         budget: duration_or(no_data.budget.as_ref(), 15 * 60, "noData.budget")?,
@@ -212,10 +192,38 @@ fn read_gate(gate: &Gate, source: &Source) -> Result<PlannedGate, Wrong> {
     })
 }
 
-/// Whether the exporter tells it, with the quantile and the prices that it takes.
-fn can_be_asked(gate: &Gate, source: &Source) -> Result<(), Wrong> {
+/// What the gate looks at, if that can be had.
+fn read_subject(gate: &Gate, source: &Source) -> Result<Subject, Wrong> {
     let name = &gate.name;
-    let fits = match metric::quantile(gate.metric) {
+    match (gate.metric, &gate.query, &gate.alerts) {
+        (Some(metric), None, None) => {
+            can_be_asked(gate, metric, source)?;
+            Ok(Subject::Metric(metric, gate.quantile.clone()))
+        }
+        (None, Some(text), None) => {
+            let counts = gate.min_samples.is_some();
+            if counts && let Err(why) = ask::counts_requests(source) {
+                let profile = source.word();
+                return Err(invalid(format!(
+                    "gates: {name}: with profile {profile} requests cannot be counted, so a query has no `minSamples`: {why}"
+                )));
+            }
+            Query::read(text, counts).map(Subject::Query).map_err(|e| invalid(format!("gates: {name}: {e}")))
+        }
+        (None, None, Some(alerts)) => match subject::wrong_alerts(alerts) {
+            Some(wrong) => Err(invalid(format!("gates: {name}: {wrong}"))),
+            None => Ok(Subject::Alerts(alerts.clone())),
+        },
+        (Some(_) | None, ..) => Err(invalid(format!(
+            "gates: {name}: exactly one of `metric`, `query` and `alerts`; write for example `metric: errorRate, max: 1%`"
+        ))),
+    }
+}
+
+/// Whether the exporter tells it, with the quantile and the prices that it takes.
+fn can_be_asked(gate: &Gate, metric: Metric, source: &Source) -> Result<(), Wrong> {
+    let name = &gate.name;
+    let fits = match metric::quantile(metric) {
         metric::Quantile::Foreign => gate.quantile.is_none(),
         metric::Quantile::Needed => gate.quantile.is_some(),
         metric::Quantile::OrMean => true,
@@ -225,40 +233,23 @@ fn can_be_asked(gate: &Gate, source: &Source) -> Result<(), Wrong> {
             "gates: {name}: `quantile` belongs to `metric: latency`, `timeToFirstToken` and `timePerOutputToken`; write `metric: latency, quantile: \"0.95\", max: 1.5s`"
         )));
     }
-    ask::available(source, gate.metric, gate.quantile.as_deref()).map_err(|why| {
-        let (word, profile) = (metric::word(gate.metric), source.word());
+    ask::available(source, metric, gate.quantile.as_deref()).map_err(|why| {
+        let (word, profile) = (metric::word(metric), source.word());
         let reason = if [NO_PRICES, NO_GPU_PRICE].contains(&why) { Reason::PricesMissing } else { Reason::InvalidSpec };
         Wrong { reason, message: format!("gates: {name}: {word} cannot be had with profile {profile}: {why}") }
     })
 }
 
-fn read_test(gate: &Gate, source: &Source) -> Result<Test, String> {
-    let limit = |text: &str| {
-        let limit = Limit::parse(text).map_err(|e| e.to_string())?;
-        limit.fits(gate.metric).map_err(|e| e.to_string())?;
-        Ok::<_, String>(limit)
-    };
-    match (&gate.max, &gate.equals) {
-        (Some(max), None) => {
-            let limit = limit(max)?;
-            if let Some(bound) = last_bound(gate, source).filter(|bound| limit.value() > *bound) {
-                return Err(format!(
-                    "the exporter's last bucket ends at {bound}s, so that nothing above it can be told; write a limit below"
-                ));
-            }
-            Ok(bound::exact(gate, source, limit).unwrap_or(Test::Max(limit)))
-        }
-        (None, Some(count)) if gate.metric == Metric::Requests => Ok(Test::Equals(limit(count)?)),
-        (None, Some(_)) => Err("`equals` belongs to `metric: requests`; write `max`".to_owned()),
-        (Some(_), Some(_)) | (None, None) => {
-            Err("exactly one of `max` and `equals`; write for example `max: 1%`".to_owned())
-        }
+/// Quantiles are never told above the exporter's last bucket, so a limit there would never be exceeded. A mean is.
+fn told_above(gate: &Gate, source: &Source, test: Test) -> Result<(), String> {
+    let bound = gate.metric.filter(|_| gate.quantile.is_some()).and_then(|m| ask::last_bound(source, m));
+    let most = test.limit().and_then(|_| test.band(None)?.most());
+    match (bound, most) {
+        (Some(bound), Some(most)) if most > bound => Err(format!(
+            "the exporter's last bucket ends at {bound}s, so that nothing above it can be told; write a limit below"
+        )),
+        (None | Some(_), None | Some(_)) => Ok(()),
     }
-}
-
-/// Quantiles are never told above this. A mean is.
-fn last_bound(gate: &Gate, source: &Source) -> Option<f64> {
-    gate.quantile.as_ref().and_then(|_| ask::last_bound(source, gate.metric))
 }
 
 fn read_failures(text: &str) -> Option<(usize, usize)> {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{orders, snapshot::Rival, view::View};
+use super::{orders, snapshot::Rival, stage::Starved, view::View};
 use crate::api::{
     Moment, Reason, labels,
     status::{Asked, Color, GateStatus, OrderHeard},
@@ -242,13 +242,65 @@ pub(super) fn broken(g: &GateStatus) -> String {
     if g.value.is_empty() {
         return format!("{} has no usable data: {}", g.name, g.reason);
     }
-    let sign = if g.limit.starts_with('=') { "" } else { "> " };
-    format!("{} {} {sign}{} ({} samples)", g.name, g.value, not_equal(&g.limit), g.samples.unwrap_or_default())
+    let beyond = beyond(g, " ");
+    let compared = if g.compared.is_empty() { String::new() } else { format!(", {}", g.compared) };
+    format!("{} {}{beyond} ({} samples{compared})", g.name, g.value, g.samples.unwrap_or_default())
 }
 
-/// `=0` that does not hold is read as `≠0`.
-pub(super) fn not_equal(limit: &str) -> String {
-    limit.strip_prefix('=').map_or_else(|| limit.to_owned(), |n| format!("≠{n}"))
+/// A limit as it is written in status: what kind it is, and the figures.
+enum Shape<'a> {
+    Most(&'a str),
+    Least(&'a str),
+    Exactly(&'a str),
+    Around(&'a str),
+}
+
+fn shape(limit: &str) -> Shape<'_> {
+    match (limit.strip_prefix('≥'), limit.strip_prefix('=')) {
+        (Some(least), _) => Shape::Least(least),
+        (_, Some(count)) => Shape::Exactly(count),
+        _ if limit.contains(['…', '±']) => Shape::Around(limit),
+        _ => Shape::Most(limit),
+    }
+}
+
+/// `>1%`, `<99%`, `≠0`, ` not in 60%…80%`: a limit that does not hold. Signs have `gap` on both sides.
+pub(super) fn beyond(g: &GateStatus, gap: &str) -> String {
+    match shape(&g.limit) {
+        Shape::Most(limit) => format!("{gap}>{gap}{limit}"),
+        Shape::Least(limit) => format!("{gap}<{gap}{limit}"),
+        Shape::Exactly(count) => format!("{gap}≠{count}"),
+        Shape::Around(limit) => format!(" not in {limit}"),
+    }
+}
+
+/// `<1%`, `≥99%`, ` in 60%…80%`: a limit that holds. A count that is as it should be needs no second figure.
+pub(super) fn within(g: &GateStatus) -> String {
+    match shape(&g.limit) {
+        Shape::Most(limit) if limit.split(' ').next() == Some(g.value.as_str()) => format!("≤{limit}"),
+        Shape::Most(limit) => format!("<{limit}"),
+        Shape::Least(limit) => format!("≥{limit}"),
+        Shape::Exactly(_) => String::new(),
+        Shape::Around(limit) => format!(" in {limit}"),
+    }
+}
+
+/// `above 1%`: the same as a sentence.
+pub(super) fn where_it_is(g: &GateStatus) -> String {
+    match shape(&g.limit) {
+        Shape::Most(limit) => format!("above {limit}"),
+        Shape::Least(limit) => format!("below {limit}"),
+        Shape::Exactly(count) => format!("not {count}"),
+        Shape::Around(limit) => format!("not in {limit}"),
+    }
+}
+
+pub(super) fn starved(stage: &str, s: &Starved) -> Said {
+    let words = format!(
+        "{stage}: only {} of {} requests reached the candidate, {}% were meant to; look at the route and its clients",
+        s.seen, s.of, s.weight
+    );
+    said(Reason::ShareMissed, words)
 }
 
 pub(super) fn until_gateway_follows(cause: &Said) -> Said {

@@ -4,13 +4,20 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use super::{
-    plan::{Plan, PlannedGate, Test},
+    criterion::Test,
+    plan::{Plan, PlannedGate},
+    reference,
     view::View,
     workload,
 };
 use crate::{
-    api::{around::OnUndecided, gates::Metric},
-    metrics::{self, Question},
+    api::{
+        Moment,
+        around::OnUndecided,
+        gates::{ComparedTo, Metric, Severity},
+        status::Color,
+    },
+    metrics::{self, Question, Subject, ask},
 };
 
 /// A count of requests looks back to the start of its stage, however long ago.
@@ -33,8 +40,12 @@ pub(super) struct Stage<'a> {
 /// The questions of the stage that is being measured.
 #[derive(Default)]
 pub(super) struct Questions {
-    /// Each gate that speaks, with its question.
-    pub(super) gates: Vec<(PlannedGate, Question)>,
+    /// Each gate that speaks.
+    pub(super) gates: Vec<Asked>,
+    /// What is kept for a comparison, before the first share: gate and question.
+    pub(super) kept: Vec<(PlannedGate, Question)>,
+    /// How many requests either color has seen in this stage: the candidate and the other.
+    pub(super) share: Option<(Question, Question)>,
     /// How many requests the stage has seen, if that matters.
     pub(super) count: Option<Question>,
 }
@@ -42,17 +53,27 @@ pub(super) struct Questions {
 impl Questions {
     /// All of them.
     pub(super) fn all(&self) -> BTreeSet<Question> {
-        self.gates.iter().map(|(_, q)| q).chain(&self.count).cloned().collect()
+        let gates = self.gates.iter().flat_map(|g| std::iter::once(&g.question).chain(&g.beside));
+        let share = self.share.iter().flat_map(|(candidate, other)| [candidate, other]);
+        gates.chain(self.kept.iter().map(|(_, q)| q)).chain(share).chain(&self.count).cloned().collect()
     }
 }
 
-/// What is wanted to be known of the candidate.
+/// A gate that speaks, with what is asked for it.
+pub(super) struct Asked {
+    pub(super) gate: PlannedGate,
+    /// About the candidate.
+    pub(super) question: Question,
+    /// The same about the color that serves, if that matters.
+    pub(super) beside: Option<Question>,
+}
+
+/// What is wanted to be known of a color.
 struct Wanted<'a> {
-    metric: Metric,
-    quantile: Option<&'a str>,
-    above: Option<f64>,
+    subject: &'a Subject,
     window: Duration,
     interval: Duration,
+    since: Moment,
 }
 
 impl View<'_> {
@@ -99,53 +120,85 @@ impl View<'_> {
         let Ok(plan) = &self.plan else { return Questions::default() };
         let gates = self.gates(plan).into_iter();
         Questions {
-            gates: gates.filter_map(|g| Some((g.clone(), self.question(plan, g)?))).collect(),
+            gates: gates.filter_map(|g| self.asked(plan, g)).collect(),
+            kept: reference::to_keep(self, plan),
+            share: self.share_questions(plan),
             count: self.count_question(plan),
         }
     }
 
-    /// The question of a gate, while a step is being measured.
-    fn question(&self, plan: &Plan, g: &PlannedGate) -> Option<Question> {
-        self.ask(
-            plan,
-            &Wanted {
-                metric: g.metric,
-                quantile: g.quantile.as_deref(),
-                above: g.test.above(),
-                window: g.window,
-                interval: g.interval,
-            },
-        )
+    /// A gate with its questions, while a step is being measured.
+    fn asked(&self, plan: &Plan, g: &PlannedGate) -> Option<Asked> {
+        let since = self.measured_since(g)?;
+        let wanted = Wanted { subject: &g.subject, window: g.window, interval: g.interval, since };
+        let question = self.ask(plan, self.candidate()?, &wanted)?;
+        let suspected = || self.s.readings.get(&question).is_some_and(|r| reference::suspicious(g, r));
+        let beside = self.both_serve() && (g.against == Some(ComparedTo::Active) || suspected());
+        let beside = if beside { self.ask(plan, self.status.active?, &wanted) } else { None };
+        Some(Asked { gate: g.clone(), question, beside })
+    }
+
+    /// Since when a gate may look back: the stage's beginning. What aborts at once looks from the first share on.
+    pub(super) fn measured_since(&self, g: &PlannedGate) -> Option<Moment> {
+        let attempt = self.running()?;
+        let entered = attempt.step_entered_at;
+        if g.severity != Severity::Abort {
+            return entered;
+        }
+        let given = self.status.intent.as_ref().filter(|i| i.weight > 0 && attempt.weight == 0).map(|i| i.at);
+        entered.map(|at| at.min(attempt.clock_from.max(attempt.started_at))).or(given)
+    }
+
+    /// Whether both colors have traffic, so that one can be held beside the other.
+    pub(super) fn both_serve(&self) -> bool {
+        self.running().is_some_and(|a| a.weight > 0 && a.weight < 100)
+    }
+
+    /// A question that is asked of the color that serves, before the release moves anything.
+    pub(super) fn ask_before(&self, plan: &Plan, g: &PlannedGate) -> Option<Question> {
+        let since = self.running()?.started_at.minus(g.window);
+        let wanted = Wanted { subject: &g.subject, window: g.window, interval: g.interval, since };
+        self.ask(plan, self.status.active?, &wanted)
     }
 
     /// The question how many requests the stage has seen, if that matters.
     fn count_question(&self, plan: &Plan) -> Option<Question> {
         let stage = self.stage(plan);
         stage.min_requests.or(stage.max_requests)?;
-        let (metric, window, interval) = (Metric::Requests, WHOLE_STAGE, COUNT_EVERY);
-        self.ask(plan, &Wanted { metric, quantile: None, above: None, window, interval })
+        self.requests_of(plan, self.candidate()?)
     }
 
-    /// A question about the candidate since the stage began.
-    fn ask(&self, plan: &Plan, wanted: &Wanted<'_>) -> Option<Question> {
-        let candidate = self.candidate()?;
-        let (attempt, entered) = (self.running()?, self.running()?.step_entered_at?);
-        // What a release has cost is added up from its start; everything else is of the stage.
-        let whole = wanted.metric == Metric::RolloutSpend;
-        let (since, window) = if whole { (attempt.started_at, WHOLE_STAGE) } else { (entered, wanted.window) };
+    /// How many requests each color has seen, while both are to get some.
+    fn share_questions(&self, plan: &Plan) -> Option<(Question, Question)> {
+        let both = self.both_serve() && ask::counts_requests(&plan.source).is_ok();
+        let (candidate, active) = (self.candidate().filter(|_| both)?, self.status.active?);
+        Some((self.requests_of(plan, candidate)?, self.requests_of(plan, active)?))
+    }
+
+    fn requests_of(&self, plan: &Plan, color: Color) -> Option<Question> {
+        let since = self.running()?.step_entered_at?;
+        let subject = Subject::Metric(Metric::Requests, None);
+        self.ask(plan, color, &Wanted { subject: &subject, window: WHOLE_STAGE, interval: COUNT_EVERY, since })
+    }
+
+    /// A question about a color.
+    fn ask(&self, plan: &Plan, color: Color, wanted: &Wanted<'_>) -> Option<Question> {
         let meta = &self.s.rollout.metadata;
         let name = meta.name.as_deref().unwrap_or_default();
-        let [workload, other] = [candidate, candidate.other()].map(|color| workload::name_of(name, color));
+        let [workload, other] = [color, color.other()].map(|color| workload::name_of(name, color));
+        let attempt = self.running()?;
+        let has_all = attempt.weight == if self.candidate() == Some(color) { 100 } else { 0 };
+        // What a release has cost is added up from its start.
+        let spend = wanted.subject.metric() == Some(Metric::RolloutSpend);
+        let (since, window) = if spend { (attempt.started_at, WHOLE_STAGE) } else { (wanted.since, wanted.window) };
         let ask = metrics::Ask {
             provider: &plan.provider,
             namespace: meta.namespace.as_deref().unwrap_or_default(),
             workload: &workload,
-            other: (attempt.weight < 100).then_some(&other),
+            other: (!has_all).then_some(&other),
             replicas: plan.replicas,
-            color: candidate,
-            metric: wanted.metric,
-            quantile: wanted.quantile,
-            above: wanted.above,
+            color,
+            subject: wanted.subject,
             since,
             window,
             interval: wanted.interval,
@@ -154,9 +207,22 @@ impl View<'_> {
         metrics::question(&plan.source, &ask).ok()
     }
 
+    /// Why the candidate's figures prove nothing: far less of the traffic reached it than was meant to.
+    pub(super) fn starved(&self) -> Option<Starved> {
+        let (candidate, active) = self.questions.share.as_ref()?;
+        let (seen, other) = (self.counted(candidate)?, self.counted(active)?);
+        let weight = self.running()?.weight;
+        let meant = (seen + other) * i64::from(weight) / 100;
+        // Half of what was meant, on so many requests, is no accident.
+        (meant >= ENOUGH_TO_TELL && seen * 2 < meant).then_some(Starved { seen, of: seen + other, weight })
+    }
+
     /// Requests that the candidate has answered in this stage; counted numbers only grow, so the largest counts.
     pub(super) fn requests(&self) -> Option<i64> {
-        let question = self.questions.count.as_ref()?;
+        self.counted(self.questions.count.as_ref()?)
+    }
+
+    fn counted(&self, question: &Question) -> Option<i64> {
         let since = question.since;
         let readings = self.s.readings.get(question)?.iter().filter(|r| r.at >= since && r.at <= self.now());
         let counts = readings.filter_map(|r| r.outcome.as_ref().ok()).map(|s| s.value).filter(|n| n.is_finite());
@@ -164,18 +230,36 @@ impl View<'_> {
     }
 }
 
+/// A candidate that does not get its share.
+pub(super) struct Starved {
+    /// Requests that reached it.
+    pub(super) seen: i64,
+    /// Requests that reached either color.
+    pub(super) of: i64,
+    /// The share that was meant, in percent.
+    pub(super) weight: i32,
+}
+
+/// So many requests should have come before too few of them mean something.
+const ENOUGH_TO_TELL: i64 = 50;
+
 /// A gate is watched in this kind of stage.
 const fn during(g: &PlannedGate, bake: bool) -> bool {
     if bake { g.in_bakes } else { g.in_steps }
 }
 
-/// Without traffic only the number of requests can be judged; with traffic nobody can demand silence.
+/// Without traffic only the number of requests, and alerts, can be judged; with traffic nobody can demand silence.
 fn can_speak(g: &PlannedGate, weight: i32) -> bool {
-    if weight == 0 { g.metric == Metric::Requests } else { !demands_silence(g) }
+    match (&g.subject, weight) {
+        (Subject::Alerts(_), _) => true,
+        (subject, 0) => subject.metric() == Some(Metric::Requests),
+        (Subject::Metric(..) | Subject::Above(..) | Subject::Query(_), _) => !demands_silence(g),
+    }
 }
 
 fn demands_silence(g: &PlannedGate) -> bool {
-    matches!(g.test, Test::Equals(limit) if limit.value() < 0.5)
+    let counts = g.subject.metric() == Some(Metric::Requests);
+    counts && matches!(g.test, Test::Equals(limit) if limit.value() < 0.5)
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "a count of requests; `as` saturates")]

@@ -8,7 +8,7 @@ use super::{
     awaiting,
     course::PlannedStep,
     plan::Plan,
-    prepare,
+    prepare, reference,
     say::{self, Said},
     stage::Stage,
     view::{self, View},
@@ -159,6 +159,9 @@ fn unproved(v: &View<'_>, stage: &Stage<'_>) -> Option<Said> {
     if let Some(waiting) = v.verdicts.iter().find(|g| !g.lets_pass()) {
         return Some(say::gate_to_pass(&stage.name, &waiting.status.name));
     }
+    if let Some(starved) = v.starved() {
+        return Some(say::starved(&stage.name, &starved));
+    }
     let needed = stage.min_requests.filter(|needed| v.requests().is_none_or(|seen| seen < *needed));
     if let Some(needed) = needed {
         return Some(say::too_few_requests(&stage.name, needed));
@@ -208,6 +211,7 @@ pub(super) fn next(v: &View<'_>) -> Option<Answer> {
     let said = say::due(number, plan.steps.len(), step.weight);
     Some(Answer::new(v, Phase::Shifting, said).by(v.now()).changing(|s| {
         s.intent = Some(intent(v, attempt, number, step));
+        reference::refresh(v, s);
         // The evidence on which the step is taken is durable before its effect.
         s.gates = evidence(v);
     }))

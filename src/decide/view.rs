@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use super::{
-    gate::{self, Measuring, Verdict},
+    gate::{self, Beside, Measuring, Verdict},
     intent::Intent,
     orders,
     plan::{self, Plan, Wrong},
+    reference,
     say::{self, Said},
     snapshot::Snapshot,
     sound,
@@ -19,6 +20,7 @@ use crate::{
         LlmRolloutSpec, LlmRolloutStatus, Moment, Phase,
         status::{Attempt, Color},
     },
+    metrics::Question,
     routers::{self, Claim, Follows, Seen, Shares},
 };
 
@@ -144,17 +146,25 @@ impl<'a> View<'a> {
 
     fn judge(&self) -> Vec<Verdict> {
         let Some(attempt) = self.running() else { return Vec::new() };
-        let Some(entered) = attempt.step_entered_at else { return Vec::new() };
-        let m = Measuring {
-            step: attempt.step,
-            entered,
-            clock_from: attempt.clock_from,
-            watching_since: self.s.watching_since,
-            now: self.now(),
-        };
-        let judged = self.questions.gates.iter().map(|(g, q)| {
-            let old = self.status.gates.iter().find(|o| o.name == g.name);
-            gate::judge(g, self.s.readings.get(q).map(Vec::as_slice).unwrap_or_default(), old, m)
+        let judged = self.questions.gates.iter().map(|asked| {
+            let m = Measuring {
+                step: attempt.step,
+                entered: asked.question.since,
+                clock_from: attempt.clock_from,
+                watching_since: self.s.watching_since,
+                now: self.now(),
+                color: self.candidate(),
+            };
+            let of = |q: &Question| self.s.readings.get(q).map(Vec::as_slice).unwrap_or_default();
+            let beside = Beside {
+                readings: asked.beside.as_ref().map(of).unwrap_or_default(),
+                serves: self.both_serve(),
+                kept: reference::kept(self, &asked.gate.name),
+            };
+            let old = self.status.gates.iter().find(|o| o.name == asked.gate.name);
+            let mut verdict = gate::judge(&asked.gate, of(&asked.question), beside, old, m);
+            verdict.status.query = asked.question.mark();
+            verdict
         });
         judged.collect()
     }

@@ -61,7 +61,7 @@ fn sample(series: &Value, now: Moment) -> Result<f64, NoData> {
     number(value.as_str().ok_or(NoData::WrongShape("a value is not a string"))?)
 }
 
-/// A finite decimal number that is not negative: every figure asked for is a share, a time, an amount or a count.
+/// A finite decimal number.
 fn number(text: &str) -> Result<f64, NoData> {
     if matches!(text, "NaN" | "+Inf" | "-Inf") {
         return Err(NoData::NotFinite);
@@ -72,10 +72,9 @@ fn number(text: &str) -> Result<f64, NoData> {
     let value: f64 = text.parse().map_err(|_| NoData::WrongShape("a value is not a decimal number"))?;
     if !value.is_finite() {
         Err(NoData::NotFinite)
-    } else if value < 0.0 {
-        Err(NoData::WrongShape("a negative value"))
     } else {
-        Ok(value.abs())
+        // No negative zero: it would be shown as one.
+        Ok(value + 0.0)
     }
 }
 
@@ -117,6 +116,7 @@ mod tests {
             ("0", 0.0),
             ("-0", 0.0),
             ("0.25", 0.25),
+            ("-1.5", -1.5),
             ("1e-07", 1e-7),
             ("1e+21", 1e21),
             ("123456.789", 123_456.789),
@@ -124,7 +124,7 @@ mod tests {
         ] {
             let read = figure(value(text).as_bytes(), NOW);
             assert_eq!(read, Ok(expected), "{text}");
-            assert!(read.unwrap().is_sign_positive(), "{text}");
+            assert!(read.is_ok_and(|v| v != 0.0 || v.is_sign_positive()), "{text}");
         }
         let with_notes = r#"{"status":"success","infos":["x"],"warnings":[],"isPartial":false,
             "data":{"resultType":"vector","result":[{"metric":{},"value":[1790000000,"1"]}],"stats":{}}}"#;
@@ -161,7 +161,6 @@ mod tests {
             (vector(r#"[{"metric":{},"value":["x","1"]}]"#), shape("a time is not a number")),
             (vector(r#"[{"metric":{},"value":[1790000000,1]}]"#), shape("a value is not a string")),
             (vector(r#"[{"metric":{},"value":[32503680000,"1"]}]"#), shape("a time more than a day away")),
-            (value("-1"), shape("a negative value")),
             (value("NaN"), NoData::NotFinite),
             (value("0x1p3"), shape("a value is not a decimal number")),
             (format!(r#"{{"warnings":["secret"],{}"#, &vector(&format!("[{one}]"))[1..]), NoData::Partial),

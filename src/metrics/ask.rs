@@ -4,12 +4,13 @@
 use std::time::Duration;
 
 use super::{
-    NotAvailable, Question, Source, Template,
+    NotAvailable, Question, Source, Subject, Template,
     buckets::{self, Place},
     cost::Bill,
     gpu,
     need::{self, Texts, Wanted},
-    scope,
+    scope::{self, Scope},
+    subject,
     table::Time,
 };
 use crate::api::{Moment, gates::Metric, status::Color};
@@ -29,12 +30,8 @@ pub struct Ask<'a> {
     pub replicas: i32,
     /// The color it is.
     pub color: Color,
-    /// What is measured.
-    pub metric: Metric,
-    /// Which quantile, where there are any.
-    pub quantile: Option<&'a str>,
-    /// Instead of the quantile the share of what took longer than so many seconds, which must be the bound of a bucket.
-    pub above: Option<f64>,
+    /// What is looked at.
+    pub subject: &'a Subject,
     /// Nothing before this may be looked at.
     pub since: Moment,
     /// The window at most.
@@ -56,12 +53,19 @@ pub fn question(source: &Source, ask: &Ask<'_>) -> Result<Question, NotAvailable
         replicas: ask.replicas,
         since: ask.since,
     };
-    let wanted = match (ask.above, quantile(ask.quantile)?) {
-        (Some(seconds), _) => Wanted::Above(seconds),
-        (None, Some(quantile)) => Wanted::Quantile(quantile),
-        (None, None) => Wanted::Mean,
+    let texts = match ask.subject {
+        Subject::Metric(metric, text) => {
+            let wanted = quantile(text.as_deref())?.map_or(Wanted::Mean, Wanted::Quantile);
+            texts(*metric, wanted, &bill)?
+        }
+        Subject::Above(metric, seconds) => texts(*metric, Wanted::Above(*seconds), &bill)?,
+        Subject::Query(query) => {
+            let own = query.texts(&scope);
+            let requests = if query.counts_requests() { Some(requests(source, &scope)?) } else { None };
+            Texts { samples: requests.unwrap_or(own.samples), ..own }
+        }
+        Subject::Alerts(alerts) => subject::alerts(alerts),
     };
-    let texts = texts(ask.metric, wanted, &bill)?;
     Ok(Question {
         provider: ask.provider.to_owned(),
         value: Template::new(texts.value),
@@ -72,8 +76,19 @@ pub fn question(source: &Source, ask: &Ask<'_>) -> Result<Question, NotAvailable
     })
 }
 
+/// Finished requests of the window, for what rests on them.
+fn requests(source: &Source, scope: &Scope<'_>) -> Result<String, NotAvailable> {
+    source.table().finished.map(|finished| finished.text(scope, scope::increase))
+}
+
+/// Whether requests can be counted, for what rests on them.
+pub fn counts_requests(source: &Source) -> Result<(), NotAvailable> {
+    source.table().finished.map(|_| ())
+}
+
 /// Whether this can be asked at all, and why not.
 pub fn available(source: &Source, metric: Metric, quantile: Option<&str>) -> Result<(), NotAvailable> {
+    let subject = Subject::Metric(metric, quantile.map(ToOwned::to_owned));
     let ask = Ask {
         provider: "",
         namespace: "",
@@ -81,9 +96,7 @@ pub fn available(source: &Source, metric: Metric, quantile: Option<&str>) -> Res
         other: None,
         replicas: 1,
         color: Color::Green,
-        metric,
-        quantile,
-        above: None,
+        subject: &subject,
         since: Moment::from_unix(0),
         window: Duration::ZERO,
         interval: Duration::ZERO,

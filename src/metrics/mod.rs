@@ -17,6 +17,7 @@ pub mod question;
 pub mod reading;
 mod scope;
 pub mod source;
+pub mod subject;
 mod table;
 pub mod unit;
 
@@ -27,5 +28,6 @@ pub use profiles::exporters;
 pub use question::{Question, Template};
 pub use reading::{NoData, Reading, Sample};
 pub use source::Source;
+pub use subject::{Query, Subject};
 pub use table::NotAvailable;
 pub use unit::{Limit, Prices, UnitError};

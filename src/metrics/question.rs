@@ -48,6 +48,14 @@ pub struct Question {
 }
 
 impl Question {
+    /// Eight digits that are the same wherever the same is asked, whatever the window.
+    pub fn mark(&self) -> String {
+        // FNV-1a: nobody is kept out by it, two questions are only told apart.
+        let fold = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(16_777_619);
+        let hash = self.value.0.bytes().fold(2_166_136_261, fold);
+        format!("{hash:08x}")
+    }
+
     /// The shortest window in which a rate means anything.
     pub const SHORTEST: Duration = Duration::from_secs(3);
 

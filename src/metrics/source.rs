@@ -91,7 +91,7 @@ fn is_prefix(text: &str) -> bool {
 }
 
 /// A label of Prometheus that means nothing to our queries.
-fn is_label(text: &str) -> bool {
+pub(super) fn is_label(text: &str) -> bool {
     text.len() <= 64
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
         && text.starts_with(|c: char| !c.is_ascii_digit())

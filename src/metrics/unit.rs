@@ -80,8 +80,16 @@ pub enum UnitError {
 }
 
 impl Limit {
-    /// Reads `1%`, `1.5s`, `800ms`, `$0.005`, `12/s`, `100` or `12.5`.
+    /// Reads `1%`, `1.5s`, `800ms`, `$0.005`, `12/s`, `100` or `12.5` as something that may be exceeded.
     pub fn parse(text: &str) -> Result<Self, UnitError> {
+        match Self::read(text)? {
+            Self::Share(share) if share >= 1.0 => Err(UnitError::ShareTooHigh(short(text))),
+            limit => Ok(limit),
+        }
+    }
+
+    /// The same as something that may be reached: all of it is a share too.
+    pub fn read(text: &str) -> Result<Self, UnitError> {
         let read = if let Some(number) = text.strip_prefix('$') {
             decimal(number, 0).map(Self::Dollars)
         } else if let Some(number) = text.strip_suffix('%') {
@@ -96,10 +104,45 @@ impl Limit {
             decimal(text, 0).map(|n| if n.fract() == 0.0 { Self::Count(n) } else { Self::Number(n) })
         };
         match read {
-            Some(Self::Share(share)) if share >= 1.0 => Err(UnitError::ShareTooHigh(short(text))),
+            Some(Self::Share(share)) if share > 1.0 => Err(UnitError::ShareTooHigh(short(text))),
             Some(limit) => Ok(limit),
             None => Err(UnitError::NotALimit(short(text))),
         }
+    }
+
+    /// Another value in the same unit.
+    pub const fn with(self, value: f64) -> Self {
+        match self {
+            Self::Share(_) => Self::Share(value),
+            Self::Seconds(_) => Self::Seconds(value),
+            Self::Dollars(_) => Self::Dollars(value),
+            Self::PerSecond(_) => Self::PerSecond(value),
+            Self::Count(_) => Self::Count(value),
+            Self::Number(_) => Self::Number(value),
+        }
+    }
+
+    /// Whether both are in one unit; a number may be whole.
+    pub fn is_like(self, other: Self) -> bool {
+        let number = |limit| if let Self::Count(v) = limit { Self::Number(v) } else { limit };
+        std::mem::discriminant(&number(self)) == std::mem::discriminant(&number(other))
+    }
+
+    /// Zero in the unit of a metric.
+    pub const fn zero(unit: Unit) -> Self {
+        match unit {
+            Unit::Share => Self::Share(0.0),
+            Unit::Seconds => Self::Seconds(0.0),
+            Unit::Dollars => Self::Dollars(0.0),
+            Unit::PerSecond => Self::PerSecond(0.0),
+            Unit::Count => Self::Count(0.0),
+            Unit::Number => Self::Number(0.0),
+        }
+    }
+
+    /// As a value that nothing is held against: three digits that count.
+    pub fn plain(self) -> String {
+        self.with_unit(&rounded(self.value() * self.scale(), 3))
     }
 
     /// Whether the unit is that of the metric.
@@ -197,6 +240,23 @@ impl Prices {
         let cached_input = prices.cached_input.as_deref().map_or(Ok(input), price)?;
         Ok(Self { input, cached_input, output: price(&prices.output)? })
     }
+}
+
+/// `20%` or `-60%` as a part of one.
+pub fn percent(text: &str) -> Option<f64> {
+    let number = text.strip_suffix('%')?;
+    let (sign, number) = number.strip_prefix('-').map_or((1.0, number), |number| (-1.0, number));
+    decimal(number, -2).map(|part| sign * part)
+}
+
+/// `1.2`: so many times something else.
+pub fn factor(text: &str) -> Option<f64> {
+    decimal(text, 0)
+}
+
+/// `0.1pp`: percentage points, never to be taken for percent of something.
+pub fn points(text: &str) -> Option<f64> {
+    decimal(text.strip_suffix("pp")?, -2)
 }
 
 fn price(text: &str) -> Result<f64, UnitError> {

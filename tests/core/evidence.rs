@@ -9,10 +9,11 @@ use llmrollout::{
         status::VerdictWord,
     },
     decide::{
-        gate::{Measuring, judge},
-        plan::{PlannedGate, Test},
+        criterion::Test,
+        gate::{Beside, Measuring, judge},
+        plan::PlannedGate,
     },
-    metrics::{Limit, NoData, Reading, Sample},
+    metrics::{Limit, NoData, Reading, Sample, Subject},
 };
 
 const ENTERED: i64 = 1_800_000_000;
@@ -20,10 +21,11 @@ const ENTERED: i64 = 1_800_000_000;
 fn gate() -> PlannedGate {
     PlannedGate {
         name: "errors".into(),
-        metric: Metric::ErrorRate,
-        quantile: None,
+        subject: Subject::Metric(Metric::ErrorRate, None),
         test: Test::Max(Limit::parse("1%").unwrap()),
+        against: None,
         note: None,
+        unit: Limit::parse("1%").unwrap(),
         severity: Severity::Rollback,
         in_steps: true,
         in_bakes: true,
@@ -51,8 +53,9 @@ fn says(after: i64, readings: &[Reading]) -> VerdictWord {
         clock_from: entered,
         watching_since: Moment::from_unix(0),
         now: Moment::from_unix(ENTERED + after),
+        color: None,
     };
-    judge(&gate(), readings, None, m).status.verdict
+    judge(&gate(), readings, Beside::default(), None, m).status.verdict
 }
 
 const GOOD: (f64, f64) = (0.001, 500.0);

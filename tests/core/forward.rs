@@ -8,16 +8,17 @@
 use llmrollout::{
     api::{
         LlmRolloutStatus, Moment, Phase,
-        gates::{Metric, Severity},
+        gates::{ComparedTo, Metric, Severity},
         order::Verb,
         status::{Attempt, Color},
     },
     decide::{
         Decision, Intent, Snapshot,
-        plan::{Plan, PlannedGate, Test, revision},
+        criterion::Test,
+        plan::{Plan, PlannedGate, revision},
         workload,
     },
-    metrics::{self, Question, Reading},
+    metrics::{self, Question, Reading, Subject},
     routers::{Claim, GuardedPatch, PatchKind, Place, Seen, Shares},
 };
 
@@ -277,19 +278,34 @@ impl Case<'_> {
         let may_be_silent = attempt.weight == 0 || plan.manual;
         demand(may_be_silent || !speaking.is_empty(), "I3: forward, and no gate has spoken")?;
         for gate in speaking.into_iter().filter(|g| g.severity != Severity::Warn) {
-            let asked = (gate.metric, gate.quantile.as_deref(), gate.window, gate.interval);
-            let readings = self.readings(plan, entered, candidate, asked, gate.test.above());
+            // What aborts at once looks from the first share on.
+            let from_the_first = attempt.clock_from.max(attempt.started_at).min(entered);
+            let since = if gate.severity == Severity::Abort { from_the_first } else { entered };
+            let readings = self.readings(plan, since, candidate, (&gate.subject, gate.window, gate.interval));
             let newest = readings.last().ok_or(format!("I3: {} has no reading of this stage", gate.name))?;
-            self.passes(gate, newest).map_err(|why| format!("I3: {} {why}", gate.name))?;
+            let reference = self.reference(attempt, plan, gate, since);
+            self.passes(gate, newest, reference).map_err(|why| format!("I3: {} {why}", gate.name))?;
         }
         Ok(())
     }
 
-    fn passes(&self, gate: &PlannedGate, newest: &Reading) -> Law {
+    /// What a comparison rests on: the other color's newest figure while it has traffic, else what was kept.
+    fn reference(&self, attempt: &Attempt, plan: &Plan, gate: &PlannedGate, since: Moment) -> Option<f64> {
+        let both = attempt.weight > 0 && attempt.weight < 100;
+        if gate.against == Some(ComparedTo::Active) && both {
+            let active = self.s.rollout.status.as_ref()?.active?;
+            let readings = self.readings(plan, since, active, (&gate.subject, gate.window, gate.interval));
+            return readings.last()?.outcome.as_ref().ok().map(|s| s.value);
+        }
+        attempt.references.iter().find(|r| r.gate == gate.name)?.value.parse().ok()
+    }
+
+    fn passes(&self, gate: &PlannedGate, newest: &Reading, reference: Option<f64>) -> Law {
         let sample = newest.outcome.as_ref().map_err(ToString::to_string)?;
         demand(sample.value.is_finite() && sample.samples.is_finite(), "is not finite")?;
         demand(sample.samples >= f64::from(gate.min_samples), "rests on too few requests")?;
-        demand(!gate.test.breaks(sample.value), "is above its limit")?;
+        let band = gate.test.band(reference).ok_or("has nothing to be compared with")?;
+        demand(!band.breaks(sample.value), "is outside its limits")?;
         let age = self.s.now.unix() - newest.at.unix();
         demand(age <= 3 * i64::try_from(gate.interval.as_secs()).unwrap() + 5, "is stale")
     }
@@ -299,25 +315,22 @@ impl Case<'_> {
         plan: &Plan,
         since: Moment,
         color: Color,
-        (metric, quantile, window, interval): (Metric, Option<&str>, std::time::Duration, std::time::Duration),
-        above: Option<f64>,
+        (subject, window, interval): (&Subject, std::time::Duration, std::time::Duration),
     ) -> Vec<&Reading> {
         let meta = &self.s.rollout.metadata;
         let namespace = meta.namespace.as_deref().unwrap_or_default();
         let workload = workload::name_of(meta.name.as_deref().unwrap_or_default(), color);
         let other = workload::name_of(meta.name.as_deref().unwrap_or_default(), color.other());
+        let weight = self.s.rollout.status.as_ref().and_then(|s| s.attempt.as_ref()).map_or(0, |a| a.weight);
+        let own = if color == self.candidate() { weight } else { 100 - weight };
         let ask = metrics::Ask {
             provider: &plan.provider,
             namespace,
             workload: &workload,
-            other: (self.s.rollout.status.as_ref().and_then(|s| s.attempt.as_ref()))
-                .filter(|a| a.weight < 100)
-                .map(|_| other.as_str()),
+            other: (own < 100).then_some(&other),
             replicas: plan.replicas,
             color,
-            metric,
-            quantile,
-            above,
+            subject,
             since,
             window,
             interval,
@@ -332,8 +345,8 @@ impl Case<'_> {
         let (since, color) = (attempt.step_entered_at?, self.candidate());
         let counts = |q: &&Question| q.since == since && q.window > std::time::Duration::from_hours(24 * 29);
         let question = self.s.readings.keys().find(counts)?;
-        let asked = (Metric::Requests, None, question.window, question.interval);
-        let readings = self.readings(plan, since, color, asked, None);
+        let subject = Subject::Metric(Metric::Requests, None);
+        let readings = self.readings(plan, since, color, (&subject, question.window, question.interval));
         let figures =
             readings.iter().filter_map(|r| r.outcome.as_ref().ok()).map(|s| s.value).filter(|v| v.is_finite());
         #[expect(clippy::cast_possible_truncation, reason = "a count of requests")]
@@ -343,9 +356,10 @@ impl Case<'_> {
 
 /// Without traffic only a count can be judged; with traffic nobody can demand silence.
 fn can_speak(gate: &PlannedGate, weight: i32) -> bool {
-    match (gate.metric, gate.test) {
-        (Metric::Requests, Test::Equals(limit)) => weight == 0 || limit.value() >= 0.5,
-        (Metric::Requests, Test::Max(_) | Test::Above { .. }) => true,
+    match (&gate.subject, gate.test) {
+        (Subject::Alerts(_), _) => true,
+        (Subject::Metric(Metric::Requests, _), Test::Equals(limit)) => weight == 0 || limit.value() >= 0.5,
+        (Subject::Metric(Metric::Requests, _), _) => true,
         _ => weight != 0,
     }
 }

@@ -18,7 +18,9 @@ use llmrollout::{
         plan::{Plan, Wrong},
         snapshot::Offers,
     },
-    metrics::{Ask, NotAvailable, Place, Prices, Question, Source, ask, exporters, metric, question, unit::Unit},
+    metrics::{
+        Ask, NotAvailable, Place, Prices, Question, Source, Subject, ask, exporters, metric, question, unit::Unit,
+    },
 };
 use promql_parser::parser::{self, Expr, Offset, value::ValueType};
 use serde_json::{Value, json};
@@ -77,6 +79,10 @@ fn asked_above(
     quantile: Option<&str>,
     above: Option<f64>,
 ) -> Result<Question, NotAvailable> {
+    let subject = match above {
+        Some(seconds) => Subject::Above(metric, seconds),
+        None => Subject::Metric(metric, quantile.map(ToOwned::to_owned)),
+    };
     let ask = Ask {
         provider: "default",
         namespace: "prod-1",
@@ -84,9 +90,7 @@ fn asked_above(
         other: Some("chat-blue"),
         replicas: 3,
         color: Color::Green,
-        metric,
-        quantile,
-        above,
+        subject: &subject,
         since: Moment::from_unix(1_790_000_000),
         window: WINDOW,
         interval: Duration::from_secs(15),
@@ -285,7 +289,7 @@ fn a_gate_that_cannot_be_answered_is_refused_with_what_would_help() {
     ];
     for (metrics, gate) in good {
         let plan = plan(&metrics, &gate).unwrap();
-        assert_eq!(plan.gates[0].min_samples, metric::least_samples(plan.gates[0].metric));
+        assert_eq!(plan.gates[0].min_samples, metric::least_samples(plan.gates[0].subject.metric().unwrap()));
     }
     let (metrics, gate) = (json!({"profile": "llamacpp"}), json!({"metric": "queueDepth", "max": "5"}));
     let said = plan_with(&metrics, &gate, Some(500)).unwrap_err().message;
@@ -314,9 +318,9 @@ fn a_limit_on_a_bound_is_judged_by_what_is_counted_above_it() {
     let apart = json!({"blue": {"model": "b"}, "green": {"model": "g"}});
     let gate = |metric, quantile, max| json!({"metric": metric, "quantile": quantile, "max": max});
     for (metrics, gate, test, note) in [
-        (json!({}), gate("latency", "0.95", "1.5s"), "5% above 1.5s", None),
-        (json!({}), gate("latency", "0.99", "10s"), "1% above 10s", None),
-        (json!({}), gate("timeToFirstToken", "0.9", "750ms"), "10% above 750ms", None),
+        (json!({}), gate("latency", "0.95", "1.5s"), "5% over 1.5s", None),
+        (json!({}), gate("latency", "0.99", "10s"), "1% over 10s", None),
+        (json!({}), gate("timeToFirstToken", "0.9", "750ms"), "10% over 750ms", None),
         (json!({}), gate("latency", "0.95", "1.8s"), "1.8s", Some("between 1.5s and 2s; a limit of 2s")),
         (json!({}), gate("latency", "0.95", "200ms"), "200ms", Some("between 0s and 300ms; a limit of 300ms")),
         (
@@ -329,12 +333,13 @@ fn a_limit_on_a_bound_is_judged_by_what_is_counted_above_it() {
         (json!({}), json!({"metric": "timePerOutputToken", "max": "50ms"}), "50ms", None),
     ] {
         let plan = plan(&metrics, &gate).unwrap();
-        assert_eq!(plan.gates[0].test.word(), test);
+        assert_eq!(plan.gates[0].test.word(plan.gates[0].unit, None), test);
         assert_eq!(plan.gates[0].note.is_some(), note.is_some(), "{test}");
         assert!(plan.gates[0].note.as_deref().unwrap_or_default().contains(note.unwrap_or_default()));
     }
     let exact = plan(&json!({}), &gate("latency", "0.95", "1.5s")).unwrap().gates.remove(0).test;
-    assert!(!exact.breaks(0.05) && exact.breaks(0.050_001));
+    let band = exact.band(None).unwrap();
+    assert!(!band.breaks(0.05) && band.breaks(0.050_001));
 }
 
 #[test]

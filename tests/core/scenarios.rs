@@ -204,5 +204,16 @@ fn color_of(word: &str) -> Color {
 }
 
 fn gate_name(word: &str) -> &'static str {
-    ["errors", "p95", "cost", "requests"].into_iter().find(|g| *g == word).expect("errors, p95, cost or requests")
+    let known = [
+        "errors",
+        "p95",
+        "cost",
+        "requests",
+        "alerts",
+        "active-errors",
+        "active-p95",
+        "active-cost",
+        "active-requests",
+    ];
+    known.into_iter().find(|g| *g == word).expect("errors, p95, cost or requests, or the same with `active-`")
 }

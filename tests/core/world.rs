@@ -95,10 +95,19 @@ impl World {
             log: Vec::new(),
             version: 1,
         };
-        for (name, value) in [("errors", 0.001), ("p95", 0.8), ("cost", 0.002)] {
+        for (name, value) in [
+            ("errors", 0.001),
+            ("p95", 0.8),
+            ("cost", 0.002),
+            ("active-errors", 0.001),
+            ("active-p95", 0.8),
+            ("active-cost", 0.002),
+        ] {
             world.signals.insert(name, Signal::Value(value, 1000.0));
         }
         world.signals.insert("requests", Signal::Value(1000.0, 2.0));
+        world.signals.insert("alerts", Signal::Value(0.0, 1.0));
+        world.signals.insert("active-requests", Signal::Value(1000.0, 2.0));
         world
     }
 
@@ -369,7 +378,15 @@ impl World {
                 continue;
             }
             let text = question.value.to_string();
+            // What is asked about the color that serves has a signal of its own; without one it is well.
+            let serving = self.rollout.status.as_ref().and_then(|s| s.active).map(Color::word);
+            let beside = serving.is_some_and(|color| text.contains(&format!("chat-{color}-")));
             let gate = match () {
+                () if text.contains("ALERTS") => "alerts",
+                () if beside && question.samples.to_string().contains("max_over_time") => "active-requests",
+                () if beside && text.contains("_latency_seconds") => "active-p95",
+                () if beside && text.contains("generation_tokens") => "active-cost",
+                () if beside => "active-errors",
                 () if question.samples.to_string().contains("max_over_time") => "requests",
                 () if text.contains("_latency_seconds") => "p95",
                 () if text.contains("generation_tokens") => "cost",

@@ -253,9 +253,10 @@ impl Brain {
         );
         let asked =
             llmrollout::decide::decide(&look::snapshot(&self.table, &quiet, &[], self.routers(&quiet.things))).asks;
+        let asked: Vec<Question> = asked.into_iter().filter(|q| look::of_a_gate(q, candidate)).collect();
         let speak = if attempt.weight == 0 { 0 } else { 2 };
         assert_eq!(asked.len(), speak, "two gates ask two questions, none in the dark: {quiet:?}");
-        let made = Arc::new(asked.into_iter().collect::<Vec<_>>());
+        let made = Arc::new(asked);
         self.questions.lock().unwrap().insert(key, Arc::clone(&made));
         made
     }

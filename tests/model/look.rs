@@ -74,6 +74,12 @@ pub(crate) fn snapshot(table: &Table, look: &Look, questions: &[Question], route
     }
 }
 
+/// Nothing is known of the color that serves, and nobody counts requests: neither may be needed to go back.
+pub(crate) fn of_a_gate(question: &Question, candidate: Color) -> bool {
+    let about = question.value.to_string().contains(&format!("-{}-", candidate.word()));
+    about && !question.samples.to_string().starts_with("count(")
+}
+
 fn dependencies(table: &Table, look: &Look) -> Vec<DependencySeen> {
     let standing = if look.wish.done { Standing::Baked } else { Standing::TakenBack };
     let one = DependencySeen { name: "embeddings".to_owned(), standing };
@@ -197,6 +203,7 @@ pub(crate) fn concrete(table: &Table, s: &Status, orders: &Orders) -> LlmRollout
         promoted: a.promoted,
         fast_track: a.fast,
         deaf_before: None,
+        references: Vec::new(),
         asked: a.asked.then(|| status::Asked { reason: Reason::GateAsks, message: String::new(), at: NOW }),
     });
     let intent = s.intent.map(|i| status::StepIntent {
@@ -261,6 +268,10 @@ fn gate(table: &Table, n: usize, g: &Gate) -> GateStatus {
         },
         value: String::new(),
         limit: table.limits[n].clone(),
+        compared: String::new(),
+        color: None,
+        window: String::new(),
+        query: String::new(),
         samples: None,
         at: g.at.map(before),
         no_data_since: g.missing.map(before),

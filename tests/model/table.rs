@@ -12,7 +12,7 @@ use serde_json::json;
 use super::{setting::Setting, state::Deployed};
 
 /// Names and limits of the gates, in order.
-pub(crate) const GATES: [(&str, &str, f64); 2] = [("errors", "1%", 0.01), ("p95", "5% above 1.5s", 0.05)];
+pub(crate) const GATES: [(&str, &str, f64); 2] = [("errors", "1%", 0.01), ("p95", "5% over 1.5s", 0.05)];
 /// How many revisions there are.
 pub(crate) const REVISIONS: u8 = 3;
 
