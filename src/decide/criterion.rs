@@ -58,7 +58,9 @@ impl Test {
         // A part of nothing is nothing: every value would be infinitely more.
         let parts_of = reference.filter(|r| *r > 0.0);
         match self {
-            Self::Max(limit) | Self::Above(limit, _) => band(None, Some(limit.value())),
+            Self::Max(limit) => band(None, Some(limit.value())),
+            // One minus a ratio of two rates: 5 of 100 are not to be more than 5%.
+            Self::Above(share, _) => band(None, Some(share.value() + NOISE)),
             Self::Min(limit) => band(Some(limit.value()), None),
             Self::Between(least, most) => band(Some(least.value()), Some(most.value())),
             // A rate over a window is never quite whole.
@@ -132,6 +134,7 @@ impl Test {
 }
 
 const HALF: f64 = 0.499_999_999;
+const NOISE: f64 = 1e-9;
 
 /// What a gate demands and what it is compared with, or what to write instead.
 pub(super) fn read(gate: &Gate) -> Result<(Test, Option<ComparedTo>), String> {
