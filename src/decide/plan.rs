@@ -16,6 +16,7 @@ use crate::{
     api::{
         LlmRolloutSpec, Reason,
         gates::{ComparedTo, During, Gate, Metric, NoDataThen, Severity},
+        v1alpha1,
     },
     metrics::{Limit, NO_GPU_PRICE, NO_PRICES, Prices, Query, Source, Subject, ask, metric, subject, unit},
     routers::Claim,
@@ -125,7 +126,8 @@ impl Plan {
                 format!("metrics.provider: the operator's configuration has no provider {provider}; it has: {known}");
             return Err(Wrong { reason: Reason::ProviderUnknown, message });
         }
-        let prices = match spec.metrics.prices.as_ref().or(offers.prices.as_ref()) {
+        let written = spec.metrics.prices.as_ref().or(offers.prices.as_ref());
+        let prices = match written {
             Some(prices) => Some(Prices::parse(prices).map_err(|e| invalid(format!("metrics.prices: {e}")))?),
             None => None,
         };
@@ -134,7 +136,8 @@ impl Plan {
             None => None,
         };
         let source = Source::read(&spec.metrics, prices, gpu_price).map_err(invalid)?;
-        let gates = spec.gates.iter().map(|gate| read_gate(gate, &source)).collect::<Result<Vec<_>, _>>()?;
+        let mut gates = spec.gates.iter().map(|gate| read_gate(gate, &source)).collect::<Result<Vec<_>, _>>()?;
+        gates.iter_mut().filter(|g| g.note.is_none()).for_each(|g| g.note = price_note(g, &source, written));
         if gates.is_empty() && !spec.manual {
             return Err(invalid(
                 "gates: at least one is needed; write `- {name: errors, metric: errorRate, max: 1%}`, or `manual: true` if people alone decide",
@@ -150,6 +153,15 @@ impl Plan {
         let replicas = spec.release.template.replicas.unwrap_or(1);
         Ok(Self { course, gates, provider, source, replicas, ready_timeout })
     }
+}
+
+/// Of which day the prices are that a cost rests on, and in which currency, where that is written.
+fn price_note(gate: &PlannedGate, source: &Source, prices: Option<&v1alpha1::Prices>) -> Option<String> {
+    let metric = gate.subject.metric()?;
+    let prices = prices.filter(|_| metric::unit(metric) == unit::Unit::Dollars)?;
+    let day = prices.as_of.as_ref().filter(|_| source.has_token_prices()).map(|day| format!("prices of {day}"));
+    let currency = prices.currency.as_ref().map(|currency| format!("in {currency}"));
+    Some([day, currency].into_iter().flatten().collect::<Vec<_>>().join(", ")).filter(|note| !note.is_empty())
 }
 
 pub(super) fn invalid(message: impl Into<String>) -> Wrong {

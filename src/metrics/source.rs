@@ -72,6 +72,11 @@ impl Source {
         self.basis
     }
 
+    /// Whether costs rest on prices of tokens, and not on GPUs or an account of the exporter's own.
+    pub fn has_token_prices(&self) -> bool {
+        matches!(self.basis, Basis::TokenPrice(_)) && self.table().account.is_none()
+    }
+
     /// The series of a color.
     pub(super) fn scope(&self, color: Color, namespace: &str, workload: &str) -> Scope<'_> {
         let scope = match (&self.matchers, color) {

@@ -54,3 +54,16 @@ fn each_wrong_manifest_is_told_what_to_write() {
         assert!(message.contains(words), "{message} does not say {words}");
     }
 }
+
+#[test]
+fn a_cost_says_of_which_day_its_prices_are() {
+    let note = |metrics: Value| {
+        let plan = read(|s| s["metrics"] = metrics).unwrap();
+        plan.gates.into_iter().map(|g| g.note).collect::<Vec<_>>()
+    };
+    let prices = json!({"input": "$0.50", "output": "$1.50", "asOf": "2026-08-01", "currency": "EUR"});
+    let said = Some("prices of 2026-08-01, in EUR".to_owned());
+    assert_eq!(note(json!({"prices": prices})), [None, None, said]);
+    let on_gpus = json!({"prices": prices, "costBasis": "gpuBusy", "gpuPrice": "$2"});
+    assert_eq!(note(on_gpus), [None, None, Some("in EUR".to_owned())]);
+}
