@@ -1,7 +1,7 @@
 //! The spec, read once: typed, defaulted, complete, or the list of what is wrong with it. After this nobody opens the
 //! spec's strings again. Never looks at status, time or the cluster.
 
-use std::{ops::Deref, time::Duration};
+use std::{fmt::Write, ops::Deref, sync::Arc, time::Duration};
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -28,7 +28,7 @@ pub struct Plan {
     /// The course of a release.
     pub course: Course,
     /// The gates.
-    pub gates: Vec<PlannedGate>,
+    pub gates: Vec<Arc<PlannedGate>>,
     /// The provider that is asked.
     pub provider: String,
     /// Which series are asked for.
@@ -136,8 +136,12 @@ impl Plan {
             None => None,
         };
         let source = Source::read(&spec.metrics, prices, gpu_price).map_err(invalid)?;
-        let mut gates = spec.gates.iter().map(|gate| read_gate(gate, &source)).collect::<Result<Vec<_>, _>>()?;
-        gates.iter_mut().filter(|g| g.note.is_none()).for_each(|g| g.note = price_note(g, &source, written));
+        let planned = |gate| {
+            let gate = read_gate(gate, &source)?;
+            let note = gate.note.clone().or_else(|| price_note(&gate, &source, written));
+            Ok(Arc::new(PlannedGate { note, ..gate }))
+        };
+        let gates = spec.gates.iter().map(planned).collect::<Result<Vec<_>, _>>()?;
         if gates.is_empty() && !spec.manual {
             return Err(invalid(
                 "gates: at least one is needed; write `- {name: errors, metric: errorRate, max: 1%}`, or `manual: true` if people alone decide",
@@ -305,30 +309,33 @@ pub fn duration(text: &str) -> Option<Duration> {
 
 /// The revision of a pod template: the same words in another order are the same revision.
 pub fn revision(template: &serde_json::Map<String, Value>) -> String {
-    digest(&Value::Object(template.clone()))
+    let mut canonical = String::new();
+    write_map(template, &mut canonical);
+    twelve(canonical.as_bytes())
 }
 
 /// Twelve hexadecimal digits that change when anything in `value` does.
 pub fn digest(value: &Value) -> String {
     let mut canonical = String::new();
     write_sorted(value, &mut canonical);
-    let hash = Sha256::digest(canonical.as_bytes());
-    hash.iter().take(6).fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+    twelve(canonical.as_bytes())
+}
+
+/// The same of several words.
+pub(super) fn mark(words: &[&str]) -> String {
+    // No word holds a line's end, so that no two lists of words are one text.
+    twelve(words.join("\n").as_bytes())
+}
+
+fn twelve(bytes: &[u8]) -> String {
+    const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    let digit = |half: u8| DIGITS.get(usize::from(half)).copied().unwrap_or('0');
+    Sha256::digest(bytes).iter().take(6).flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 fn write_sorted(value: &Value, out: &mut String) {
     match value {
-        Value::Object(map) => {
-            out.push('{');
-            let sorted: std::collections::BTreeMap<_, _> = map.iter().collect();
-            for (key, item) in sorted {
-                out.push_str(&Value::String(key.clone()).to_string());
-                out.push(':');
-                write_sorted(item, out);
-                out.push(',');
-            }
-            out.push('}');
-        }
+        Value::Object(map) => write_map(map, out),
         Value::Array(items) => {
             out.push('[');
             for item in items {
@@ -337,7 +344,36 @@ fn write_sorted(value: &Value, out: &mut String) {
             }
             out.push(']');
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => out.push_str(&value.to_string()),
+        Value::String(text) => write_text(text, out),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "{value}");
+        }
+    }
+}
+
+fn write_map(map: &serde_json::Map<String, Value>, out: &mut String) {
+    out.push('{');
+    // The map is sorted already, unless somebody builds serde_json with another one.
+    let mut sorted: Vec<_> = map.iter().collect();
+    sorted.sort_unstable_by_key(|(key, _)| key.as_str());
+    for (key, item) in sorted {
+        write_text(key, out);
+        out.push(':');
+        write_sorted(item, out);
+        out.push(',');
+    }
+    out.push('}');
+}
+
+/// A text in its quotes; most need no escape.
+fn write_text(text: &str, out: &mut String) {
+    if text.bytes().all(|b| (b' '..0x7f).contains(&b) && b != b'"' && b != b'\\') {
+        out.push('"');
+        out.push_str(text);
+        out.push('"');
+    } else {
+        out.push_str(&Value::from(text).to_string());
     }
 }
 

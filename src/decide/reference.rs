@@ -1,6 +1,8 @@
 //! What a gate is compared with once, or before, it can be read from the color that serves: kept in status from before the
 //! release, and from the last step at which both colors had traffic. Never judges.
 
+use std::sync::Arc;
+
 use super::{
     gate::usable,
     plan::{Plan, PlannedGate},
@@ -12,11 +14,11 @@ use crate::{
 };
 
 /// The questions about what is compared with later, until each has had an answer or the candidate has traffic.
-pub(super) fn to_keep(v: &View<'_>, plan: &Plan) -> Vec<(PlannedGate, Question)> {
+pub(super) fn to_keep(v: &View<'_>, plan: &Plan) -> Vec<(Arc<PlannedGate>, Question)> {
     let Some(attempt) = v.running().filter(|a| a.weight == 0) else { return Vec::new() };
-    let known = |g: &PlannedGate| attempt.references.iter().any(|r| r.gate == g.name);
+    let known = |g: &Arc<PlannedGate>| attempt.references.iter().any(|r| r.gate == g.name);
     let open = plan.gates.iter().filter(|g| g.against.is_some() && !known(g));
-    open.filter_map(|g| Some((g.clone(), v.ask_before(plan, g)?))).collect()
+    open.filter_map(|g| Some((Arc::clone(g), v.ask_before(plan, g)?))).collect()
 }
 
 /// Writes down what has been answered.

@@ -274,7 +274,7 @@ impl Case<'_> {
             None if attempt.bake > 0 => g.in_bakes && can_speak(g, attempt.weight),
             None => g.in_steps && can_speak(g, attempt.weight),
         };
-        let speaking: Vec<&PlannedGate> = plan.gates.iter().filter(speaks).collect();
+        let speaking: Vec<&PlannedGate> = plan.gates.iter().map(AsRef::as_ref).filter(speaks).collect();
         let may_be_silent = attempt.weight == 0 || plan.manual;
         demand(may_be_silent || !speaking.is_empty(), "I3: forward, and no gate has spoken")?;
         for gate in speaking.into_iter().filter(|g| g.severity != Severity::Warn) {

@@ -22,13 +22,20 @@ fn a_good_manifest_is_read_with_its_defaults() {
     assert_eq!(plan.steps.iter().map(|s| s.weight).collect::<Vec<_>>(), [5, 20, 50, 100]);
     assert_eq!((plan.gates[0].bad, plan.gates[0].of, plan.gates[0].min_samples), (2, 3, 50));
     assert_eq!(plan.gates[0].budget.as_secs(), 15 * 60);
+    assert_eq!((plan.gates[0].window.as_secs(), plan.gates[0].interval.as_secs()), (300, 15));
+    assert_eq!(plan.ready_timeout.as_secs(), 30 * 60);
     let plan = read(|s| drop(s.as_object_mut().unwrap().remove("steps"))).unwrap();
     assert_eq!(plan.steps.iter().map(|s| s.hold.as_secs() / 60).collect::<Vec<_>>(), [30, 60, 120, 240]);
     let plan = read(|s| {
         s.as_object_mut().unwrap().remove("steps");
         s["traffic"] = json!([{"service": {"name": "chat"}}]);
     });
-    assert_eq!(plan.unwrap().steps.len(), 1, "a selector cannot split");
+    let steps = plan.unwrap().course.steps;
+    assert_eq!(steps.len(), 1, "a selector cannot split");
+    assert_eq!((steps[0].weight, steps[0].hold.as_secs()), (100, 4 * 3600));
+    assert!(read(|s| s["gates"][1]["max"] = json!("7680s")).is_ok(), "the last bucket itself can be told");
+    let quick = read(|s| s["gates"][0]["severity"] = json!("Abort")).unwrap();
+    assert_eq!((quick.gates[0].bad, quick.gates[0].of, quick.gates[0].interval.as_secs()), (1, 1, 5));
 }
 
 #[test]
@@ -59,7 +66,7 @@ fn each_wrong_manifest_is_told_what_to_write() {
 fn a_cost_says_of_which_day_its_prices_are() {
     let note = |metrics: Value| {
         let plan = read(|s| s["metrics"] = metrics).unwrap();
-        plan.gates.into_iter().map(|g| g.note).collect::<Vec<_>>()
+        plan.gates.iter().map(|g| g.note.clone()).collect::<Vec<_>>()
     };
     let prices = json!({"input": "$0.50", "output": "$1.50", "asOf": "2026-08-01", "currency": "EUR"});
     let said = Some("prices of 2026-08-01, in EUR".to_owned());
