@@ -71,12 +71,14 @@ fn main() {
 }
 
 fn question(workload: &str) -> Question {
-    let source = metrics::Source::read(&llmrollout::api::exporters::Metrics::default(), None).unwrap();
+    let source = metrics::Source::read(&llmrollout::api::exporters::Metrics::default(), None, None).unwrap();
     let subject = metrics::Subject::Metric(Metric::ErrorRate, None);
     let ask = metrics::Ask {
         provider: "default",
         namespace: "llm",
         workload,
+        other: None,
+        replicas: 1,
         color: Color::Green,
         subject: &subject,
         since: Moment::from_unix(1_800_000_000),

@@ -40,8 +40,9 @@ pub fn signs(rollout: &LlmRollout, now: Moment) -> Vec<Sign> {
 /// The manifest as the operator reads it. What it takes from its own configuration is of no matter here.
 fn plan(rollout: &LlmRollout) -> Option<Plan> {
     let provider = rollout.spec.metrics.provider.clone().unwrap_or_else(|| "default".to_owned());
-    let any = Prices { input: "$1".to_owned(), cached_input: None, output: "$1".to_owned() };
-    Plan::read(&rollout.spec, &Offers { providers: vec![provider], prices: Some(any) }).ok()
+    let any = Prices { input: "$1".to_owned(), output: "$1".to_owned(), ..Prices::default() };
+    let offers = Offers { providers: vec![provider], prices: Some(any), gpu_price: Some("$1".to_owned()) };
+    Plan::read(&rollout.spec, &offers).ok()
 }
 
 /// What a person is asked about now.

@@ -7,6 +7,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{
+    bound,
     course::Course,
     criterion::{self, Test},
     snapshot::Offers,
@@ -15,8 +16,9 @@ use crate::{
     api::{
         LlmRolloutSpec, Reason,
         gates::{ComparedTo, During, Gate, Metric, NoDataThen, Severity},
+        v1alpha1,
     },
-    metrics::{Limit, NO_PRICES, Prices, Query, Source, Subject, ask, metric, subject},
+    metrics::{Limit, NO_GPU_PRICE, NO_PRICES, Prices, Query, Source, Subject, ask, metric, subject, unit},
     routers::Claim,
 };
 
@@ -31,6 +33,8 @@ pub struct Plan {
     pub provider: String,
     /// Which series are asked for.
     pub source: Source,
+    /// Pods of a color at its final size.
+    pub replicas: i32,
     /// How long the candidate may take to become ready.
     pub ready_timeout: Duration,
 }
@@ -55,6 +59,8 @@ pub struct PlannedGate {
     pub test: Test,
     /// What it is compared with.
     pub against: Option<ComparedTo>,
+    /// What is to be known of its figures beside the verdict.
+    pub note: Option<String>,
     /// Zero in the unit in which values are shown.
     pub unit: Limit,
     /// What a failure leads to.
@@ -85,8 +91,14 @@ impl PlannedGate {
         match &self.subject {
             Subject::Metric(metric, _) if metric::least_samples(*metric) == 1 => "series",
             Subject::Query(query) if !query.counts_requests() => "series",
-            Subject::Metric(..) | Subject::Query(_) | Subject::Alerts(_) => "requests",
+            Subject::Metric(..) | Subject::Above(..) | Subject::Query(_) | Subject::Alerts(_) => "requests",
         }
+    }
+
+    /// Whether nobody is to blame when the color that serves breaks the limit too. What a release has cost is its own.
+    pub(super) fn fits_both(&self) -> bool {
+        let measured = self.subject.metric().is_some_and(|metric| metric != Metric::RolloutSpend);
+        self.against.is_none() && measured && self.severity != Severity::Abort
     }
 }
 
@@ -114,12 +126,17 @@ impl Plan {
                 format!("metrics.provider: the operator's configuration has no provider {provider}; it has: {known}");
             return Err(Wrong { reason: Reason::ProviderUnknown, message });
         }
-        let prices = match spec.metrics.prices.as_ref().or(offers.prices.as_ref()) {
+        let written = spec.metrics.prices.as_ref().or(offers.prices.as_ref());
+        let prices = match written {
             Some(prices) => Some(Prices::parse(prices).map_err(|e| invalid(format!("metrics.prices: {e}")))?),
             None => None,
         };
-        let source = Source::read(&spec.metrics, prices).map_err(invalid)?;
-        let gates = spec.gates.iter().map(|gate| read_gate(gate, &source).map(Arc::new)).collect::<Result<Vec<_>, _>>()?;
+        let gpu_price = match spec.metrics.gpu_price.as_ref().or(offers.gpu_price.as_ref()) {
+            Some(price) => Some(unit::gpu_price(price).map_err(|e| invalid(format!("metrics.gpuPrice: {e}")))?),
+            None => None,
+        };
+        let source = Source::read(&spec.metrics, prices, gpu_price).map_err(invalid)?;
+        let gates = spec.gates.iter().map(|g| noted_gate(g, &source, written)).collect::<Result<Vec<_>, _>>()?;
         if gates.is_empty() && !spec.manual {
             return Err(invalid(
                 "gates: at least one is needed; write `- {name: errors, metric: errorRate, max: 1%}`, or `manual: true` if people alone decide",
@@ -132,8 +149,25 @@ impl Plan {
                 invalid(format!("steps: with profile {} requests cannot be counted: {why}", source.word()))
             })?;
         }
-        Ok(Self { course, gates, provider, source, ready_timeout })
+        let replicas = spec.release.template.replicas.unwrap_or(1);
+        Ok(Self { course, gates, provider, source, replicas, ready_timeout })
     }
+}
+
+/// A gate with what people should know about its figures.
+fn noted_gate(gate: &Gate, source: &Source, prices: Option<&v1alpha1::Prices>) -> Result<Arc<PlannedGate>, Wrong> {
+    let gate = read_gate(gate, source)?;
+    let note = gate.note.clone().or_else(|| price_note(&gate, source, prices));
+    Ok(Arc::new(PlannedGate { note, ..gate }))
+}
+
+/// Of which day the prices are that a cost rests on, and in which currency, where that is written.
+fn price_note(gate: &PlannedGate, source: &Source, prices: Option<&v1alpha1::Prices>) -> Option<String> {
+    let metric = gate.subject.metric()?;
+    let prices = prices.filter(|_| metric::unit(metric) == unit::Unit::Dollars)?;
+    let day = prices.as_of.as_ref().filter(|_| source.has_token_prices()).map(|day| format!("prices of {day}"));
+    let currency = prices.currency.as_ref().map(|currency| format!("in {currency}"));
+    Some([day, currency].into_iter().flatten().collect::<Vec<_>>().join(", ")).filter(|note| !note.is_empty())
 }
 
 pub(super) fn invalid(message: impl Into<String>) -> Wrong {
@@ -146,6 +180,8 @@ fn read_gate(gate: &Gate, source: &Source) -> Result<PlannedGate, Wrong> {
     let subject = read_subject(gate, source)?;
     let (test, against) = criterion::read(gate).map_err(wrong)?;
     told_above(gate, source, test).map_err(wrong)?;
+    let note = bound::note(gate, source, test);
+    let (subject, test) = bound::exact(gate, source, test).unwrap_or((subject, test));
     let (bad, of) = read_failures(gate.failures.as_deref().unwrap_or("2 of 3"))
         .ok_or_else(|| invalid(format!("gates: {name}: failures: write for example `2 of 3`")))?;
     let abort = gate.severity == Severity::Abort;
@@ -159,6 +195,7 @@ fn read_gate(gate: &Gate, source: &Source) -> Result<PlannedGate, Wrong> {
         subject,
         test,
         against,
+        note,
         unit: test.limit().unwrap_or(unit),
         severity: gate.severity,
         in_steps: during(During::Steps),
@@ -216,7 +253,7 @@ fn can_be_asked(gate: &Gate, metric: Metric, source: &Source) -> Result<(), Wron
     }
     ask::available(source, metric, gate.quantile.as_deref()).map_err(|why| {
         let (word, profile) = (metric::word(metric), source.word());
-        let reason = if why == NO_PRICES { Reason::PricesMissing } else { Reason::InvalidSpec };
+        let reason = if [NO_PRICES, NO_GPU_PRICE].contains(&why) { Reason::PricesMissing } else { Reason::InvalidSpec };
         Wrong { reason, message: format!("gates: {name}: {word} cannot be had with profile {profile}: {why}") }
     })
 }

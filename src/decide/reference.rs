@@ -9,11 +9,7 @@ use super::{
     view::View,
 };
 use crate::{
-    api::{
-        LlmRolloutStatus,
-        gates::{ComparedTo, Severity},
-        status::Reference,
-    },
+    api::{LlmRolloutStatus, gates::ComparedTo, status::Reference},
     metrics::{Question, Reading},
 };
 
@@ -59,10 +55,9 @@ pub(super) fn kept(v: &View<'_>, gate: &str) -> Option<f64> {
 
 /// The last sample breaks a limit: time to ask whether the color that serves breaks it too.
 pub(super) fn suspicious(gate: &PlannedGate, readings: &[Reading]) -> bool {
-    let threshold = gate.against.is_none() && gate.subject.metric().is_some() && gate.severity != Severity::Abort;
     let bad = |r: &Reading| {
         let sample = usable(gate, r).ok();
         sample.zip(gate.test.band(None)).is_some_and(|(sample, band)| band.breaks(sample.value))
     };
-    threshold && readings.iter().rev().take(gate.of).any(bad)
+    gate.fits_both() && readings.iter().rev().take(gate.of).any(bad)
 }

@@ -184,15 +184,23 @@ impl View<'_> {
     /// A question about a color.
     fn ask(&self, plan: &Plan, color: Color, wanted: &Wanted<'_>) -> Option<Question> {
         let meta = &self.s.rollout.metadata;
-        let workload = workload::name_of(meta.name.as_deref().unwrap_or_default(), color);
+        let name = meta.name.as_deref().unwrap_or_default();
+        let [workload, other] = [color, color.other()].map(|color| workload::name_of(name, color));
+        let attempt = self.running()?;
+        let has_all = attempt.weight == if self.candidate() == Some(color) { 100 } else { 0 };
+        // What a release has cost is added up from its start.
+        let spend = wanted.subject.metric() == Some(Metric::RolloutSpend);
+        let (since, window) = if spend { (attempt.started_at, WHOLE_STAGE) } else { (wanted.since, wanted.window) };
         let ask = metrics::Ask {
             provider: &plan.provider,
             namespace: meta.namespace.as_deref().unwrap_or_default(),
             workload: &workload,
+            other: (!has_all).then_some(&other),
+            replicas: plan.replicas,
             color,
             subject: wanted.subject,
-            since: wanted.since,
-            window: wanted.window,
+            since,
+            window,
             interval: wanted.interval,
         };
         // A plan is only made of what can be asked.
@@ -245,7 +253,7 @@ fn can_speak(g: &PlannedGate, weight: i32) -> bool {
     match (&g.subject, weight) {
         (Subject::Alerts(_), _) => true,
         (subject, 0) => subject.metric() == Some(Metric::Requests),
-        (Subject::Metric(..) | Subject::Query(_), _) => !demands_silence(g),
+        (Subject::Metric(..) | Subject::Above(..) | Subject::Query(_), _) => !demands_silence(g),
     }
 }
 

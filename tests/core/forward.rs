@@ -320,8 +320,21 @@ impl Case<'_> {
         let meta = &self.s.rollout.metadata;
         let namespace = meta.namespace.as_deref().unwrap_or_default();
         let workload = workload::name_of(meta.name.as_deref().unwrap_or_default(), color);
-        let provider = plan.provider.as_str();
-        let ask = metrics::Ask { provider, namespace, workload: &workload, color, subject, since, window, interval };
+        let other = workload::name_of(meta.name.as_deref().unwrap_or_default(), color.other());
+        let weight = self.s.rollout.status.as_ref().and_then(|s| s.attempt.as_ref()).map_or(0, |a| a.weight);
+        let own = if color == self.candidate() { weight } else { 100 - weight };
+        let ask = metrics::Ask {
+            provider: &plan.provider,
+            namespace,
+            workload: &workload,
+            other: (own < 100).then_some(&other),
+            replicas: plan.replicas,
+            color,
+            subject,
+            since,
+            window,
+            interval,
+        };
         let question = metrics::question(&plan.source, &ask).unwrap();
         let of_this = self.s.readings.get(&question).into_iter().flatten();
         of_this.filter(|r| r.at >= since && r.at <= self.s.now).collect()

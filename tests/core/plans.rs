@@ -12,7 +12,7 @@ fn read(change: impl FnOnce(&mut Value)) -> Result<Plan, (Reason, String)> {
     let mut manifest: Value = serde_saphyr::from_str(MANIFEST).unwrap();
     change(&mut manifest["spec"]);
     let rollout: LlmRollout = serde_json::from_value(manifest).unwrap();
-    let offers = Offers { providers: vec!["default".into(), "thanos".into()], prices: None };
+    let offers = Offers { providers: vec!["default".into(), "thanos".into()], ..Offers::default() };
     Plan::read(&rollout.spec, &offers).map_err(|w| (w.reason, w.message))
 }
 
@@ -60,4 +60,17 @@ fn each_wrong_manifest_is_told_what_to_write() {
         assert_eq!(got, reason, "{message}");
         assert!(message.contains(words), "{message} does not say {words}");
     }
+}
+
+#[test]
+fn a_cost_says_of_which_day_its_prices_are() {
+    let note = |metrics: Value| {
+        let plan = read(|s| s["metrics"] = metrics).unwrap();
+        plan.gates.iter().map(|g| g.note.clone()).collect::<Vec<_>>()
+    };
+    let prices = json!({"input": "$0.50", "output": "$1.50", "asOf": "2026-08-01", "currency": "EUR"});
+    let said = Some("prices of 2026-08-01, in EUR".to_owned());
+    assert_eq!(note(json!({"prices": prices})), [None, None, said]);
+    let on_gpus = json!({"prices": prices, "costBasis": "gpuBusy", "gpuPrice": "$2"});
+    assert_eq!(note(on_gpus), [None, None, Some("in EUR".to_owned())]);
 }

@@ -41,7 +41,7 @@ pub(crate) fn snapshot(bytes: &[u8]) -> Option<Snapshot> {
         readings: BTreeMap::new(),
         orders: orders(d, &status),
         dependencies: dependencies(d, &rollout),
-        offers: Arc::new(Offers { providers: vec!["default".into()], prices: None }),
+        offers: Arc::new(Offers { providers: vec!["default".into()], ..Offers::default() }),
         rollout: Arc::new(rollout),
     };
     // What would be asked if nothing were known yet is what may have been answered.

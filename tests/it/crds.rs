@@ -94,8 +94,8 @@ fn good_manifests_are_taken() {
 #[test]
 fn good_manifests_are_understood() {
     let files = ["tests/crd/good", "config/samples", "examples"].map(|folder| below(&top(folder), ".yaml")).concat();
-    let prices = Some(Prices { input: "$1".into(), cached_input: None, output: "$1".into() });
-    let offers = Offers { providers: vec!["default".into()], prices };
+    let prices = Some(Prices { input: "$1".into(), output: "$1".into(), ..Prices::default() });
+    let offers = Offers { providers: vec!["default".into()], prices, gpu_price: Some("$2".into()) };
     for file in files {
         for document in yaml(&file).into_iter().filter(|d| d["kind"] == "LlmRollout") {
             let rollout: LlmRollout = serde_json::from_value(document).unwrap();

@@ -93,7 +93,7 @@ fn the_examples_fit_together() {
 }
 
 fn fits(folder: &Path, documents: &[Value], rollout: &LlmRollout) {
-    let offers = Offers { providers: vec!["default".into()], prices: None };
+    let offers = Offers { providers: vec!["default".into()], ..Offers::default() };
     let plan = Plan::read(&rollout.spec, &offers);
     assert!(plan.is_ok(), "{}: {plan:?}", folder.display());
     let name = rollout.metadata.name.as_deref().unwrap();

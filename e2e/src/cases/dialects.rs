@@ -162,12 +162,14 @@ fn quantile(metric: Metric) -> Option<&'static str> {
 /// The product's question about the pods of a Deployment; none where the profile has no answer.
 fn asked(profile: Profile, metric: Metric, namespace: &str, workload: &str) -> Result<Option<Question>, KitError> {
     let written = Metrics { profile, ..Metrics::default() };
-    let source = Source::read(&written, Some(PRICES)).map_err(KitError::failed("the profile"))?;
+    let source = Source::read(&written, Some(PRICES), None).map_err(KitError::failed("the profile"))?;
     let subject = Subject::Metric(metric, quantile(metric).map(ToOwned::to_owned));
     let ask = Ask {
         provider: "default",
         namespace,
         workload,
+        other: None,
+        replicas: 1,
         color: Color::Green,
         subject: &subject,
         since: Moment::from_unix(0),
@@ -246,7 +248,7 @@ async fn figure(stand: &Stand, question: &Question, least: f64, most: f64) -> Re
 async fn one(stand: &Stand, query: &str) -> Result<f64, String> {
     let body = prometheus::answer(&stand.space.ground, query).await.map_err(|error| error.to_string())?;
     let now = Moment::from_unix(Timestamp::now().as_second());
-    answer::figure(&body, now).map_err(|why| why.to_string())
+    answer::figure(&body, now).map(|figure| figure.value).map_err(|why| why.to_string())
 }
 
 /// The server of a wish as a plain Deployment.

@@ -10,6 +10,7 @@ mod moments;
 mod operators;
 mod orders;
 mod promote;
+mod providers;
 mod quiet;
 mod rollback;
 mod runner;
@@ -122,6 +123,8 @@ const CASES: &[Case] = cases![
     Beside "bad input": inputs::two_rollouts_on_one_route_do_not_quarrel,
     Alone "abort": abort::abort_takes_traffic_home_at_once,
     Alone "abort": abort::abort_works_while_prometheus_hangs,
+    Alone "provider stops": providers::prometheus_that_stops_is_waited_for,
+    Own "provider lies": providers::provider_that_lies_moves_nothing,
     Own "operator killed in the middle of each step": operators::operator_killed_in_each_step,
     Own "operator away while the release changes": moments::release_changes_while_the_operator_is_away,
     Own "two replicas with the leader killed": operators::leader_killed_of_two_replicas,
