@@ -9,7 +9,8 @@ use sha2::{Digest, Sha256};
 use super::{
     course::Course,
     criterion::{self, Test},
-    snapshot::Offers,
+    gate_sets::{self, Written},
+    snapshot::{GateSets, Offers},
 };
 use crate::{
     api::{
@@ -101,7 +102,7 @@ pub struct Wrong {
 
 impl Plan {
     /// Reads the spec, or says the first thing that is wrong with it.
-    pub fn read(spec: &LlmRolloutSpec, offers: &Offers) -> Result<Self, Wrong> {
+    pub fn read(spec: &LlmRolloutSpec, sets: &GateSets, offers: &Offers) -> Result<Self, Wrong> {
         if spec.traffic.iter().any(|t| Claim::of(t).is_none()) {
             return Err(invalid(
                 "traffic: each item names exactly one router; write `- service: {name: chat}` or `- httpRoute: {name: chat}`",
@@ -119,7 +120,8 @@ impl Plan {
             None => None,
         };
         let source = Source::read(&spec.metrics, prices).map_err(invalid)?;
-        let gates = spec.gates.iter().map(|gate| read_gate(gate, &source)).collect::<Result<Vec<_>, _>>()?;
+        let read = |w: &Written<'_>| read_gate(w.gate, &source).map_err(|wrong| w.blame(wrong));
+        let gates = gate_sets::gather(&spec.gates, sets)?.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         if gates.is_empty() && !spec.manual {
             return Err(invalid(
                 "gates: at least one is needed; write `- {name: errors, metric: errorRate, max: 1%}`, or `manual: true` if people alone decide",
@@ -127,6 +129,7 @@ impl Plan {
         }
         let ready_timeout = duration_or(spec.release.template.ready_timeout.as_ref(), 30 * 60, "readyTimeout")?;
         let course = Course::read(spec)?;
+        names_gates(&course, &gates)?;
         if course.steps.iter().any(|s| s.min_requests.or(s.max_requests).is_some()) {
             ask::available(&source, Metric::Requests, None).map_err(|why| {
                 invalid(format!("steps: with profile {} requests cannot be counted: {why}", source.word()))
@@ -140,8 +143,24 @@ pub(super) fn invalid(message: impl Into<String>) -> Wrong {
     Wrong { reason: Reason::InvalidSpec, message: message.into() }
 }
 
+/// A step or a bake that names only gates that there are not would be left without any proof.
+fn names_gates(course: &Course, gates: &[PlannedGate]) -> Result<(), Wrong> {
+    let steps = course.steps.iter().flat_map(|s| s.gates.iter().flatten().map(|name| ("steps", name)));
+    let bakes = course.bakes.iter().flat_map(|b| b.gates.iter().flatten().map(|name| ("bake", name)));
+    let unknown = steps.chain(bakes).find(|(_, name)| gates.iter().all(|g| g.name != **name));
+    let Some((at, name)) = unknown else { return Ok(()) };
+    Err(invalid(format!(
+        "{at}: `gates` names {name}, which is a gate neither of this rollout nor of a set that it takes over; write the `name` of one of them"
+    )))
+}
+
 fn read_gate(gate: &Gate, source: &Source) -> Result<PlannedGate, Wrong> {
     let name = &gate.name;
+    if name.is_empty() {
+        return Err(invalid(
+            "gates: each item has a `name`, or takes over a set; write for example `{name: errors, metric: errorRate, max: 1%}` or `{gateSet: org-defaults}`",
+        ));
+    }
     let wrong = |e: String| invalid(format!("gates: {name}: {e}"));
     let subject = read_subject(gate, source)?;
     let (test, against) = criterion::read(gate).map_err(wrong)?;

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{
     files::{below, read, top},
+    samples::gate_sets,
     schema::{complaints, complaints_after, crds, schemas},
     yaml::yaml,
 };
@@ -96,10 +97,13 @@ fn good_manifests_are_understood() {
     let files = ["tests/crd/good", "config/samples", "examples"].map(|folder| below(&top(folder), ".yaml")).concat();
     let prices = Some(Prices { input: "$1".into(), cached_input: None, output: "$1".into() });
     let offers = Offers { providers: vec!["default".into()], prices };
+    let documents: Vec<Value> = files.iter().flat_map(|file| yaml(file)).collect();
+    let sets = gate_sets(&documents);
+    assert!(!sets.is_empty(), "the corpus has no set of gates");
     for file in files {
         for document in yaml(&file).into_iter().filter(|d| d["kind"] == "LlmRollout") {
             let rollout: LlmRollout = serde_json::from_value(document).unwrap();
-            let plan = Plan::read(&rollout.spec, &offers);
+            let plan = Plan::read(&rollout.spec, &sets, &offers);
             assert!(plan.is_ok(), "{}: {plan:?}", file.display());
         }
     }
