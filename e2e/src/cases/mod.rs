@@ -2,6 +2,7 @@
 //! Nothing here is shared with the demo; what both need is the kit's.
 
 mod abort;
+mod gatesets;
 mod hands;
 mod inputs;
 mod leaving;
@@ -100,6 +101,8 @@ const CASES: &[Case] = cases![
     Beside "rollback by each of the three gates": rollback::rolls_back_on_cost,
     Beside "pause and resume": abort::pause_holds_and_resume_goes_on,
     Beside "approval by the right person": orders::approval_is_given_by_the_right_person_only,
+    Beside "gates of a set": gatesets::gates_of_a_set_hold_a_rollout_that_names_no_other,
+    Beside "gates of a set": gatesets::a_set_that_vanishes_stops_the_step,
     Beside "reject and retry": orders::reject_takes_back_and_retry_tries_again,
     Beside "skip and promote": orders::skip_and_promote_go_on_at_once,
     Beside "decommission by approval": orders::old_color_is_deleted_when_somebody_agrees,
