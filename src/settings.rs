@@ -65,6 +65,8 @@ struct File {
     providers: Vec<ProviderSettings>,
     #[serde(deserialize_with = "prices")]
     prices: Option<Prices>,
+    #[serde(deserialize_with = "gpu_price")]
+    gpu_price: Option<String>,
     limits: Limits,
     leader_election: LeaderElection,
     #[serde(deserialize_with = "namespaces")]
@@ -146,6 +148,8 @@ pub struct Settings {
     pub providers: Vec<ProviderSettings>,
     /// Prices for rollouts that give none.
     pub prices: Option<Prices>,
+    /// What a GPU costs by hour, for rollouts that do not say.
+    pub gpu_price: Option<String>,
     /// How much is done at once, and for how long.
     pub limits: Limits,
     /// The election; none when this is the only replica.
@@ -253,6 +257,7 @@ fn settle(flags: Flags, around: &Environment) -> Result<Asked, SettingsError> {
     Ok(Asked::Run(Box::new(Settings {
         providers: file.providers,
         prices: file.prices,
+        gpu_price: file.gpu_price,
         limits: file.limits,
         election,
         watch_namespaces: pick(flags.watch_namespaces, file.watch_namespaces),
@@ -311,8 +316,8 @@ impl TryFrom<ProviderSettings> for Usable {
     fn try_from(settings: ProviderSettings) -> Result<Self, Self::Error> {
         match Provider::new(settings.clone()) {
             Err(error @ ProviderError::Invalid { .. }) => Err(error),
-            // The file with certificates may be missing where settings are only checked; the start will say so.
-            Ok(_) | Err(ProviderError::CaFile { .. }) => Ok(Self(settings)),
+            // Files with certificates may be missing where settings are only checked; the start will say so.
+            Ok(_) | Err(ProviderError::Unreadable { .. }) => Ok(Self(settings)),
         }
     }
 }
@@ -321,6 +326,12 @@ fn prices<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Prices>, D::Error
     let prices = Option::<Prices>::deserialize(from)?;
     prices.as_ref().map(unit::Prices::parse).transpose().map_err(de::Error::custom)?;
     Ok(prices)
+}
+
+fn gpu_price<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let price = Option::<String>::deserialize(from)?;
+    price.as_deref().map(unit::gpu_price).transpose().map_err(de::Error::custom)?;
+    Ok(price)
 }
 
 fn concurrency<'de, D: Deserializer<'de>>(from: D) -> Result<u16, D::Error> {
@@ -372,6 +383,7 @@ providers:
 - name: default
   url: http://prometheus:9090
 prices: {input: "$0.50", cachedInput: "$0.05", output: "$1.50"}
+gpuPrice: $2.50
 limits: {concurrency: 8, callTimeout: 2s}
 leaderElection: {enabled: true, name: mine, namespace: ops, leaseDuration: 15s}
 watchNamespaces: [llm, chat]
@@ -422,6 +434,7 @@ listen: "127.0.0.1:9000"
         assert_eq!(election.duration, Duration::from_secs(15));
         assert_eq!(settings.providers.len(), 1);
         assert_eq!(settings.prices.unwrap().output, "$1.50");
+        assert_eq!(settings.gpu_price.as_deref(), Some("$2.50"));
         assert_eq!(settings.limits.call_timeout, Duration::from_secs(2));
         assert_eq!(settings.watch_namespaces, ["llm", "chat"]);
         assert_eq!((settings.log, settings.listen.port()), (Log::Json, 9000));
@@ -463,6 +476,7 @@ listen: "127.0.0.1:9000"
             ("listen: 8080", 1, 9, "write for example `:8080`"),
             ("watchNamespaces: [Bad_]", 1, 18, "no name"),
             ("prices: {input: '0.5', output: $1}", 1, 9, "no price"),
+            ("gpuPrice: 2.50", 1, 11, "no price of a GPU"),
             ("log: text\nlog: json\n", 2, 1, "log"),
             ("providers:\n- {name: a, url: 'http://x'}\n- {name: a, url: 'http://y'}\n", 2, 3, "two providers"),
             ("providers:\n- {name: a, url: 'http://x'}\n- {name: b, url: 'ftp://y'}\n", 3, 3, "must begin with http"),

@@ -32,10 +32,38 @@ pub struct Metrics {
     /// Labels that tell the colors apart. Default: the namespace, and the pods of the color.
     #[serde(rename = "match", default, skip_serializing_if = "Option::is_none")]
     pub matchers: Option<Matchers>,
+    /// Whether native histograms are asked for where an exporter has no classic ones. Default: with `otel`,
+    /// `agentgateway` and `envoy-ai-gateway`. A provider that does not know the functions of Prometheus for them refuses
+    /// the queries: then `false`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub native_histograms: Option<bool>,
     /// Prices in dollars per million tokens, for `costPerRequest`, `costPerHour` and `costPerMillionTokens`. Default:
     /// those of the operator's configuration. `LiteLLM` and agentgateway keep their own account and need none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prices: Option<Prices>,
+    /// Where the dollars of a cost come from. Default `tokenPrice`; the others need `gpuPrice`.
+    #[serde(default)]
+    pub cost_basis: CostBasis,
+    /// What a GPU costs by hour, for example `$2.50`. Default: that of the operator's configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^\$[0-9]{0,6}(\.[0-9]{1,9})?$"), length(min = 2, max = 20))]
+    pub gpu_price: Option<String>,
+}
+
+/// Where the dollars of a cost come from.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub enum CostBasis {
+    /// Tokens times `prices`, or what a gateway itself has counted in dollars.
+    #[default]
+    TokenPrice,
+    /// The GPUs of the color as far as they worked, times `gpuPrice`.
+    GpuBusy,
+    /// The GPUs that the pods of the color hold, times `gpuPrice`: fair between colors only at equal load.
+    GpuAllocated,
+    /// The GPUs of the candidate at its final size, times `gpuPrice`, over the traffic of the whole service: a candidate
+    /// of full size with 5 % of the traffic does not look nineteen times too dear.
+    GpuProjected,
 }
 
 /// Labels of the series of each color; all of them must be equal.

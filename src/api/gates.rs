@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
     validation = Rule::new("!has(self.metric) || self.metric != 'requests' || !has(self.max) || self.max.matches('^[0-9]+$')").message("gates: the limit of `requests` is a count; write for example `equals: \"0\"`"),
     validation = Rule::new("!has(self.metric) || !(self.metric in ['errorRate', 'abortRate', 'kvCacheUse', 'cacheHitRate', 'truncationRate', 'gpuUtilisation']) || (has(self.max) ? [self.max] : has(self.min) ? [self.min] : has(self.between) ? self.between : has(self.target) ? [self.target] : []).all(l, l.endsWith('%')) && (!has(self.maxDelta) || self.maxDelta.endsWith('pp'))").message("gates: the limit of `errorRate` is a share; write for example `max: 1%` (or `maxDelta: 0.1pp`), and so for `abortRate`, `kvCacheUse`, `cacheHitRate`, `truncationRate` and `gpuUtilisation`"),
     validation = Rule::new("!has(self.metric) || !(self.metric in ['latency', 'timeToFirstToken', 'timePerOutputToken']) || (has(self.max) ? [self.max] : has(self.min) ? [self.min] : has(self.between) ? self.between : has(self.target) ? [self.target] : has(self.maxDelta) ? [self.maxDelta] : []).all(l, l.endsWith('s') && !l.endsWith('/s'))").message("gates: the limit of `latency` is a time; write for example `max: 1.5s` or `max: 800ms`, and so for `timeToFirstToken` and `timePerOutputToken`"),
-    validation = Rule::new("!has(self.metric) || !(self.metric in ['costPerRequest', 'costPerHour', 'costPerMillionTokens']) || (has(self.max) ? [self.max] : has(self.min) ? [self.min] : has(self.between) ? self.between : has(self.target) ? [self.target] : has(self.maxDelta) ? [self.maxDelta] : []).all(l, l.startsWith('$'))").message("gates: the limit of `costPerRequest` is in dollars; write for example `max: $0.005`, and so for `costPerHour` and `costPerMillionTokens`"),
+    validation = Rule::new("!has(self.metric) || !(self.metric in ['costPerRequest', 'costPerHour', 'costPerMillionTokens', 'rolloutSpend']) || (has(self.max) ? [self.max] : has(self.min) ? [self.min] : has(self.between) ? self.between : has(self.target) ? [self.target] : has(self.maxDelta) ? [self.maxDelta] : []).all(l, l.startsWith('$'))").message("gates: the limit of `costPerRequest` is in dollars; write for example `max: $0.005`, and so for `costPerHour`, `costPerMillionTokens` and `rolloutSpend`"),
     validation = Rule::new("!has(self.metric) || self.metric != 'outputTokensPerSecond' || (has(self.max) ? [self.max] : has(self.min) ? [self.min] : has(self.between) ? self.between : has(self.target) ? [self.target] : has(self.maxDelta) ? [self.maxDelta] : []).all(l, l.endsWith('/s'))").message("gates: the limit of `outputTokensPerSecond` is a rate; write for example `min: 1200/s`"),
     validation = Rule::new("!has(self.metric) || !(self.metric in ['queueDepth', 'tokensPerRequest']) || (has(self.max) ? [self.max] : has(self.min) ? [self.min] : has(self.between) ? self.between : has(self.target) ? [self.target] : has(self.maxDelta) ? [self.maxDelta] : []).all(l, l.matches('^[0-9.]+$'))").message("gates: the limit of `queueDepth` is a plain number; write for example `max: \"12.5\"`, and so for `tokensPerRequest`")
 )]
@@ -123,7 +123,8 @@ pub struct Gate {
     #[x_kube(validation = Rule::new("duration(self) >= duration('5s') && duration(self) <= duration('24h')").message("window: write a duration between 5s and 24h, for example 5m"))]
     pub window: Option<String>,
     /// Fewer requests than this in the window are no data. Default 50. For `requests`, `outputTokensPerSecond`,
-    /// `queueDepth`, `kvCacheUse`, `costPerHour` and `gpuUtilisation` the series that tell it are counted. Default 1.
+    /// `queueDepth`, `kvCacheUse`, `costPerHour`, `rolloutSpend` and `gpuUtilisation` the series that tell it are counted.
+    /// Default 1.
     /// A query rests on the color's requests when this is written, else on its own series.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000))]
@@ -251,6 +252,8 @@ pub enum Metric {
     CostPerHour,
     /// Dollars per million tokens generated.
     CostPerMillionTokens,
+    /// Dollars that the candidate has cost since the release began: what the rollout itself may spend.
+    RolloutSpend,
     /// Share of time in which the GPUs worked, from the DCGM exporter.
     GpuUtilisation,
 }

@@ -12,6 +12,7 @@ pub mod order;
 pub mod route;
 pub mod status;
 pub mod v1alpha1;
+pub mod verdict;
 
 pub use conditions::{Condition, ConditionType, Reason};
 pub use gate_set::{LlmGateSet, LlmGateSetSpec};

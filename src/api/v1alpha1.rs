@@ -275,8 +275,8 @@ pub struct HttpRouteRouter {
     pub rule: Option<String>,
 }
 
-/// Dollars per million tokens, each written as `$0.50`.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+/// Dollars per million tokens, each written as `$0.50`; with a `currency` its units are written the same way.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Prices {
     /// Prompt tokens that were computed.
@@ -289,6 +289,14 @@ pub struct Prices {
     /// Tokens that were generated.
     #[schemars(regex(pattern = r"^\$[0-9]{0,6}(\.[0-9]{1,9})?$"), length(min = 2, max = 20))]
     pub output: String,
+    /// The day of the price list, for example `2026-08-01`. It is said with every cost that rests on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"), length(max = 10))]
+    pub as_of: Option<String>,
+    /// The currency of the prices, of `gpuPrice` and of the limits of costs, for example `EUR`. Default `USD`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[A-Z]{3}$"), length(max = 3))]
+    pub currency: Option<String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]

@@ -277,7 +277,8 @@ impl Parts {
     fn context(&self, stores: crate::observe::stores::Stores, full: Arc<AtomicBool>) -> Context {
         let deadline = self.settings.limits.call_timeout;
         let providers = self.settings.providers.iter().map(|p| p.name.clone()).collect();
-        let offers = Arc::new(Offers { providers, prices: self.settings.prices.clone() });
+        let Settings { prices, gpu_price, .. } = self.settings.clone();
+        let offers = Arc::new(Offers { providers, prices, gpu_price });
         let lease = self.lease.clone();
         Context {
             world: World { stores, board: self.board.clone(), clock: self.clock, offers },

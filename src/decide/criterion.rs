@@ -14,6 +14,8 @@ use crate::{
 pub enum Test {
     /// It may not be above.
     Max(Limit),
+    /// The share of what took longer than a time may not be above this one: `Above(share, time)`.
+    Above(Limit, Limit),
     /// It may not be below.
     Min(Limit),
     /// It must lie between, both included.
@@ -57,6 +59,8 @@ impl Test {
         let parts_of = reference.filter(|r| *r > 0.0);
         match self {
             Self::Max(limit) => band(None, Some(limit.value())),
+            // One minus a ratio of two rates: 5 of 100 are not to be more than 5%.
+            Self::Above(share, _) => band(None, Some(share.value() + NOISE)),
             Self::Min(limit) => band(Some(limit.value()), None),
             Self::Between(least, most) => band(Some(least.value()), Some(most.value())),
             // A rate over a window is never quite whole.
@@ -74,6 +78,7 @@ impl Test {
     pub fn word(self, unit: Limit, reference: Option<f64>) -> String {
         match (self, reference.and_then(|r| self.band(Some(r)))) {
             (Self::Max(limit), _) => limit.to_string(),
+            (Self::Above(share, time), _) => format!("{share} over {time}"),
             (Self::Min(limit), _) => format!("≥{limit}"),
             (Self::Between(least, most), _) => format!("{least}…{most}"),
             (Self::Equals(limit), _) => format!("={limit}"),
@@ -103,7 +108,9 @@ impl Test {
             Self::Change(least, most) => range(least.map(part), most.map(part)),
             Self::Delta(Limit::Share(v)) => format!("+{}pp", Limit::Share(v).to_string().trim_end_matches('%')),
             Self::Delta(limit) => format!("+{limit}"),
-            Self::Max(_) | Self::Min(_) | Self::Between(..) | Self::Equals(_) | Self::Target(..) => String::new(),
+            Self::Max(_) | Self::Above(..) | Self::Min(_) | Self::Between(..) | Self::Equals(_) | Self::Target(..) => {
+                String::new()
+            }
         }
     }
 
@@ -111,6 +118,7 @@ impl Test {
     pub const fn limit(self) -> Option<Limit> {
         match self {
             Self::Max(limit)
+            | Self::Above(limit, _)
             | Self::Min(limit)
             | Self::Between(limit, _)
             | Self::Equals(limit)
@@ -126,6 +134,7 @@ impl Test {
 }
 
 const HALF: f64 = 0.499_999_999;
+const NOISE: f64 = 1e-9;
 
 /// What a gate demands and what it is compared with, or what to write instead.
 pub(super) fn read(gate: &Gate) -> Result<(Test, Option<ComparedTo>), String> {

@@ -12,6 +12,9 @@ use crate::{
     metrics::{Reading, Sample},
 };
 
+/// What a gate says until it has heard anything.
+pub(super) const NO_ANSWER: &str = "no answer yet";
+
 /// The step that is being measured.
 #[derive(Clone, Copy, Debug)]
 pub struct Measuring {
@@ -127,8 +130,11 @@ fn status(
 ) -> GateStatus {
     let reason = match said.word {
         VerdictWord::NoData => said.why.unwrap_or_default(),
-        VerdictWord::Fail => format!("{} of the last {} samples bad, {} fail the gate", said.bad, gate.of, gate.bad),
-        VerdictWord::Pass => String::new(),
+        VerdictWord::Fail => {
+            let note = gate.note.as_ref().map_or_else(String::new, |note| format!("; {note}"));
+            format!("{} of the last {} samples bad, {} fail the gate{note}", said.bad, gate.of, gate.bad)
+        }
+        VerdictWord::Pass => gate.note.clone().unwrap_or_default(),
     };
     let compared = gate.against.zip(said.reference).map_or_else(String::new, |(against, reference)| {
         format!("{} of {} {}", gate.test.relative(), against.word(), gate.unit.with(reference).plain())
@@ -186,8 +192,7 @@ fn beside_now(gate: &PlannedGate, beside: Beside<'_>, m: Measuring) -> Result<f6
 /// Why a broken limit blames nobody: the color that serves breaks it too, about as badly. One bad sample of an `Abort`
 /// gate is enough whatever the other color does.
 fn fails_everywhere(gate: &PlannedGate, value: f64, band: &Band, beside: Beside<'_>, m: Measuring) -> Option<String> {
-    let threshold = gate.against.is_none() && gate.subject.metric().is_some() && gate.severity != Severity::Abort;
-    let other = beside_now(gate, beside, m).ok().filter(|_| threshold && beside.serves)?;
+    let other = beside_now(gate, beside, m).ok().filter(|_| gate.fits_both() && beside.serves)?;
     let alike = value <= other * MUCH_WORSE && value * MUCH_WORSE >= other;
     (alike && band.breaks(other)).then(|| format!("both colors fail it, the active one with {}", gate.unit.show(other)))
 }
@@ -197,7 +202,7 @@ const MUCH_WORSE: f64 = 1.5;
 
 /// Why the newest reading is no proof, if it is none.
 fn missing(gate: &PlannedGate, newest: Option<&Reading>, m: Measuring) -> Option<String> {
-    let Some(newest) = newest else { return Some("no answer yet".to_owned()) };
+    let Some(newest) = newest else { return Some(NO_ANSWER.to_owned()) };
     let stale = gate.interval * 3 + Duration::from_secs(5);
     if m.now.since(newest.at) > stale {
         return Some(format!("the newest answer is older than {}s", stale.as_secs()));

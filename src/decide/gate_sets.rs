@@ -1,8 +1,11 @@
 //! The rollout's own gates and those of the sets that it takes over, as one list: which of them count, and who wrote
-//! each. What a gate means is read by `plan`; a set is never fetched here.
+//! each; and that steps and bakes name no others. What a gate means is read by `plan`; a set is never fetched here.
+
+use std::sync::Arc;
 
 use super::{
-    plan::{Wrong, invalid},
+    course::Course,
+    plan::{PlannedGate, Wrong, invalid},
     snapshot::{GateSetSeen, GateSets},
 };
 use crate::api::{Reason, gates::Gate};
@@ -23,7 +26,9 @@ impl Written<'_> {
     /// Says in which set the mistake stands: the one who reads it looks at the rollout first.
     pub(super) fn blame(self, wrong: Wrong) -> Wrong {
         match self.set {
-            Some(set) => Wrong { message: format!("{} (this gate stands in LlmGateSet {set})", wrong.message), ..wrong },
+            Some(set) => {
+                Wrong { message: format!("{} (this gate stands in LlmGateSet {set})", wrong.message), ..wrong }
+            }
             None => wrong,
         }
     }
@@ -53,6 +58,17 @@ pub(super) fn gather<'a>(items: &'a [Gate], sets: &'a GateSets) -> Result<Vec<Wr
         return Err(invalid(format!("gates: with its sets the rollout has {count} gates; leave {MOST} at most")));
     }
     Ok(all)
+}
+
+/// A step or a bake that names only gates that there are not would be left without any proof.
+pub(super) fn known(course: &Course, gates: &[Arc<PlannedGate>]) -> Result<(), Wrong> {
+    let steps = course.steps.iter().flat_map(|s| s.gates.iter().flatten().map(|name| ("steps", name)));
+    let bakes = course.bakes.iter().flat_map(|b| b.gates.iter().flatten().map(|name| ("bake", name)));
+    let unknown = steps.chain(bakes).find(|(_, name)| gates.iter().all(|g| g.name != **name));
+    let Some((at, name)) = unknown else { return Ok(()) };
+    Err(invalid(format!(
+        "{at}: `gates` names {name}, which is a gate neither of this rollout nor of a set that it takes over; write the `name` of one of them"
+    )))
 }
 
 /// Beside the name of a set nothing is written: it would look as if it counted.

@@ -5,6 +5,7 @@
 
 mod answer;
 mod awaiting;
+mod bound;
 pub mod calendar;
 pub mod course;
 pub mod criterion;

@@ -2,6 +2,7 @@
 
 use super::{
     answer::Answer,
+    gate::NO_ANSWER,
     intent::{Decision, News},
     reference, say,
     view::{self, View},
@@ -144,7 +145,8 @@ fn calm(v: &View<'_>, old: &[GateStatus]) -> Vec<GateStatus> {
 fn alike(old: &GateStatus, new: &GateStatus) -> bool {
     let fresh = match (old.at, new.at) {
         (Some(o), Some(n)) => n.since(o).as_secs() < AT_MOST_EVERY,
-        (None, None) => true,
+        // Why there is nothing is told as soon as it is known, and then once: it may waver.
+        (None, None) => old.reason != NO_ANSWER || new.reason == NO_ANSWER,
         (Some(_), None) | (None, Some(_)) => false,
     };
     // The limit of a comparison moves with every sample, like the value.

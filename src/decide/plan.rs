@@ -1,12 +1,13 @@
 //! The spec, read once: typed, defaulted, complete, or the list of what is wrong with it. After this nobody opens the
 //! spec's strings again. Never looks at status, time or the cluster.
 
-use std::{ops::Deref, time::Duration};
+use std::{fmt::Write, ops::Deref, sync::Arc, time::Duration};
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{
+    bound,
     course::Course,
     criterion::{self, Test},
     gate_sets::{self, Written},
@@ -16,8 +17,9 @@ use crate::{
     api::{
         LlmRolloutSpec, Reason,
         gates::{ComparedTo, During, Gate, Metric, NoDataThen, Severity},
+        v1alpha1,
     },
-    metrics::{Limit, NO_PRICES, Prices, Query, Source, Subject, ask, metric, subject},
+    metrics::{Limit, NO_GPU_PRICE, NO_PRICES, Prices, Query, Source, Subject, ask, metric, subject, unit},
     routers::Claim,
 };
 
@@ -27,11 +29,13 @@ pub struct Plan {
     /// The course of a release.
     pub course: Course,
     /// The gates.
-    pub gates: Vec<PlannedGate>,
+    pub gates: Vec<Arc<PlannedGate>>,
     /// The provider that is asked.
     pub provider: String,
     /// Which series are asked for.
     pub source: Source,
+    /// Pods of a color at its final size.
+    pub replicas: i32,
     /// How long the candidate may take to become ready.
     pub ready_timeout: Duration,
 }
@@ -56,6 +60,8 @@ pub struct PlannedGate {
     pub test: Test,
     /// What it is compared with.
     pub against: Option<ComparedTo>,
+    /// What is to be known of its figures beside the verdict.
+    pub note: Option<String>,
     /// Zero in the unit in which values are shown.
     pub unit: Limit,
     /// What a failure leads to.
@@ -86,8 +92,14 @@ impl PlannedGate {
         match &self.subject {
             Subject::Metric(metric, _) if metric::least_samples(*metric) == 1 => "series",
             Subject::Query(query) if !query.counts_requests() => "series",
-            Subject::Metric(..) | Subject::Query(_) | Subject::Alerts(_) => "requests",
+            Subject::Metric(..) | Subject::Above(..) | Subject::Query(_) | Subject::Alerts(_) => "requests",
         }
+    }
+
+    /// Whether nobody is to blame when the color that serves breaks the limit too. What a release has cost is its own.
+    pub(super) fn fits_both(&self) -> bool {
+        let measured = self.subject.metric().is_some_and(|metric| metric != Metric::RolloutSpend);
+        self.against.is_none() && measured && self.severity != Severity::Abort
     }
 }
 
@@ -115,12 +127,9 @@ impl Plan {
                 format!("metrics.provider: the operator's configuration has no provider {provider}; it has: {known}");
             return Err(Wrong { reason: Reason::ProviderUnknown, message });
         }
-        let prices = match spec.metrics.prices.as_ref().or(offers.prices.as_ref()) {
-            Some(prices) => Some(Prices::parse(prices).map_err(|e| invalid(format!("metrics.prices: {e}")))?),
-            None => None,
-        };
-        let source = Source::read(&spec.metrics, prices).map_err(invalid)?;
-        let read = |w: &Written<'_>| read_gate(w.gate, &source).map_err(|wrong| w.blame(wrong));
+        let written = spec.metrics.prices.as_ref().or(offers.prices.as_ref());
+        let source = read_source(spec, written, offers)?;
+        let read = |w: &Written<'_>| noted_gate(w.gate, &source, written).map_err(|wrong| w.blame(wrong));
         let gates = gate_sets::gather(&spec.gates, sets)?.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         if gates.is_empty() && !spec.manual {
             return Err(invalid(
@@ -129,29 +138,48 @@ impl Plan {
         }
         let ready_timeout = duration_or(spec.release.template.ready_timeout.as_ref(), 30 * 60, "readyTimeout")?;
         let course = Course::read(spec)?;
-        names_gates(&course, &gates)?;
+        gate_sets::known(&course, &gates)?;
         if course.steps.iter().any(|s| s.min_requests.or(s.max_requests).is_some()) {
             ask::available(&source, Metric::Requests, None).map_err(|why| {
                 invalid(format!("steps: with profile {} requests cannot be counted: {why}", source.word()))
             })?;
         }
-        Ok(Self { course, gates, provider, source, ready_timeout })
+        let replicas = spec.release.template.replicas.unwrap_or(1);
+        Ok(Self { course, gates, provider, source, replicas, ready_timeout })
     }
+}
+
+/// Which series are asked for, with the prices that costs rest on.
+fn read_source(spec: &LlmRolloutSpec, prices: Option<&v1alpha1::Prices>, offers: &Offers) -> Result<Source, Wrong> {
+    let prices = match prices {
+        Some(prices) => Some(Prices::parse(prices).map_err(|e| invalid(format!("metrics.prices: {e}")))?),
+        None => None,
+    };
+    let gpu_price = match spec.metrics.gpu_price.as_ref().or(offers.gpu_price.as_ref()) {
+        Some(price) => Some(unit::gpu_price(price).map_err(|e| invalid(format!("metrics.gpuPrice: {e}")))?),
+        None => None,
+    };
+    Source::read(&spec.metrics, prices, gpu_price).map_err(invalid)
+}
+
+/// A gate with what people should know about its figures.
+fn noted_gate(gate: &Gate, source: &Source, prices: Option<&v1alpha1::Prices>) -> Result<Arc<PlannedGate>, Wrong> {
+    let gate = read_gate(gate, source)?;
+    let note = gate.note.clone().or_else(|| price_note(&gate, source, prices));
+    Ok(Arc::new(PlannedGate { note, ..gate }))
+}
+
+/// Of which day the prices are that a cost rests on, and in which currency, where that is written.
+fn price_note(gate: &PlannedGate, source: &Source, prices: Option<&v1alpha1::Prices>) -> Option<String> {
+    let metric = gate.subject.metric()?;
+    let prices = prices.filter(|_| metric::unit(metric) == unit::Unit::Dollars)?;
+    let day = prices.as_of.as_ref().filter(|_| source.has_token_prices()).map(|day| format!("prices of {day}"));
+    let currency = prices.currency.as_ref().map(|currency| format!("in {currency}"));
+    Some([day, currency].into_iter().flatten().collect::<Vec<_>>().join(", ")).filter(|note| !note.is_empty())
 }
 
 pub(super) fn invalid(message: impl Into<String>) -> Wrong {
     Wrong { reason: Reason::InvalidSpec, message: message.into() }
-}
-
-/// A step or a bake that names only gates that there are not would be left without any proof.
-fn names_gates(course: &Course, gates: &[PlannedGate]) -> Result<(), Wrong> {
-    let steps = course.steps.iter().flat_map(|s| s.gates.iter().flatten().map(|name| ("steps", name)));
-    let bakes = course.bakes.iter().flat_map(|b| b.gates.iter().flatten().map(|name| ("bake", name)));
-    let unknown = steps.chain(bakes).find(|(_, name)| gates.iter().all(|g| g.name != **name));
-    let Some((at, name)) = unknown else { return Ok(()) };
-    Err(invalid(format!(
-        "{at}: `gates` names {name}, which is a gate neither of this rollout nor of a set that it takes over; write the `name` of one of them"
-    )))
 }
 
 fn read_gate(gate: &Gate, source: &Source) -> Result<PlannedGate, Wrong> {
@@ -165,6 +193,8 @@ fn read_gate(gate: &Gate, source: &Source) -> Result<PlannedGate, Wrong> {
     let subject = read_subject(gate, source)?;
     let (test, against) = criterion::read(gate).map_err(wrong)?;
     told_above(gate, source, test).map_err(wrong)?;
+    let note = bound::note(gate, source, test);
+    let (subject, test) = bound::exact(gate, source, test).unwrap_or((subject, test));
     let (bad, of) = read_failures(gate.failures.as_deref().unwrap_or("2 of 3"))
         .ok_or_else(|| invalid(format!("gates: {name}: failures: write for example `2 of 3`")))?;
     let abort = gate.severity == Severity::Abort;
@@ -178,6 +208,7 @@ fn read_gate(gate: &Gate, source: &Source) -> Result<PlannedGate, Wrong> {
         subject,
         test,
         against,
+        note,
         unit: test.limit().unwrap_or(unit),
         severity: gate.severity,
         in_steps: during(During::Steps),
@@ -235,7 +266,7 @@ fn can_be_asked(gate: &Gate, metric: Metric, source: &Source) -> Result<(), Wron
     }
     ask::available(source, metric, gate.quantile.as_deref()).map_err(|why| {
         let (word, profile) = (metric::word(metric), source.word());
-        let reason = if why == NO_PRICES { Reason::PricesMissing } else { Reason::InvalidSpec };
+        let reason = if [NO_PRICES, NO_GPU_PRICE].contains(&why) { Reason::PricesMissing } else { Reason::InvalidSpec };
         Wrong { reason, message: format!("gates: {name}: {word} cannot be had with profile {profile}: {why}") }
     })
 }
@@ -293,30 +324,33 @@ pub fn duration(text: &str) -> Option<Duration> {
 
 /// The revision of a pod template: the same words in another order are the same revision.
 pub fn revision(template: &serde_json::Map<String, Value>) -> String {
-    digest(&Value::Object(template.clone()))
+    let mut canonical = String::new();
+    write_map(template, &mut canonical);
+    twelve(canonical.as_bytes())
 }
 
 /// Twelve hexadecimal digits that change when anything in `value` does.
 pub fn digest(value: &Value) -> String {
     let mut canonical = String::new();
     write_sorted(value, &mut canonical);
-    let hash = Sha256::digest(canonical.as_bytes());
-    hash.iter().take(6).fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+    twelve(canonical.as_bytes())
+}
+
+/// The same of several words.
+pub(super) fn mark(words: &[&str]) -> String {
+    // No word holds a line's end, so that no two lists of words are one text.
+    twelve(words.join("\n").as_bytes())
+}
+
+fn twelve(bytes: &[u8]) -> String {
+    const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    let digit = |half: u8| DIGITS.get(usize::from(half)).copied().unwrap_or('0');
+    Sha256::digest(bytes).iter().take(6).flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 fn write_sorted(value: &Value, out: &mut String) {
     match value {
-        Value::Object(map) => {
-            out.push('{');
-            let sorted: std::collections::BTreeMap<_, _> = map.iter().collect();
-            for (key, item) in sorted {
-                out.push_str(&Value::String(key.clone()).to_string());
-                out.push(':');
-                write_sorted(item, out);
-                out.push(',');
-            }
-            out.push('}');
-        }
+        Value::Object(map) => write_map(map, out),
         Value::Array(items) => {
             out.push('[');
             for item in items {
@@ -325,7 +359,36 @@ fn write_sorted(value: &Value, out: &mut String) {
             }
             out.push(']');
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => out.push_str(&value.to_string()),
+        Value::String(text) => write_text(text, out),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "{value}");
+        }
+    }
+}
+
+fn write_map(map: &serde_json::Map<String, Value>, out: &mut String) {
+    out.push('{');
+    // The map is sorted already, unless somebody builds serde_json with another one.
+    let mut sorted: Vec<_> = map.iter().collect();
+    sorted.sort_unstable_by_key(|(key, _)| key.as_str());
+    for (key, item) in sorted {
+        write_text(key, out);
+        out.push(':');
+        write_sorted(item, out);
+        out.push(',');
+    }
+    out.push('}');
+}
+
+/// A text in its quotes; most need no escape.
+fn write_text(text: &str, out: &mut String) {
+    if text.bytes().all(|b| (b' '..0x7f).contains(&b) && b != b'"' && b != b'\\') {
+        out.push('"');
+        out.push_str(text);
+        out.push('"');
+    } else {
+        out.push_str(&Value::from(text).to_string());
     }
 }
 

@@ -11,10 +11,10 @@ use super::{
     say::{self, Said},
     snapshot::OwnedSeen,
     view::View,
-    workload::{self, Role},
+    workload::{self, Marks, Role},
 };
 use crate::api::{
-    Moment, Phase, Reason, labels,
+    Moment, Phase, Reason,
     status::{Color, Retiring},
 };
 
@@ -91,33 +91,36 @@ pub(super) fn live(v: &View<'_>, color: Color) -> Answer {
 /// The applies that make both color Services as they should be; none when they are.
 pub(super) fn services(v: &View<'_>) -> Vec<Intent> {
     let needed = Color::BOTH.into_iter().filter_map(|color| {
-        let owned = workload::service(&v.s.rollout, color);
-        unless_applied(owned, v.s.color(color).service.as_ref())
+        let marks = workload::marks_of_service(&v.s.rollout, color);
+        unless_applied(&marks, v.s.color(color).service.as_ref(), || workload::service(&v.s.rollout, color))
     });
     needed.collect()
 }
 
 /// The apply that makes the candidate's Deployment as the manifest wants it; none when it is.
 fn candidate_deployment(v: &View<'_>, color: Color) -> Option<Intent> {
-    let owned = workload::deployment(&v.s.rollout, color, &v.wanted, Role::Candidate);
-    unless_applied(owned, v.s.color(color).deployment.as_ref().map(|d| &d.object))
+    let seen = v.s.color(color).deployment.as_ref().map(|d| &d.object);
+    let marks = workload::marks_of_deployment(&v.s.rollout, color, &v.wanted, Role::Candidate);
+    unless_applied(&marks, seen, || workload::deployment(&v.s.rollout, color, &v.wanted, Role::Candidate))
 }
 
 /// The apply that gives what serves its replicas, its owner and its role. Never another pod template, whoever made the
 /// one that runs: an operator that makes templates differently must not restart what serves.
 pub(super) fn active_deployment(v: &View<'_>, color: Color) -> Option<Intent> {
-    let owned = workload::deployment(&v.s.rollout, color, &v.wanted, Role::Active);
-    let Some(seen) = v.s.color(color).deployment.as_ref() else { return Some(Intent::Apply(owned)) };
-    let same_pods = seen.template.as_deref() == workload::note(&owned, labels::TEMPLATE);
-    unless_applied(owned, Some(&seen.object)).filter(|_| same_pods)
+    let seen = v.s.color(color).deployment.as_ref();
+    let marks = workload::marks_of_deployment(&v.s.rollout, color, &v.wanted, Role::Active);
+    let same_pods = seen.is_none_or(|d| d.template.as_ref() == Some(&marks.template));
+    let make = || workload::deployment(&v.s.rollout, color, &v.wanted, Role::Active);
+    if same_pods { unless_applied(&marks, seen.map(|d| &d.object), make) } else { None }
 }
 
 /// The apply, unless it was done. An object that was seen is applied at the version that was seen: a process that slept
-/// on an old decision must not bring an old template back.
-fn unless_applied(mut owned: Owned, seen: Option<&OwnedSeen>) -> Option<Intent> {
-    if workload::note(&owned, labels::APPLIED) == seen.and_then(|s| s.applied.as_deref()) {
+/// on an old decision must not bring an old template back. It is made only when it is needed: most passes need none.
+fn unless_applied(marks: &Marks, seen: Option<&OwnedSeen>, make: impl FnOnce() -> Owned) -> Option<Intent> {
+    if seen.and_then(|s| s.applied.as_ref()) == Some(&marks.applied) {
         return None;
     }
+    let mut owned = make();
     let meta = owned.body.get_mut("metadata").and_then(Value::as_object_mut);
     if let (Some(seen), Some(meta)) = (seen, meta) {
         meta.insert("resourceVersion".to_owned(), json!(seen.version));

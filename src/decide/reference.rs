@@ -1,26 +1,24 @@
 //! What a gate is compared with once, or before, it can be read from the color that serves: kept in status from before the
 //! release, and from the last step at which both colors had traffic. Never judges.
 
+use std::sync::Arc;
+
 use super::{
     gate::usable,
     plan::{Plan, PlannedGate},
     view::View,
 };
 use crate::{
-    api::{
-        LlmRolloutStatus,
-        gates::{ComparedTo, Severity},
-        status::Reference,
-    },
+    api::{LlmRolloutStatus, gates::ComparedTo, status::Reference},
     metrics::{Question, Reading},
 };
 
 /// The questions about what is compared with later, until each has had an answer or the candidate has traffic.
-pub(super) fn to_keep(v: &View<'_>, plan: &Plan) -> Vec<(PlannedGate, Question)> {
+pub(super) fn to_keep(v: &View<'_>, plan: &Plan) -> Vec<(Arc<PlannedGate>, Question)> {
     let Some(attempt) = v.running().filter(|a| a.weight == 0) else { return Vec::new() };
-    let known = |g: &PlannedGate| attempt.references.iter().any(|r| r.gate == g.name);
+    let known = |g: &Arc<PlannedGate>| attempt.references.iter().any(|r| r.gate == g.name);
     let open = plan.gates.iter().filter(|g| g.against.is_some() && !known(g));
-    open.filter_map(|g| Some((g.clone(), v.ask_before(plan, g)?))).collect()
+    open.filter_map(|g| Some((Arc::clone(g), v.ask_before(plan, g)?))).collect()
 }
 
 /// Writes down what has been answered.
@@ -57,10 +55,9 @@ pub(super) fn kept(v: &View<'_>, gate: &str) -> Option<f64> {
 
 /// The last sample breaks a limit: time to ask whether the color that serves breaks it too.
 pub(super) fn suspicious(gate: &PlannedGate, readings: &[Reading]) -> bool {
-    let threshold = gate.against.is_none() && gate.subject.metric().is_some() && gate.severity != Severity::Abort;
     let bad = |r: &Reading| {
         let sample = usable(gate, r).ok();
         sample.zip(gate.test.band(None)).is_some_and(|(sample, band)| band.breaks(sample.value))
     };
-    threshold && readings.iter().rev().take(gate.of).any(bad)
+    gate.fits_both() && readings.iter().rev().take(gate.of).any(bad)
 }

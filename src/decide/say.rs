@@ -277,7 +277,7 @@ pub(super) fn beyond(g: &GateStatus, gap: &str) -> String {
 /// `<1%`, `≥99%`, ` in 60%…80%`: a limit that holds. A count that is as it should be needs no second figure.
 pub(super) fn within(g: &GateStatus) -> String {
     match shape(&g.limit) {
-        Shape::Most(limit) if limit == g.value => format!("≤{limit}"),
+        Shape::Most(limit) if limit.split(' ').next() == Some(g.value.as_str()) => format!("≤{limit}"),
         Shape::Most(limit) => format!("<{limit}"),
         Shape::Least(limit) => format!("≥{limit}"),
         Shape::Exactly(_) => String::new(),

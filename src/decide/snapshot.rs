@@ -172,4 +172,6 @@ pub struct Offers {
     pub providers: Vec<String>,
     /// Prices for rollouts that give none.
     pub prices: Option<crate::api::v1alpha1::Prices>,
+    /// What a GPU costs by hour, for rollouts that do not say.
+    pub gpu_price: Option<String>,
 }

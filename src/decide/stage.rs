@@ -1,7 +1,7 @@
 //! What is being measured now, a step or a bake: how long, on how many requests, and which gates speak. Never decides
 //! what follows.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use super::{
     criterion::Test,
@@ -43,7 +43,7 @@ pub(super) struct Questions {
     /// Each gate that speaks.
     pub(super) gates: Vec<Asked>,
     /// What is kept for a comparison, before the first share: gate and question.
-    pub(super) kept: Vec<(PlannedGate, Question)>,
+    pub(super) kept: Vec<(Arc<PlannedGate>, Question)>,
     /// How many requests either color has seen in this stage: the candidate and the other.
     pub(super) share: Option<(Question, Question)>,
     /// How many requests the stage has seen, if that matters.
@@ -61,7 +61,7 @@ impl Questions {
 
 /// A gate that speaks, with what is asked for it.
 pub(super) struct Asked {
-    pub(super) gate: PlannedGate,
+    pub(super) gate: Arc<PlannedGate>,
     /// About the candidate.
     pub(super) question: Question,
     /// The same about the color that serves, if that matters.
@@ -102,7 +102,7 @@ impl View<'_> {
     }
 
     /// The gates that speak about the stage.
-    fn gates<'a>(&self, plan: &'a Plan) -> Vec<&'a PlannedGate> {
+    fn gates<'a>(&self, plan: &'a Plan) -> Vec<&'a Arc<PlannedGate>> {
         let Some(attempt) = self.running() else { return Vec::new() };
         let only = self.stage(plan).gates;
         // The traffic that a step up brings is ours: nobody can demand silence of it any more.
@@ -111,7 +111,7 @@ impl View<'_> {
             Some(names) => names.contains(&g.name),
             None => during(g, attempt.bake > 0) && can_speak(g, attempt.weight),
         };
-        let speaks = |g: &&PlannedGate| chosen(g) && !(rising && demands_silence(g));
+        let speaks = |g: &&Arc<PlannedGate>| chosen(g) && !(rising && demands_silence(g));
         plan.gates.iter().filter(speaks).collect()
     }
 
@@ -128,14 +128,14 @@ impl View<'_> {
     }
 
     /// A gate with its questions, while a step is being measured.
-    fn asked(&self, plan: &Plan, g: &PlannedGate) -> Option<Asked> {
+    fn asked(&self, plan: &Plan, g: &Arc<PlannedGate>) -> Option<Asked> {
         let since = self.measured_since(g)?;
         let wanted = Wanted { subject: &g.subject, window: g.window, interval: g.interval, since };
         let question = self.ask(plan, self.candidate()?, &wanted)?;
         let suspected = || self.s.readings.get(&question).is_some_and(|r| reference::suspicious(g, r));
         let beside = self.both_serve() && (g.against == Some(ComparedTo::Active) || suspected());
         let beside = if beside { self.ask(plan, self.status.active?, &wanted) } else { None };
-        Some(Asked { gate: g.clone(), question, beside })
+        Some(Asked { gate: Arc::clone(g), question, beside })
     }
 
     /// Since when a gate may look back: the stage's beginning. What aborts at once looks from the first share on.
@@ -184,15 +184,23 @@ impl View<'_> {
     /// A question about a color.
     fn ask(&self, plan: &Plan, color: Color, wanted: &Wanted<'_>) -> Option<Question> {
         let meta = &self.s.rollout.metadata;
-        let workload = workload::name_of(meta.name.as_deref().unwrap_or_default(), color);
+        let name = meta.name.as_deref().unwrap_or_default();
+        let [workload, other] = [color, color.other()].map(|color| workload::name_of(name, color));
+        let attempt = self.running()?;
+        let has_all = attempt.weight == if self.candidate() == Some(color) { 100 } else { 0 };
+        // What a release has cost is added up from its start.
+        let spend = wanted.subject.metric() == Some(Metric::RolloutSpend);
+        let (since, window) = if spend { (attempt.started_at, WHOLE_STAGE) } else { (wanted.since, wanted.window) };
         let ask = metrics::Ask {
             provider: &plan.provider,
             namespace: meta.namespace.as_deref().unwrap_or_default(),
             workload: &workload,
+            other: (!has_all).then_some(&other),
+            replicas: plan.replicas,
             color,
             subject: wanted.subject,
-            since: wanted.since,
-            window: wanted.window,
+            since,
+            window,
             interval: wanted.interval,
         };
         // A plan is only made of what can be asked.
@@ -245,7 +253,7 @@ fn can_speak(g: &PlannedGate, weight: i32) -> bool {
     match (&g.subject, weight) {
         (Subject::Alerts(_), _) => true,
         (subject, 0) => subject.metric() == Some(Metric::Requests),
-        (Subject::Metric(..) | Subject::Query(_), _) => !demands_silence(g),
+        (Subject::Metric(..) | Subject::Above(..) | Subject::Query(_), _) => !demands_silence(g),
     }
 }
 

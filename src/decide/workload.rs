@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     intent::{Owned, OwnedKind},
-    plan::digest,
+    plan::mark,
 };
 use crate::api::{LlmRollout, labels, status::Color};
 
@@ -32,21 +32,56 @@ impl Role {
     }
 }
 
-/// The Deployment of a color at the revision that the spec wants, with the hash that tells whether it was applied.
+/// Counts up whenever an object is made differently from the same manifest: then it is applied once more.
+const SHAPE: &str = "1";
+/// The same for pod templates alone. Counting up stops the upkeep of everything that serves until its next release.
+const PODS: &str = "1";
+
+/// What tells, without making an object, whether it was applied: hashes of all that it is made from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Marks {
+    /// Of the object.
+    pub applied: String,
+    /// Of its pod template; empty where there is none.
+    pub template: String,
+}
+
+/// The marks of a color's Deployment.
+pub fn marks_of_deployment(rollout: &LlmRollout, color: Color, revision: &str, role: Role) -> Marks {
+    let name = rollout.metadata.name.as_deref().unwrap_or_default();
+    let template = mark(&[PODS, name, color.word(), revision]);
+    let replicas = rollout.spec.release.template.replicas.unwrap_or(1).to_string();
+    let role = if role == Role::Active { "active" } else { "candidate" };
+    Marks { applied: mark(&[SHAPE, &template, uid(rollout), &replicas, role]), template }
+}
+
+/// The marks of a color's Service.
+pub fn marks_of_service(rollout: &LlmRollout, color: Color) -> Marks {
+    let name = rollout.metadata.name.as_deref().unwrap_or_default();
+    let port = rollout.spec.release.template.port.to_string();
+    Marks { applied: mark(&[SHAPE, name, color.word(), uid(rollout), &port]), template: String::new() }
+}
+
+/// The owner is part of every mark: after an object was let go and taken up again it is applied once more.
+fn uid(rollout: &LlmRollout) -> &str {
+    rollout.metadata.uid.as_deref().unwrap_or_default()
+}
+
+/// The Deployment of a color at the revision that the spec wants, with the marks that tell whether it was applied.
 pub fn deployment(rollout: &LlmRollout, color: Color, revision: &str, role: Role) -> Owned {
     let name = rollout.metadata.name.clone().unwrap_or_default();
     let template = &rollout.spec.release.template;
     let selector = json!({labels::ROLLOUT: name, labels::COLOR: color.word()});
     let ours = [(labels::ROLLOUT, name.as_str()), (labels::COLOR, color.word()), (labels::REVISION, revision)];
     let pod = json!(with_labels(template.pod_template.0.clone(), &ours));
-    let made = digest(&pod);
+    let marks = marks_of_deployment(rollout, color, revision, role);
     let spec = json!({
         "replicas": template.replicas.unwrap_or(1),
         "selector": {"matchLabels": selector},
         "strategy": role.strategy(),
         "template": pod,
     });
-    let notes = [(labels::REVISION, revision), (labels::TEMPLATE, made.as_str())];
+    let notes = [(labels::REVISION, revision), (labels::TEMPLATE, &marks.template), (labels::APPLIED, &marks.applied)];
     owned(rollout, OwnedKind::Deployment, color, &spec, &notes)
 }
 
@@ -58,7 +93,8 @@ pub fn service(rollout: &LlmRollout, color: Color) -> Owned {
         "selector": {labels::ROLLOUT: name, labels::COLOR: color.word()},
         "ports": [{"name": "http", "port": port, "targetPort": port, "protocol": "TCP"}],
     });
-    owned(rollout, OwnedKind::Service, color, &spec, &[])
+    let marks = marks_of_service(rollout, color);
+    owned(rollout, OwnedKind::Service, color, &spec, &[(labels::APPLIED, &marks.applied)])
 }
 
 fn owned(rollout: &LlmRollout, kind: OwnedKind, color: Color, spec: &Value, notes: &[(&str, &str)]) -> Owned {
@@ -68,10 +104,7 @@ fn owned(rollout: &LlmRollout, kind: OwnedKind, color: Color, spec: &Value, note
         OwnedKind::Deployment => ("apps/v1", "Deployment"),
         OwnedKind::Service => ("v1", "Service"),
     };
-    let uid = rollout.metadata.uid.as_deref().unwrap_or_default();
-    let mut annotations: Map<String, Value> = notes.iter().map(|(k, v)| ((*k).to_owned(), json!(v))).collect();
-    // The owner is part of the hash: after the object was let go and taken up again it is applied once more.
-    annotations.insert(labels::APPLIED.to_owned(), json!(digest(&json!([spec, uid, notes]))));
+    let annotations: Map<String, Value> = notes.iter().map(|(k, v)| ((*k).to_owned(), json!(v))).collect();
     let body = json!({
         "apiVersion": api_version,
         "kind": kind_word,
@@ -81,7 +114,7 @@ fn owned(rollout: &LlmRollout, kind: OwnedKind, color: Color, spec: &Value, note
             "labels": {labels::ROLLOUT: rollout_name, labels::COLOR: color.word()},
             "annotations": annotations,
             "ownerReferences": [{
-                "apiVersion": "llmrollout.io/v1alpha1", "kind": "LlmRollout", "name": rollout_name, "uid": uid,
+                "apiVersion": "llmrollout.io/v1alpha1", "kind": "LlmRollout", "name": rollout_name, "uid": uid(rollout),
                 "controller": true, "blockOwnerDeletion": true,
             }],
         },
@@ -113,7 +146,68 @@ fn take_map(from: &mut Map<String, Value>, key: &str) -> Map<String, Value> {
 mod tests {
     use serde_json::{Map, json};
 
-    use super::with_labels;
+    use super::{Role, deployment, marks_of_deployment, service, with_labels};
+    use crate::{
+        api::{LlmRollout, labels, status::Color},
+        decide::plan::digest,
+    };
+
+    fn rollout(change: impl FnOnce(&mut LlmRollout)) -> LlmRollout {
+        let mut rollout: LlmRollout = serde_json::from_value(json!({
+            "apiVersion": "llmrollout.io/v1alpha1", "kind": "LlmRollout",
+            "metadata": {"name": "chat", "namespace": "llm", "uid": "u"},
+            "spec": {"manual": true, "traffic": [{"service": {"name": "chat"}}], "release": {"template": {
+                "replicas": 2, "port": 8000, "podTemplate": {"spec": {"containers": [{"name": "server", "image": "a"}]}},
+            }}},
+        }))
+        .unwrap();
+        change(&mut rollout);
+        rollout
+    }
+
+    /// Whoever changes what is made counts `SHAPE` up, and `PODS` where pods change, and pins the new figures here.
+    #[test]
+    fn what_is_made_of_a_manifest_is_pinned() {
+        let rollout = rollout(|_| {});
+        let mut made = [deployment(&rollout, Color::Green, "r1", Role::Candidate), service(&rollout, Color::Green)];
+        let marks = made.each_ref().map(|o| super::note(o, labels::APPLIED).unwrap().to_owned());
+        for object in &mut made {
+            object.body["metadata"]["annotations"] = json!({});
+        }
+        let bodies = made.each_ref().map(|o| digest(&o.body));
+        assert_eq!(bodies, ["e4b14f1bfffd", "7d5b3c8acf4e"], "the bodies");
+        assert_eq!(marks, ["b9ec66a92518", "965b8fe03266"], "the marks");
+    }
+
+    #[test]
+    fn everything_that_an_object_is_made_from_is_in_its_mark() {
+        type Change = fn(&mut LlmRollout);
+        let mark =
+            |rollout: &LlmRollout, revision: &str, role| marks_of_deployment(rollout, Color::Green, revision, role);
+        let plain = mark(&rollout(|_| {}), "r1", Role::Candidate);
+        let same_pods: [Change; 2] =
+            [|r| r.spec.release.template.replicas = Some(3), |r| r.metadata.uid = Some("v".into())];
+        for change in same_pods {
+            let other = mark(&rollout(change), "r1", Role::Candidate);
+            assert_eq!(other.template, plain.template);
+            assert_ne!(other.applied, plain.applied);
+        }
+        let role = mark(&rollout(|_| {}), "r1", Role::Active);
+        assert_eq!(role.template, plain.template);
+        assert_ne!(role.applied, plain.applied);
+        let named = mark(&rollout(|r| r.metadata.name = Some("rag".into())), "r1", Role::Candidate);
+        let released = mark(&rollout(|_| {}), "r2", Role::Candidate);
+        let blue = marks_of_deployment(&rollout(|_| {}), Color::Blue, "r1", Role::Candidate);
+        for other in [named, released, blue] {
+            assert_ne!(other.template, plain.template);
+            assert_ne!(other.applied, plain.applied);
+        }
+        let port = service(&rollout(|r| r.spec.release.template.port = 9000), Color::Green);
+        assert_ne!(
+            super::note(&port, labels::APPLIED),
+            super::note(&service(&rollout(|_| {}), Color::Green), labels::APPLIED)
+        );
+    }
 
     /// Changing what this pins restarts every candidate and stops upkeep of everything that serves: a release note.
     #[test]

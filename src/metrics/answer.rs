@@ -1,64 +1,91 @@
-//! A provider's answer to an instant query: its bytes in, one finite figure out, or why there is none. Strict, because
+//! A provider's answers to instant queries: their bytes in, finite figures out, or why there are none. Strict, because
 //! every shape that is let through by accident is a gate that passes by accident. Never keeps or repeats a provider's text.
 
-use serde_json::Value;
+mod tree;
 
-use super::NoData;
+use self::tree::Node;
+use super::{NoData, Sample};
 use crate::api::Moment;
 
-/// A sample further away from our time was not evaluated for this question: a replay, or a clock gone wild.
-const FAR: f64 = 86_400.0;
+/// Seconds by which a provider's clock and ours may differ. Further away an answer was not made for this question: it
+/// was kept by somebody in between, or a clock has gone wild. Either way its window is not the one that was asked for.
+const APART: f64 = 60.0;
 
-/// The one figure in an answer that was read at `now`.
-pub fn figure(body: &[u8], now: Moment) -> Result<f64, NoData> {
-    let answer: Value = serde_json::from_slice(body).map_err(|_| NoData::WrongShape("not JSON"))?;
-    if answer.get("status").and_then(Value::as_str) != Some("success") {
+/// One figure, and the instant for which the provider evaluated it, in its own seconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Figure {
+    /// The figure.
+    pub value: f64,
+    /// The instant.
+    pub at: f64,
+}
+
+/// The one figure in an answer to a question that was asked at `asked`.
+pub fn figure(body: &[u8], asked: Moment) -> Result<Figure, NoData> {
+    let answer = tree::read(body)
+        .map_err(|error| NoData::WrongShape(if error.is_data() { "a field stands there twice" } else { "not JSON" }))?;
+    if answer.get("status").and_then(Node::text) != Some("success") {
         return Err(NoData::WrongShape("status is not success"));
     }
     if partial(&answer) {
         return Err(NoData::Partial);
     }
     let data = answer.get("data").ok_or(NoData::WrongShape("no data"))?;
-    match data.get("resultType").and_then(Value::as_str) {
+    match data.get("resultType").and_then(Node::text) {
         Some("vector") => {}
         Some("scalar") => return Err(NoData::WrongShape("a scalar instead of a vector")),
         Some("matrix") => return Err(NoData::WrongShape("a matrix instead of a vector")),
         Some("string") => return Err(NoData::WrongShape("a string instead of a vector")),
         _ => return Err(NoData::WrongShape("no known result type")),
     }
-    let series = data.get("result").and_then(Value::as_array).ok_or(NoData::WrongShape("result is not a list"))?;
-    match series.as_slice() {
-        [] => Err(NoData::Empty),
-        [one] => sample(one, now),
-        many => Err(NoData::ManySeries(many.len())),
+    match data.get("result") {
+        Some(Node::List(series, count)) => match series.as_slice() {
+            [] => Err(NoData::Empty),
+            [one] => one_figure(one, asked),
+            _ => Err(NoData::ManySeries(*count)),
+        },
+        _ => Err(NoData::WrongShape("result is not a list")),
     }
 }
 
-/// Whether the provider says that something is missing: Prometheus and Thanos by warnings, `VictoriaMetrics` by a flag.
-fn partial(answer: &Value) -> bool {
-    let warned = match answer.get("warnings") {
-        None | Some(Value::Null) => false,
-        Some(Value::Array(warnings)) => !warnings.is_empty(),
-        Some(_) => true,
-    };
-    warned || answer.get("isPartial").is_some_and(|flag| flag != &Value::Bool(false))
+/// A value with the count that it rests on, of one and the same instant. A second is what a provider may round by.
+pub fn sample(samples: Figure, value: Figure) -> Result<Sample, NoData> {
+    if (samples.at - value.at).abs() > 1.0 {
+        return Err(NoData::WrongShape("a value of another instant than its samples"));
+    }
+    Ok(Sample { value: value.value, samples: samples.value })
 }
 
-fn sample(series: &Value, now: Moment) -> Result<f64, NoData> {
+/// Whether the provider says that something is missing: Prometheus and Thanos by warnings, `VictoriaMetrics` by a flag.
+fn partial(answer: &Node) -> bool {
+    let warned = match answer.get("warnings") {
+        None | Some(Node::Null) => false,
+        Some(Node::List(_, count)) => *count > 0,
+        Some(_) => true,
+    };
+    warned || answer.get("isPartial").is_some_and(|flag| flag != &Node::Bool(false))
+}
+
+fn one_figure(series: &Node, asked: Moment) -> Result<Figure, NoData> {
     let Some(pair) = series.get("value") else {
         let native = series.get("histogram").is_some();
         return Err(NoData::WrongShape(if native { "a native histogram" } else { "a series without a value" }));
     };
-    let Some([at, value]) = pair.as_array().map(Vec::as_slice) else {
-        return Err(NoData::WrongShape("a value is not a pair"));
+    let (at, value) = match pair {
+        Node::List(items, 2) => match items.as_slice() {
+            [at, value] => (at, value),
+            _ => return Err(NoData::WrongShape("a value is not a pair")),
+        },
+        _ => return Err(NoData::WrongShape("a value is not a pair")),
     };
-    let at = at.as_f64().ok_or(NoData::WrongShape("a time is not a number"))?;
+    let Node::Number(at) = *at else { return Err(NoData::WrongShape("a time is not a number")) };
     #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit an f64 for millions of years")]
-    let apart = (at - now.unix() as f64).abs();
-    if apart > FAR {
-        return Err(NoData::WrongShape("a time more than a day away"));
+    let apart = (at - asked.unix() as f64).abs();
+    if apart > APART {
+        return Err(NoData::WrongShape("evaluated for an instant more than a minute away from our clock"));
     }
-    number(value.as_str().ok_or(NoData::WrongShape("a value is not a string"))?)
+    let value = number(value.text().ok_or(NoData::WrongShape("a value is not a string"))?)?;
+    Ok(Figure { value, at })
 }
 
 /// A finite decimal number.
@@ -97,7 +124,7 @@ fn is_decimal(text: &str) -> bool {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::{NoData, figure};
+    use super::{Figure, NoData, figure, sample};
     use crate::api::Moment;
 
     const NOW: Moment = Moment::from_unix(1_790_000_000);
@@ -123,12 +150,12 @@ mod tests {
             ("1E3", 1000.0),
         ] {
             let read = figure(value(text).as_bytes(), NOW);
-            assert_eq!(read, Ok(expected), "{text}");
-            assert!(read.is_ok_and(|v| v != 0.0 || v.is_sign_positive()), "{text}");
+            assert_eq!(read, Ok(Figure { value: expected, at: 1_790_000_000.5 }), "{text}");
+            assert!(read.is_ok_and(|f| f.value != 0.0 || f.value.is_sign_positive()), "{text}");
         }
         let with_notes = r#"{"status":"success","infos":["x"],"warnings":[],"isPartial":false,
             "data":{"resultType":"vector","result":[{"metric":{},"value":[1790000000,"1"]}],"stats":{}}}"#;
-        assert_eq!(figure(with_notes.as_bytes(), NOW), Ok(1.0));
+        assert_eq!(figure(with_notes.as_bytes(), NOW), Ok(Figure { value: 1.0, at: 1_790_000_000.0 }));
     }
 
     #[test]
@@ -157,12 +184,16 @@ mod tests {
             (vector(&format!("[{one},{one}]")), NoData::ManySeries(2)),
             (vector(r#"[{"metric":{}}]"#), shape("a series without a value")),
             (vector(r#"[{"metric":{},"histogram":[1790000000,{}]}]"#), shape("a native histogram")),
-            (vector(r#"[{"metric":{},"value":[1]}]"#), shape("a value is not a pair")),
+            (vector(r#"[{"metric":{},"value":[1790000000,"1",2]}]"#), shape("a value is not a pair")),
             (vector(r#"[{"metric":{},"value":["x","1"]}]"#), shape("a time is not a number")),
             (vector(r#"[{"metric":{},"value":[1790000000,1]}]"#), shape("a value is not a string")),
-            (vector(r#"[{"metric":{},"value":[32503680000,"1"]}]"#), shape("a time more than a day away")),
+            (
+                vector(r#"[{"metric":{},"value":[32503680000,"1"]}]"#),
+                shape("evaluated for an instant more than a minute away from our clock"),
+            ),
             (value("NaN"), NoData::NotFinite),
             (value("0x1p3"), shape("a value is not a decimal number")),
+            (value("1").replacen('{', r#"{"status":"success","#, 1), shape("a field stands there twice")),
             (format!(r#"{{"warnings":["secret"],{}"#, &vector(&format!("[{one}]"))[1..]), NoData::Partial),
         ];
         let mut reasons = BTreeSet::new();
@@ -171,6 +202,19 @@ mod tests {
             assert!(!expected.to_string().contains("secret"));
             assert!(reasons.insert(expected), "each reason once: {body}");
         }
+    }
+
+    #[test]
+    fn a_value_rests_on_samples_of_its_own_instant() {
+        let at = |at: f64| Figure { value: at - 1000.0, at };
+        assert_eq!(sample(at(1000.5), at(1001.0)).map(|s| (s.samples, s.value)), Ok((0.5, 1.0)));
+        assert!(sample(at(1000.0), at(1001.5)).is_err() && sample(at(1001.5), at(1000.0)).is_err());
+    }
+
+    #[test]
+    fn a_million_series_are_counted() {
+        let body = vector(&format!("[{}0]", "{},".repeat(999_999)));
+        assert_eq!(figure(body.as_bytes(), NOW), Err(NoData::ManySeries(1_000_000)));
     }
 
     #[test]
@@ -188,9 +232,10 @@ mod tests {
                 "{text:?}"
             );
         }
-        for time in ["-1", "1e300", "1789900000"] {
+        for time in ["-1", "1e300", "1789999939.9", "1790000060.1"] {
             let body = vector(&format!(r#"[{{"metric":{{}},"value":[{time},"1"]}}]"#));
-            assert_eq!(figure(body.as_bytes(), NOW), Err(NoData::WrongShape("a time more than a day away")), "{time}");
+            let apart = NoData::WrongShape("evaluated for an instant more than a minute away from our clock");
+            assert_eq!(figure(body.as_bytes(), NOW), Err(apart), "{time}");
         }
         for body in [
             String::new(),

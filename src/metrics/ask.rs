@@ -4,11 +4,14 @@
 use std::time::Duration;
 
 use super::{
-    NotAvailable, Question, Source, Subject, Template, cost, gpu,
-    need::{self, Texts},
+    NotAvailable, Question, Source, Subject, Template,
+    buckets::{self, Place},
+    cost::Bill,
+    gpu,
+    need::{self, Texts, Wanted},
     scope::{self, Scope},
     subject,
-    table::Table,
+    table::Time,
 };
 use crate::api::{Moment, gates::Metric, status::Color};
 
@@ -21,6 +24,10 @@ pub struct Ask<'a> {
     pub namespace: &'a str,
     /// The Deployment whose pods are meant.
     pub workload: &'a str,
+    /// That of the other color, while it has a part of the traffic.
+    pub other: Option<&'a str>,
+    /// Pods of the color at its final size.
+    pub replicas: i32,
     /// The color it is.
     pub color: Color,
     /// What is looked at.
@@ -36,9 +43,22 @@ pub struct Ask<'a> {
 /// The question behind a gate, or why it cannot be asked.
 pub fn question(source: &Source, ask: &Ask<'_>) -> Result<Question, NotAvailable> {
     let scope = source.scope(ask.color, ask.namespace, ask.workload);
+    let bill = Bill {
+        table: source.table(),
+        basis: source.basis(),
+        scope: &scope,
+        other: ask.other.map(|other| source.scope(ask.color.other(), ask.namespace, other)),
+        namespace: ask.namespace,
+        workload: ask.workload,
+        replicas: ask.replicas,
+        since: ask.since,
+    };
     let texts = match ask.subject {
-        Subject::Metric(Metric::GpuUtilisation, _) => gpu::utilisation(ask.namespace, ask.workload),
-        Subject::Metric(metric, quantile_text) => texts(source, *metric, quantile(quantile_text.as_deref())?, &scope)?,
+        Subject::Metric(metric, text) => {
+            let wanted = quantile(text.as_deref())?.map_or(Wanted::Mean, Wanted::Quantile);
+            texts(*metric, wanted, &bill)?
+        }
+        Subject::Above(metric, seconds) => texts(*metric, Wanted::Above(*seconds), &bill)?,
         Subject::Query(query) => {
             let own = query.texts(&scope);
             let requests = if query.counts_requests() { Some(requests(source, &scope)?) } else { None };
@@ -67,16 +87,34 @@ pub fn counts_requests(source: &Source) -> Result<(), NotAvailable> {
 }
 
 /// Whether this can be asked at all, and why not.
-pub fn available(source: &Source, metric: Metric, quantile_text: Option<&str>) -> Result<(), NotAvailable> {
-    let nobody = Scope::pods("", "");
-    match metric {
-        Metric::GpuUtilisation => Ok(()),
-        metric => texts(source, metric, quantile(quantile_text)?, &nobody).map(|_| ()),
-    }
+pub fn available(source: &Source, metric: Metric, quantile: Option<&str>) -> Result<(), NotAvailable> {
+    let subject = Subject::Metric(metric, quantile.map(ToOwned::to_owned));
+    let ask = Ask {
+        provider: "",
+        namespace: "",
+        workload: "",
+        other: None,
+        replicas: 1,
+        color: Color::Green,
+        subject: &subject,
+        since: Moment::from_unix(0),
+        window: Duration::ZERO,
+        interval: Duration::ZERO,
+    };
+    question(source, &ask).map(|_| ())
 }
 
 /// The largest figure in seconds that can be told, if there is a bound: a limit above it would never be exceeded.
 pub fn last_bound(source: &Source, metric: Metric) -> Option<f64> {
+    time(source, metric)?.last()
+}
+
+/// Where a limit in seconds lies among the exporter's buckets.
+pub fn place(source: &Source, metric: Metric, limit: f64) -> Place {
+    time(source, metric).map_or(Place::Unknown, |time| buckets::place(&time, limit))
+}
+
+fn time(source: &Source, metric: Metric) -> Option<Time> {
     let table = source.table();
     let time = match metric {
         Metric::Latency => table.latency,
@@ -84,7 +122,7 @@ pub fn last_bound(source: &Source, metric: Metric) -> Option<f64> {
         Metric::TimePerOutputToken => table.output_token,
         _ => return None,
     };
-    time.ok()?.last()
+    time.ok()
 }
 
 /// A quantile as it is written in a manifest, and nothing else.
@@ -95,16 +133,15 @@ fn quantile(text: Option<&str>) -> Result<Option<f64>, NotAvailable> {
     read.map(Some).ok_or(NotAvailable("a quantile lies between 0 and 1; write for example `quantile: \"0.95\"`"))
 }
 
-fn texts(source: &Source, metric: Metric, quantile: Option<f64>, scope: &Scope<'_>) -> Result<Texts, NotAvailable> {
-    let table: &Table = source.table();
-    let basis = source.basis();
+fn texts(metric: Metric, wanted: Wanted, bill: &Bill<'_>) -> Result<Texts, NotAvailable> {
+    let Bill { table, scope, .. } = *bill;
     match metric {
         Metric::ErrorRate => table.errors.map(|views| need::worst(views, scope)),
         Metric::AbortRate => table.aborts.map(|share| need::worst(&[share], scope)),
         Metric::TruncationRate => table.truncations.map(|share| need::worst(&[share], scope)),
-        Metric::Latency => table.latency?.texts(scope, quantile),
-        Metric::TimeToFirstToken => table.first_token?.texts(scope, quantile),
-        Metric::TimePerOutputToken => table.output_token?.texts(scope, quantile),
+        Metric::Latency => table.latency?.texts(scope, wanted),
+        Metric::TimeToFirstToken => table.first_token?.texts(scope, wanted),
+        Metric::TimePerOutputToken => table.output_token?.texts(scope, wanted),
         Metric::OutputTokensPerSecond => table.output_tokens.map(|tokens| tokens.rate(scope)),
         Metric::QueueDepth => table.queue.map(|gauge| gauge.texts(scope)),
         Metric::KvCacheUse => table.kv_cache.map(|gauge| gauge.texts(scope)),
@@ -116,9 +153,10 @@ fn texts(source: &Source, metric: Metric, quantile: Option<f64>, scope: &Scope<'
             let value = super::promql::ratio(&tokens.text(scope, scope::rate), &finished.text(scope, scope::rate));
             Ok(Texts { value, samples: finished.text(scope, scope::increase) })
         }
-        Metric::CostPerRequest => cost::per_request(table, scope, basis),
-        Metric::CostPerHour => cost::per_hour(table, scope, basis),
-        Metric::CostPerMillionTokens => cost::per_million(table, scope, basis),
-        Metric::GpuUtilisation => Err(NotAvailable("no exporter of an engine tells it")),
+        Metric::CostPerRequest => bill.per_request(),
+        Metric::CostPerHour => bill.per_hour(),
+        Metric::CostPerMillionTokens => bill.per_million(),
+        Metric::RolloutSpend => bill.spent(),
+        Metric::GpuUtilisation => Ok(gpu::utilisation(bill.namespace, bill.workload)),
     }
 }

@@ -5,7 +5,7 @@ use super::unit::Unit;
 use crate::api::gates::Metric;
 
 /// Every metric, in the order of the book, with its word in a manifest.
-pub const ALL: [(Metric, &str); 16] = [
+pub const ALL: [(Metric, &str); 17] = [
     (Metric::ErrorRate, "errorRate"),
     (Metric::AbortRate, "abortRate"),
     (Metric::Latency, "latency"),
@@ -21,6 +21,7 @@ pub const ALL: [(Metric, &str); 16] = [
     (Metric::CostPerRequest, "costPerRequest"),
     (Metric::CostPerHour, "costPerHour"),
     (Metric::CostPerMillionTokens, "costPerMillionTokens"),
+    (Metric::RolloutSpend, "rolloutSpend"),
     (Metric::GpuUtilisation, "gpuUtilisation"),
 ];
 
@@ -50,7 +51,9 @@ pub const fn unit(metric: Metric) -> Unit {
         | Metric::TruncationRate
         | Metric::GpuUtilisation => Unit::Share,
         Metric::Latency | Metric::TimeToFirstToken | Metric::TimePerOutputToken => Unit::Seconds,
-        Metric::CostPerRequest | Metric::CostPerHour | Metric::CostPerMillionTokens => Unit::Dollars,
+        Metric::CostPerRequest | Metric::CostPerHour | Metric::CostPerMillionTokens | Metric::RolloutSpend => {
+            Unit::Dollars
+        }
         Metric::OutputTokensPerSecond => Unit::PerSecond,
         Metric::QueueDepth | Metric::TokensPerRequest => Unit::Number,
         Metric::Requests => Unit::Count,
@@ -74,6 +77,7 @@ pub const fn quantile(metric: Metric) -> Quantile {
         | Metric::CostPerRequest
         | Metric::CostPerHour
         | Metric::CostPerMillionTokens
+        | Metric::RolloutSpend
         | Metric::GpuUtilisation => Quantile::Foreign,
     }
 }
@@ -97,6 +101,7 @@ pub const fn least_samples(metric: Metric) -> i32 {
         | Metric::KvCacheUse
         | Metric::Requests
         | Metric::CostPerHour
+        | Metric::RolloutSpend
         | Metric::GpuUtilisation => 1,
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod answer;
 pub mod ask;
+mod buckets;
 mod cost;
 mod gpu;
 pub mod metric;
@@ -21,7 +22,8 @@ mod table;
 pub mod unit;
 
 pub use ask::{Ask, question};
-pub use cost::NO_PRICES;
+pub use buckets::Place;
+pub use cost::{NO_GPU_PRICE, NO_PRICES};
 pub use profiles::exporters;
 pub use question::{Question, Template};
 pub use reading::{NoData, Reading, Sample};

@@ -3,7 +3,11 @@
 
 use std::{collections::BTreeMap, fmt::Write};
 
-use super::{promql::quoted, question::WINDOW, table::Series};
+use super::{
+    promql::quoted,
+    question::WINDOW,
+    table::{Part, Series},
+};
 
 /// A Deployment's pods are named `<deployment>-<hash>-<five>`, but the part before the last five is cut at 58 characters.
 const LONGEST_UNCUT: usize = 58 - "-0123456789-".len();
@@ -12,6 +16,7 @@ const LONGEST_UNCUT: usize = 58 - "-0123456789-".len();
 pub(super) struct Scope<'a> {
     matchers: String,
     prefix: &'a str,
+    native: bool,
 }
 
 impl<'a> Scope<'a> {
@@ -29,7 +34,11 @@ impl<'a> Scope<'a> {
         // A dot is the only character of a Kubernetes name that means something in a pattern.
         let name = workload.replace('.', r"\\.");
         let rest = if workload.len() <= LONGEST_UNCUT { "-[a-z0-9]+-[a-z0-9]+" } else { "-[a-z0-9]+(-[a-z0-9]+)?" };
-        Self { matchers: format!(r#"{namespace_label}="{namespace}",{pod_label}=~"{name}{rest}""#), prefix: "" }
+        Self {
+            matchers: format!(r#"{namespace_label}="{namespace}",{pod_label}=~"{name}{rest}""#),
+            prefix: "",
+            native: false,
+        }
     }
 
     /// What the manifest says instead.
@@ -40,7 +49,7 @@ impl<'a> Scope<'a> {
             // Writing to a String cannot fail.
             let _ = write!(matchers, "{comma}{label}={}", quoted(value));
         }
-        Self { matchers, prefix: "" }
+        Self { matchers, prefix: "", native: false }
     }
 
     /// The same with something before every name.
@@ -48,8 +57,23 @@ impl<'a> Scope<'a> {
         Self { prefix, ..self }
     }
 
+    /// The same, and native histograms are asked for where there are no classic ones.
+    pub(super) fn or_native(self, native: bool) -> Self {
+        Self { native, ..self }
+    }
+
+    /// Whether native histograms are asked for.
+    pub(super) const fn native(&self) -> bool {
+        self.native
+    }
+
     /// A selector.
     pub(super) fn select(&self, series: &Series) -> String {
+        self.suffixed(series, series.part.map_or("", Part::suffix))
+    }
+
+    /// A selector of the native histogram that has this part.
+    pub(super) fn whole(&self, series: &Series) -> String {
         self.suffixed(series, "")
     }
 
@@ -87,6 +111,11 @@ pub(super) fn present(selector: &str) -> String {
     format!("count(max_over_time({selector}[{WINDOW}]))")
 }
 
+/// How many native histograms there are.
+pub(super) fn present_native(selector: &str) -> String {
+    format!("count(present_over_time({selector}[{WINDOW}]))")
+}
+
 #[cfg(test)]
 mod tests {
     use super::{LONGEST_UNCUT, Scope};
@@ -94,7 +123,7 @@ mod tests {
 
     #[test]
     fn cut_names_are_found_and_dots_are_dots() {
-        let up = |workload: &str| Scope::pods("prod-1", workload).select(&Series { name: "up", with: "" });
+        let up = |workload: &str| Scope::pods("prod-1", workload).select(&Series { name: "up", with: "", part: None });
         let fits = "a".repeat(LONGEST_UNCUT);
         assert_eq!(format!("{fits}-0123456789-").len(), 58);
         assert_eq!(up(&fits), format!(r#"up{{namespace="prod-1",pod=~"{fits}-[a-z0-9]+-[a-z0-9]+"}}"#));
@@ -107,7 +136,7 @@ mod tests {
     fn labels_of_the_manifest_stay_in_their_quotes() {
         let labels = [("model_id".to_owned(), "a\"b\\".to_owned()), ("team".to_owned(), "x".to_owned())].into();
         let scope = Scope::matching(&labels).prefixed("p_");
-        let series = Series { name: "n", with: r#"code="1""# };
+        let series = Series { name: "n", with: r#"code="1""#, part: None };
         assert_eq!(scope.suffixed(&series, "_sum"), r#"p_n_sum{model_id="a\"b\\",team="x",code="1"}"#);
     }
 }

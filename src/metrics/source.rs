@@ -2,8 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use super::{Prices, cost::Basis, profiles, scope::Scope, table::Table};
-use crate::api::{exporters::Metrics, exporters::Profile, status::Color};
+use super::{
+    Prices,
+    cost::{Basis, Gpu},
+    profiles,
+    scope::Scope,
+    table::Table,
+};
+use crate::api::{
+    exporters::{CostBasis, Metrics, Profile},
+    status::Color,
+};
 
 /// Where the figures come from.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,12 +20,13 @@ pub struct Source {
     profile: Profile,
     prefix: String,
     matchers: Option<[BTreeMap<String, String>; 2]>,
-    prices: Option<Prices>,
+    basis: Basis,
+    native: bool,
 }
 
 impl Source {
     /// Reads the manifest, or says what is wrong with it.
-    pub fn read(written: &Metrics, prices: Option<Prices>) -> Result<Self, String> {
+    pub fn read(written: &Metrics, prices: Option<Prices>, gpu_price: Option<f64>) -> Result<Self, String> {
         let prefix = written.prefix.clone().unwrap_or_default();
         if !is_prefix(&prefix) {
             return Err("metrics.prefix: small letters, digits, `_` and `:`; write for example `kserve_`".to_owned());
@@ -31,7 +41,14 @@ impl Source {
         if matchers.as_ref().is_some_and(|[blue, green]| blue == green || blue.is_empty() || green.is_empty()) {
             return Err("metrics.match: blue and green need labels, and not the same".to_owned());
         }
-        let source = Self { profile: written.profile, prefix, matchers, prices };
+        let basis = match written.cost_basis {
+            CostBasis::TokenPrice => Basis::TokenPrice(prices),
+            CostBasis::GpuBusy => Basis::Gpu(Gpu::Busy, gpu_price),
+            CostBasis::GpuAllocated => Basis::Gpu(Gpu::Allocated, gpu_price),
+            CostBasis::GpuProjected => Basis::Gpu(Gpu::Projected, gpu_price),
+        };
+        let native = written.native_histograms.unwrap_or(profiles::table(written.profile).native);
+        let source = Self { profile: written.profile, prefix, matchers, basis, native };
         if source.table().in_front && source.matchers.is_none() {
             let word = source.table().word;
             return Err(format!(
@@ -51,8 +68,13 @@ impl Source {
         profiles::table(self.profile)
     }
 
-    pub(super) fn basis(&self) -> Basis {
-        Basis::TokenPrice(self.prices)
+    pub(super) const fn basis(&self) -> Basis {
+        self.basis
+    }
+
+    /// Whether costs rest on prices of tokens, and not on GPUs or an account of the exporter's own.
+    pub fn has_token_prices(&self) -> bool {
+        matches!(self.basis, Basis::TokenPrice(_)) && self.table().account.is_none()
     }
 
     /// The series of a color.
@@ -62,7 +84,7 @@ impl Source {
             (Some([_, green]), Color::Green) => Scope::matching(green),
             (None, _) => Scope::pods(namespace, workload),
         };
-        scope.prefixed(&self.prefix)
+        scope.prefixed(&self.prefix).or_native(self.native)
     }
 }
 
@@ -95,22 +117,22 @@ mod tests {
 
     #[test]
     fn a_gateway_needs_labels_that_tell_the_colors_apart() {
-        assert!(Source::read(&matching(("model_id", "a"), ("model_id", "b")), None).is_ok());
-        assert!(Source::read(&matching(("model_id", "a"), ("model_id", "a")), None).is_err());
+        assert!(Source::read(&matching(("model_id", "a"), ("model_id", "b")), None, None).is_ok());
+        assert!(Source::read(&matching(("model_id", "a"), ("model_id", "a")), None, None).is_err());
         let bare = Metrics { profile: Profile::Litellm, ..Metrics::default() };
-        assert!(Source::read(&bare, None).unwrap_err().contains("in front of the pods"));
-        assert!(Source::read(&Metrics::default(), None).is_ok());
+        assert!(Source::read(&bare, None, None).unwrap_err().contains("in front of the pods"));
+        assert!(Source::read(&Metrics::default(), None, None).is_ok());
     }
 
     #[test]
     fn refuses_what_could_leave_its_place_in_a_query() {
         for label in ["", "0a", "a-b", "a{", "__name__", "le", "quantile", "a\"", "ä"] {
-            let said = Source::read(&matching((label, "a"), ("model_id", "b")), None).unwrap_err();
+            let said = Source::read(&matching((label, "a"), ("model_id", "b")), None, None).unwrap_err();
             assert!(said.contains("metrics.match"), "{said}");
         }
         for prefix in ["A_", "0_", "a b", "up or ", "a{", &"a".repeat(33)] {
             let written = Metrics { prefix: Some(prefix.to_owned()), ..Metrics::default() };
-            assert!(Source::read(&written, None).unwrap_err().contains("metrics.prefix"), "{prefix}");
+            assert!(Source::read(&written, None, None).unwrap_err().contains("metrics.prefix"), "{prefix}");
         }
     }
 }

@@ -8,7 +8,7 @@ use promql_parser::{
     parser::{self, Expr, VectorSelector},
 };
 
-use super::{need::Texts, promql::quoted, question::WINDOW, scope::Scope, source::is_label, table::Series};
+use super::{need::Texts, promql::quoted, question::WINDOW, scope::Scope, source::is_label, table::series};
 use crate::api::gates::{Alerts, Metric};
 
 /// What a gate looks at.
@@ -16,6 +16,8 @@ use crate::api::gates::{Alerts, Metric};
 pub enum Subject {
     /// What the profile measures, and which quantile of it.
     Metric(Metric, Option<String>),
+    /// The share of what took longer than so many seconds, which must be the bound of a bucket.
+    Above(Metric, f64),
     /// A query of the user's own.
     Query(Query),
     /// Alerts that fire.
@@ -26,7 +28,7 @@ impl Subject {
     /// The metric, if it is one.
     pub const fn metric(&self) -> Option<Metric> {
         match self {
-            Self::Metric(metric, _) => Some(*metric),
+            Self::Metric(metric, _) | Self::Above(metric, _) => Some(*metric),
             Self::Query(_) | Self::Alerts(_) => None,
         }
     }
@@ -108,7 +110,7 @@ impl Query {
 
 /// The labels of a color as the parser knows them.
 fn labels(scope: &Scope<'_>) -> Vec<Matcher> {
-    match parser::parse(&scope.select(&Series { name: "x", with: "" })) {
+    match parser::parse(&scope.select(&series("x"))) {
         Ok(Expr::VectorSelector(selector)) => selector.matchers.matchers,
         // A selector of ours is one. If it were not, a label that no series has asks for nothing.
         _ => vec![Matcher::new(promql_parser::label::MatchOp::Equal, COLOR, "none")],

@@ -25,6 +25,8 @@ pub(super) struct Table {
     pub(super) word: &'static str,
     /// Whether the figures are those of something in front of the pods, so that only labels tell the colors apart.
     pub(super) in_front: bool,
+    /// Whether its histograms are often native ones, so that those are asked for unless the manifest says otherwise.
+    pub(super) native: bool,
     /// Requests that came to an end.
     pub(super) finished: Known<Counter>,
     /// Views of the errors; the worst of them counts.
@@ -56,6 +58,35 @@ pub(super) struct Series {
     pub(super) name: &'static str,
     /// Matchers beside those of the color, as they stand between the braces.
     pub(super) with: &'static str,
+    /// Which part of a histogram it is, if it is one: a native histogram has no series of its own for it.
+    pub(super) part: Option<Part>,
+}
+
+/// What is counted by a histogram besides its buckets.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// How many there were.
+    Count,
+    /// How much they were together.
+    Sum,
+}
+
+impl Part {
+    /// What a classic histogram puts after its name.
+    pub(super) const fn suffix(self) -> &'static str {
+        match self {
+            Self::Count => "_count",
+            Self::Sum => "_sum",
+        }
+    }
+
+    /// The function that reads it from a native histogram.
+    pub(super) const fn function(self) -> &'static str {
+        match self {
+            Self::Count => "histogram_count",
+            Self::Sum => "histogram_sum",
+        }
+    }
 }
 
 /// Something that only grows.
@@ -86,15 +117,17 @@ pub(super) enum Time {
     Mean { seconds: Counter, things: Counter },
 }
 
-/// A histogram with classic buckets.
+/// A histogram, with classic buckets or a native one.
 #[derive(Clone, Copy)]
 pub(super) struct Histogram {
     /// Without `_bucket`.
     pub(super) series: Series,
     /// Its unit: 1 for seconds, 1000 for milliseconds.
     pub(super) per_second: f64,
-    /// Its last finite bound in seconds: a quantile is never reported above it.
+    /// Its last finite bound in seconds: a quantile of classic buckets is never reported above it.
     pub(super) last: f64,
+    /// All its finite bounds in seconds, where the exporter has them in its code. Empty where they can be configured.
+    pub(super) bounds: &'static [f64],
 }
 
 /// Something that is read off.
@@ -134,11 +167,21 @@ pub(super) struct Account {
 }
 
 pub(super) const fn series(name: &'static str) -> Series {
-    Series { name, with: "" }
+    Series { name, with: "", part: None }
 }
 
 pub(super) const fn series_with(name: &'static str, with: &'static str) -> Series {
-    Series { name, with }
+    Series { name, with, part: None }
+}
+
+/// What a histogram counts; its name without `_count`.
+pub(super) const fn count_of(name: &'static str, with: &'static str) -> Series {
+    Series { name, with, part: Some(Part::Count) }
+}
+
+/// What a histogram adds up; its name without `_sum`.
+pub(super) const fn sum_of(name: &'static str, with: &'static str) -> Series {
+    Series { name, with, part: Some(Part::Sum) }
 }
 
 pub(super) const fn counter(name: &'static str) -> Counter {
@@ -150,11 +193,20 @@ pub(super) const fn counter_with(name: &'static str, with: &'static str) -> Coun
 }
 
 pub(super) const fn seconds(name: &'static str, last: f64) -> Histogram {
-    Histogram { series: series(name), per_second: 1.0, last }
+    Histogram { series: series(name), per_second: 1.0, last, bounds: &[] }
+}
+
+/// Seconds, with bounds that are fixed in the exporter's code.
+pub(super) const fn exact(name: &'static str, bounds: &'static [f64]) -> Histogram {
+    let last = match bounds {
+        [.., last] => *last,
+        [] => 0.0,
+    };
+    Histogram { series: series(name), per_second: 1.0, last, bounds }
 }
 
 pub(super) const fn milliseconds(name: &'static str, last: f64) -> Histogram {
-    Histogram { series: series(name), per_second: 1000.0, last }
+    Histogram { series: series(name), per_second: 1000.0, last, bounds: &[] }
 }
 
 pub(super) const fn none<T: Copy>(why: &'static str) -> Known<T> {

@@ -74,6 +74,15 @@ pub enum UnitError {
     /// Not a price.
     #[error("`{0}` is no price; write dollars per million tokens, for example `$0.50`")]
     NotAPrice(String),
+    /// Not a day.
+    #[error("`{0}` is no day of a price list; write for example `asOf: 2026-08-01`")]
+    NotADay(String),
+    /// Not a currency.
+    #[error("`{0}` is no currency; write its three letters, for example `EUR`")]
+    NotACurrency(String),
+    /// Not what a GPU costs.
+    #[error("`{0}` is no price of a GPU; write dollars per GPU and hour, for example `$2.50`")]
+    NotAGpuPrice(String),
 }
 
 impl Limit {
@@ -235,6 +244,13 @@ impl Prices {
     pub fn parse(prices: &v1alpha1::Prices) -> Result<Self, UnitError> {
         let input = price(&prices.input)?;
         let cached_input = prices.cached_input.as_deref().map_or(Ok(input), price)?;
+        if let Some(day) = prices.as_of.as_deref().filter(|day| day.parse::<jiff::civil::Date>().is_err()) {
+            return Err(UnitError::NotADay(short(day)));
+        }
+        let letters = |currency: &&str| currency.len() != 3 || !currency.bytes().all(|b| b.is_ascii_uppercase());
+        if let Some(currency) = prices.currency.as_deref().filter(letters) {
+            return Err(UnitError::NotACurrency(short(currency)));
+        }
         Ok(Self { input, cached_input, output: price(&prices.output)? })
     }
 }
@@ -257,8 +273,16 @@ pub fn points(text: &str) -> Option<f64> {
 }
 
 fn price(text: &str) -> Result<f64, UnitError> {
-    let number = text.strip_prefix('$').and_then(|number| decimal(number, 0));
-    number.ok_or_else(|| UnitError::NotAPrice(short(text)))
+    dollars(text).ok_or_else(|| UnitError::NotAPrice(short(text)))
+}
+
+/// Reads what a GPU costs by hour.
+pub fn gpu_price(text: &str) -> Result<f64, UnitError> {
+    dollars(text).ok_or_else(|| UnitError::NotAGpuPrice(short(text)))
+}
+
+fn dollars(text: &str) -> Option<f64> {
+    text.strip_prefix('$').and_then(|number| decimal(number, 0))
 }
 
 /// `12`, `12.5` or `.5`, shifted by decimal places before it is rounded to binary: `0.7%` is the double nearest 0.007.
@@ -301,7 +325,7 @@ fn short(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Limit, Prices, Unit, UnitError};
+    use super::{Limit, Prices, Unit, UnitError, gpu_price};
     use crate::{
         api::{gates::Metric, v1alpha1},
         metrics::metric::{ALL, unit},
@@ -431,13 +455,27 @@ mod tests {
 
     #[test]
     fn reads_prices() {
-        let mut written = v1alpha1::Prices { input: "$0.50".into(), cached_input: None, output: "$1.50".into() };
+        let mut written =
+            v1alpha1::Prices { input: "$0.50".into(), output: "$1.50".into(), ..v1alpha1::Prices::default() };
         assert_eq!(Prices::parse(&written), Ok(Prices { input: 0.5, cached_input: 0.5, output: 1.5 }));
         written.cached_input = Some("$0.05".into());
         assert_eq!(Prices::parse(&written), Ok(Prices { input: 0.5, cached_input: 0.05, output: 1.5 }));
+        assert_eq!(gpu_price("$2.50"), Ok(2.5));
+        for (day, currency, good) in [
+            ("2026-08-01", "EUR", true),
+            ("2026-02-30", "EUR", false),
+            ("1.8.2026", "EUR", false),
+            ("2026-08-01", "eur", false),
+            ("2026-08-01", "EURO", false),
+        ] {
+            (written.as_of, written.currency) = (Some(day.into()), Some(currency.into()));
+            assert_eq!(Prices::parse(&written).is_ok(), good, "{day} {currency}");
+        }
+        (written.as_of, written.currency) = (None, None);
         for wrong in ["0.5", "$", "$-1", "$1e9", "", "$ 1"] {
             written.output = wrong.into();
             assert_eq!(Prices::parse(&written), Err(UnitError::NotAPrice(wrong.into())));
+            assert_eq!(gpu_price(wrong), Err(UnitError::NotAGpuPrice(wrong.into())));
         }
     }
 }

@@ -5,33 +5,33 @@
 //! A client crate for Prometheus is left out on purpose: it would read a whole body before anyone can stop it, and be
 //! as forgiving about shapes as a client should be. Sixty lines give the byte cap, the total deadline and the strictness.
 
+mod address;
+mod line;
 mod schedule;
 mod settings;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, future::Future, path::Path, pin::pin, sync::Arc, time::Duration};
+use std::{fmt, future::Future, pin::pin, sync::Arc, time::Duration};
 
 use futures::{StreamExt, stream::FuturesUnordered};
-use reqwest::{
-    Client, RequestBuilder, Response, StatusCode, Url,
-    header::{CONTENT_TYPE, HeaderMap},
-};
 use tokio::time::{sleep, timeout};
 
-use self::schedule::Schedule;
 pub use self::settings::{BasicAuth, ProviderError, ProviderSettings};
+use self::{
+    line::{Fault, Line},
+    schedule::Schedule,
+};
 use super::{board::Board, clock::Clock};
-use crate::metrics::{NoData, Question, Reading, Sample, answer};
-
-/// The largest answer that is read, after decompression.
-const LARGEST: usize = 1 << 20;
+use crate::{
+    api::Moment,
+    metrics::{NoData, Question, Reading, Sample, answer},
+};
 
 /// A provider that can be asked.
 pub struct Provider {
     settings: ProviderSettings,
-    endpoint: Url,
-    client: Client,
+    line: Line,
 }
 
 /// As its settings: an endpoint is an address too.
@@ -42,9 +42,9 @@ impl fmt::Debug for Provider {
 }
 
 impl Provider {
-    /// A provider from its settings; reads the file of certificates.
+    /// A provider from its settings; reads the files with certificates.
     pub fn new(settings: ProviderSettings) -> Result<Self, ProviderError> {
-        Ok(Self { endpoint: settings.endpoint()?, client: settings.client()?, settings })
+        Ok(Self { line: Line::new(&settings)?, settings })
     }
 
     /// Asks until `stop` resolves; questions on the way are then dropped. Each answer is told with how long it took.
@@ -81,9 +81,10 @@ impl Provider {
                     if outcome.is_err() { return; }
                     schedule.set(board.questions(&self.settings.name), clock.now(), clock.running());
                 }
-                Some((question, reading)) = on_the_way.next() => {
+                Some((question, answered)) = on_the_way.next() => {
                     schedule.done(&question, clock.now(), clock.running());
-                    if let Some((reading, took)) = reading {
+                    if let Some(Answered { reading, rest, took }) = answered {
+                        schedule.heed(&reading.outcome, rest, clock.running());
                         log.tell(&self.settings.name, &reading);
                         told(&self.settings.name, &reading, took);
                         board.publish(&question, reading);
@@ -95,91 +96,38 @@ impl Provider {
     }
 
     /// One question with its reading; none when its step is too young.
-    async fn read(&self, question: Arc<Question>, clock: Clock) -> (Arc<Question>, Option<(Reading, Duration)>) {
+    async fn read(&self, question: Arc<Question>, clock: Clock) -> (Arc<Question>, Option<Answered>) {
         let (at, began) = (clock.now(), clock.running());
         let Some(window) = question.window_at(at) else { return (question, None) };
         let deadline = Duration::from_secs(self.settings.timeout_seconds);
-        let asked = timeout(deadline, self.sample(&question, window, clock)).await;
-        let outcome = asked.unwrap_or(Err(NoData::Late));
+        let asked = timeout(deadline, self.sample(&question, window, at)).await;
+        let (outcome, rest) = match asked.unwrap_or(Err(NoData::Late.into())) {
+            Ok(sample) => (Ok(sample), None),
+            Err(Fault { why, rest }) => (Err(why), rest),
+        };
         let took = clock.running().saturating_sub(began);
-        (question, Some((Reading { at, window, outcome }, took)))
+        (question, Some(Answered { reading: Reading { at, window, outcome }, rest, took }))
     }
 
-    /// Without requests there is nothing to ask a value of: it would be an empty vector or 0/0.
-    async fn sample(&self, question: &Question, window: Duration, clock: Clock) -> Result<Sample, NoData> {
-        let samples = self.figure(&question.samples.render(window), clock).await?;
-        if samples == 0.0 {
-            return Err(NoData::Empty);
+    /// Without requests there is nothing to ask a value of: it would be an empty vector or 0/0. The count is asked of the
+    /// provider's own now, because its clock told the times of its series; the value for the instant that it names.
+    async fn sample(&self, question: &Question, window: Duration, at: Moment) -> Result<Sample, Fault> {
+        let client = self.line.client().await?;
+        let samples = self.line.figure(&client, &question.samples.render(window), None, at).await?;
+        if samples.value == 0.0 {
+            return Err(NoData::Empty.into());
         }
-        let value = self.figure(&question.value.render(window), clock).await?;
-        Ok(Sample { value, samples })
-    }
-
-    async fn figure(&self, query: &str, clock: Clock) -> Result<f64, NoData> {
-        let deadline = format!("{}s", self.settings.timeout_seconds);
-        let request = self.client.post(self.endpoint.clone()).form(&[("query", query), ("timeout", &deadline)]);
-        let response = self.authorized(request).await?.send().await.map_err(|e| failure(&e))?;
-        match response.status() {
-            StatusCode::TOO_MANY_REQUESTS => return Err(NoData::Throttled),
-            status if !status.is_success() => return Err(NoData::Status(status.as_u16())),
-            _ => look_at(response.headers())?,
-        }
-        answer::figure(&body(response).await?, clock.now())
-    }
-
-    async fn authorized(&self, request: RequestBuilder) -> Result<RequestBuilder, NoData> {
-        if let Some(file) = &self.settings.bearer_token_file {
-            Ok(request.bearer_auth(secret(file).await?))
-        } else if let Some(basic) = &self.settings.basic_auth {
-            Ok(request.basic_auth(&basic.username, Some(secret(&basic.password_file).await?)))
-        } else {
-            Ok(request)
-        }
+        let value = self.line.figure(&client, &question.value.render(window), Some(samples.at), at).await?;
+        Ok(answer::sample(samples, value)?)
     }
 }
 
-async fn secret(file: &Path) -> Result<String, NoData> {
-    let text = tokio::fs::read_to_string(file)
-        .await
-        .map_err(|_| NoData::Unreachable("the file with its credentials cannot be read"))?;
-    Ok(text.trim_end().to_owned())
-}
-
-/// Refuses what is not JSON, and what a proxy in between marks as partial.
-fn look_at(headers: &HeaderMap) -> Result<(), NoData> {
-    let json = headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
-    if !json {
-        return Err(NoData::WrongShape("content type is not application/json"));
-    }
-    let partial = |(name, value): (&reqwest::header::HeaderName, &reqwest::header::HeaderValue)| {
-        name.as_str().ends_with("-partial") && value != "false"
-    };
-    if headers.iter().any(partial) { Err(NoData::Partial) } else { Ok(()) }
-}
-
-/// The body, piece by piece, so that one that never ends is dropped at the cap.
-async fn body(mut response: Response) -> Result<Vec<u8>, NoData> {
-    let mut body = Vec::new();
-    while let Some(piece) = response.chunk().await.map_err(|e| failure(&e))? {
-        if body.len() + piece.len() > LARGEST {
-            return Err(NoData::TooBig);
-        }
-        body.extend_from_slice(&piece);
-    }
-    Ok(body)
-}
-
-/// What went wrong, in our words: the client's own hold the address.
-fn failure(error: &reqwest::Error) -> NoData {
-    if error.is_connect() {
-        NoData::Unreachable("no connection")
-    } else if error.is_timeout() {
-        NoData::Late
-    } else if error.is_builder() {
-        NoData::Unreachable("its credentials are no HTTP header")
-    } else {
-        NoData::Unreachable("the connection broke off")
-    }
+/// What came of a question.
+struct Answered {
+    reading: Reading,
+    /// How long the provider wants to be left alone, if it said so.
+    rest: Option<Duration>,
+    took: Duration,
 }
 
 /// Says in the log when a provider stops answering and when it answers again, not every time.

@@ -24,6 +24,7 @@ fn gate() -> PlannedGate {
         subject: Subject::Metric(Metric::ErrorRate, None),
         test: Test::Max(Limit::parse("1%").unwrap()),
         against: None,
+        note: None,
         unit: Limit::parse("1%").unwrap(),
         severity: Severity::Rollback,
         in_steps: true,

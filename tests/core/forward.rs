@@ -182,7 +182,8 @@ impl Case<'_> {
     }
 
     fn plan(&self) -> Result<Plan, String> {
-        Plan::read(&self.s.rollout.spec, &self.s.gate_sets, &self.s.offers).map_err(|_| "forward on a manifest that is wrong".to_owned())
+        Plan::read(&self.s.rollout.spec, &self.s.gate_sets, &self.s.offers)
+            .map_err(|_| "forward on a manifest that is wrong".to_owned())
     }
 
     /// I11: a step counts as entered when it was written down before and the routers were seen to hold it.
@@ -278,7 +279,7 @@ impl Case<'_> {
             None if attempt.bake > 0 => g.in_bakes && can_speak(g, attempt.weight),
             None => g.in_steps && can_speak(g, attempt.weight),
         };
-        let speaking: Vec<&PlannedGate> = plan.gates.iter().filter(speaks).collect();
+        let speaking: Vec<&PlannedGate> = plan.gates.iter().map(AsRef::as_ref).filter(speaks).collect();
         let may_be_silent = attempt.weight == 0 || plan.manual;
         demand(may_be_silent || !speaking.is_empty(), "I3: forward, and no gate has spoken")?;
         for gate in speaking.into_iter().filter(|g| g.severity != Severity::Warn) {
@@ -324,8 +325,21 @@ impl Case<'_> {
         let meta = &self.s.rollout.metadata;
         let namespace = meta.namespace.as_deref().unwrap_or_default();
         let workload = workload::name_of(meta.name.as_deref().unwrap_or_default(), color);
-        let provider = plan.provider.as_str();
-        let ask = metrics::Ask { provider, namespace, workload: &workload, color, subject, since, window, interval };
+        let other = workload::name_of(meta.name.as_deref().unwrap_or_default(), color.other());
+        let weight = self.s.rollout.status.as_ref().and_then(|s| s.attempt.as_ref()).map_or(0, |a| a.weight);
+        let own = if color == self.candidate() { weight } else { 100 - weight };
+        let ask = metrics::Ask {
+            provider: &plan.provider,
+            namespace,
+            workload: &workload,
+            other: (own < 100).then_some(&other),
+            replicas: plan.replicas,
+            color,
+            subject,
+            since,
+            window,
+            interval,
+        };
         let question = metrics::question(&plan.source, &ask).unwrap();
         let of_this = self.s.readings.get(&question).into_iter().flatten();
         of_this.filter(|r| r.at >= since && r.at <= self.s.now).collect()

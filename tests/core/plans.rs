@@ -22,7 +22,7 @@ fn read_with(sets: &[(&str, Value)], change: impl FnOnce(&mut Value)) -> Result<
     let mut manifest: Value = serde_saphyr::from_str(MANIFEST).unwrap();
     change(&mut manifest["spec"]);
     let rollout: LlmRollout = serde_json::from_value(manifest).unwrap();
-    let offers = Offers { providers: vec!["default".into(), "thanos".into()], prices: None };
+    let offers = Offers { providers: vec!["default".into(), "thanos".into()], ..Offers::default() };
     Plan::read(&rollout.spec, &sets, &offers).map_err(|w| (w.reason, w.message))
 }
 
@@ -32,13 +32,20 @@ fn a_good_manifest_is_read_with_its_defaults() {
     assert_eq!(plan.steps.iter().map(|s| s.weight).collect::<Vec<_>>(), [5, 20, 50, 100]);
     assert_eq!((plan.gates[0].bad, plan.gates[0].of, plan.gates[0].min_samples), (2, 3, 50));
     assert_eq!(plan.gates[0].budget.as_secs(), 15 * 60);
+    assert_eq!((plan.gates[0].window.as_secs(), plan.gates[0].interval.as_secs()), (300, 15));
+    assert_eq!(plan.ready_timeout.as_secs(), 30 * 60);
     let plan = read(|s| drop(s.as_object_mut().unwrap().remove("steps"))).unwrap();
     assert_eq!(plan.steps.iter().map(|s| s.hold.as_secs() / 60).collect::<Vec<_>>(), [30, 60, 120, 240]);
     let plan = read(|s| {
         s.as_object_mut().unwrap().remove("steps");
         s["traffic"] = json!([{"service": {"name": "chat"}}]);
     });
-    assert_eq!(plan.unwrap().steps.len(), 1, "a selector cannot split");
+    let steps = plan.unwrap().course.steps;
+    assert_eq!(steps.len(), 1, "a selector cannot split");
+    assert_eq!((steps[0].weight, steps[0].hold.as_secs()), (100, 4 * 3600));
+    assert!(read(|s| s["gates"][1]["max"] = json!("7680s")).is_ok(), "the last bucket itself can be told");
+    let quick = read(|s| s["gates"][0]["severity"] = json!("Abort")).unwrap();
+    assert_eq!((quick.gates[0].bad, quick.gates[0].of, quick.gates[0].interval.as_secs()), (1, 1, 5));
 }
 
 #[test]
@@ -91,7 +98,8 @@ fn a_set_is_taken_over_and_the_rollouts_own_gate_replaces_one_of_it() {
 fn a_set_that_cannot_be_taken_over_is_refused_in_words() {
     let errors = json!({"name": "errors", "metric": "errorRate", "max": "1%"});
     let late = json!({"name": "late", "metric": "latency", "max": "1s"});
-    let many: Vec<Value> = (0..32).map(|n| json!({"name": format!("g{n}"), "metric": "errorRate", "max": "1%"})).collect();
+    let many: Vec<Value> =
+        (0..32).map(|n| json!({"name": format!("g{n}"), "metric": "errorRate", "max": "1%"})).collect();
     let sets = [
         ("a", json!([errors])),
         ("b", json!([errors])),
@@ -105,7 +113,11 @@ fn a_set_that_cannot_be_taken_over_is_refused_in_words() {
     let table: [(Value, Reason, &str); 11] = [
         (json!([{"gateSet": "c"}]), Reason::GateSetMissing, "there is no LlmGateSet c in this namespace"),
         (json!([errors, {"gateSet": "c"}]), Reason::GateSetMissing, "or write its gates here"),
-        (json!([{"gateSet": "a"}, {"gateSet": "b"}]), Reason::InvalidSpec, "errors stands in LlmGateSet a and in LlmGateSet b"),
+        (
+            json!([{"gateSet": "a"}, {"gateSet": "b"}]),
+            Reason::InvalidSpec,
+            "errors stands in LlmGateSet a and in LlmGateSet b",
+        ),
         (json!([{"gateSet": "a"}, {"gateSet": "a"}]), Reason::InvalidSpec, "from LlmGateSet a twice"),
         (json!([{"gateSet": "twice"}]), Reason::InvalidSpec, "from LlmGateSet twice twice"),
         (json!([{"gateSet": "deep"}]), Reason::InvalidSpec, "takes over another set"),
@@ -126,12 +138,24 @@ fn a_set_that_cannot_be_taken_over_is_refused_in_words() {
 
 #[test]
 fn a_stage_that_names_a_gate_that_there_is_not_is_refused() {
-    for change in [
-        (|s| s["steps"][0]["gates"] = json!(["errors", "nope"])) as fn(&mut Value),
-        |s| s["bake"] = json!([{"name": "hour", "for": "1h", "gates": ["nope"]}]),
-    ] {
+    for change in [(|s| s["steps"][0]["gates"] = json!(["errors", "nope"])) as fn(&mut Value), |s| {
+        s["bake"] = json!([{"name": "hour", "for": "1h", "gates": ["nope"]}])
+    }] {
         let (reason, message) = read(change).unwrap_err();
         assert_eq!(reason, Reason::InvalidSpec);
         assert!(message.contains("`gates` names nope"), "{message}");
     }
+}
+
+#[test]
+fn a_cost_says_of_which_day_its_prices_are() {
+    let note = |metrics: Value| {
+        let plan = read(|s| s["metrics"] = metrics).unwrap();
+        plan.gates.iter().map(|g| g.note.clone()).collect::<Vec<_>>()
+    };
+    let prices = json!({"input": "$0.50", "output": "$1.50", "asOf": "2026-08-01", "currency": "EUR"});
+    let said = Some("prices of 2026-08-01, in EUR".to_owned());
+    assert_eq!(note(json!({"prices": prices})), [None, None, said]);
+    let on_gpus = json!({"prices": prices, "costBasis": "gpuBusy", "gpuPrice": "$2"});
+    assert_eq!(note(on_gpus), [None, None, Some("in EUR".to_owned())]);
 }

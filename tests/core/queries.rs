@@ -10,7 +10,7 @@ use kube::CustomResourceExt;
 use llmrollout::{
     api::{
         LlmRollout, Moment,
-        exporters::{Matchers, Metrics, Profile},
+        exporters::{CostBasis, Matchers, Metrics, Profile},
         gates::Metric,
         status::Color,
     },
@@ -18,7 +18,9 @@ use llmrollout::{
         plan::{Plan, Wrong},
         snapshot::{GateSets, Offers},
     },
-    metrics::{Ask, NotAvailable, Prices, Question, Source, Subject, ask, exporters, metric, question},
+    metrics::{
+        Ask, NotAvailable, Place, Prices, Question, Source, Subject, ask, exporters, metric, question, unit::Unit,
+    },
 };
 use promql_parser::parser::{self, Expr, Offset, value::ValueType};
 use serde_json::{Value, json};
@@ -51,19 +53,42 @@ fn cases() -> Vec<Case> {
         Matchers { blue: labels(&[("llm", "b")]), green: labels(&[("llm", "a\"} or vector(1) #\\"), ("team", "x")]) };
     let written = Metrics { prefix: Some("kserve_".into()), matchers: Some(odd), ..Metrics::default() };
     all.push(Case { file: "prefix-and-match".into(), written });
+    let written = Metrics { native_histograms: Some(true), ..Metrics::default() };
+    all.push(Case { file: "vllm-native".into(), written });
+    for (file, cost_basis) in [
+        ("gpu-busy", CostBasis::GpuBusy),
+        ("gpu-allocated", CostBasis::GpuAllocated),
+        ("gpu-projected", CostBasis::GpuProjected),
+    ] {
+        all.push(Case { file: file.into(), written: Metrics { cost_basis, ..Metrics::default() } });
+    }
     all
 }
 
 fn source(case: &Case) -> Source {
-    Source::read(&case.written, Some(PRICES)).unwrap_or_else(|e| panic!("{}: {e}", case.file))
+    Source::read(&case.written, Some(PRICES), Some(2.5)).unwrap_or_else(|e| panic!("{}: {e}", case.file))
 }
 
 fn asked(source: &Source, metric: Metric, quantile: Option<&str>) -> Result<Question, NotAvailable> {
-    let subject = Subject::Metric(metric, quantile.map(ToOwned::to_owned));
+    asked_above(source, metric, quantile, None)
+}
+
+fn asked_above(
+    source: &Source,
+    metric: Metric,
+    quantile: Option<&str>,
+    above: Option<f64>,
+) -> Result<Question, NotAvailable> {
+    let subject = match above {
+        Some(seconds) => Subject::Above(metric, seconds),
+        None => Subject::Metric(metric, quantile.map(ToOwned::to_owned)),
+    };
     let ask = Ask {
         provider: "default",
         namespace: "prod-1",
         workload: "chat-green",
+        other: Some("chat-blue"),
+        replicas: 3,
         color: Color::Green,
         subject: &subject,
         since: Moment::from_unix(1_790_000_000),
@@ -74,25 +99,32 @@ fn asked(source: &Source, metric: Metric, quantile: Option<&str>) -> Result<Ques
 }
 
 /// A metric once for each way in which a gate may ask for it.
-fn ways() -> impl Iterator<Item = (Metric, &'static str, Option<&'static str>)> {
-    metric::ALL.into_iter().flat_map(|(m, word)| match metric::quantile(m) {
-        metric::Quantile::Foreign => vec![(m, word, None)],
-        metric::Quantile::Needed => vec![(m, word, Some("0.95"))],
-        metric::Quantile::OrMean => vec![(m, word, Some("0.95")), (m, word, None)],
+fn ways(source: &Source) -> impl Iterator<Item = (Metric, &'static str, Option<&'static str>, Option<f64>)> {
+    metric::ALL.into_iter().flat_map(|(m, word)| {
+        let quantile = (m, word, Some("0.95"), None);
+        let bound = [2.0, 2.56, 1.0].into_iter().find(|limit| ask::place(source, m, *limit) == Place::Bound);
+        let above = bound.map(|bound| (m, word, Some("0.95"), Some(bound)));
+        match metric::quantile(m) {
+            metric::Quantile::Foreign => vec![(m, word, None, None)],
+            metric::Quantile::Needed => [quantile].into_iter().chain(above).collect(),
+            metric::Quantile::OrMean => [quantile, (m, word, None, None)].into_iter().chain(above).collect(),
+        }
     })
 }
 
 fn golden(case: &Case) -> String {
     let source = source(case);
     let mut out = String::new();
-    for (metric, word, quantile) in ways() {
+    let all = case.written.cost_basis == CostBasis::TokenPrice;
+    for (metric, word, quantile, above) in ways(&source).filter(|(m, ..)| all || metric::unit(*m) == Unit::Dollars) {
         let of = match (metric::quantile(metric), quantile) {
+            (_, Some(quantile)) if above.is_some() => format!(" {quantile} of {}s", above.unwrap()),
             (_, Some(quantile)) => format!(" {quantile}"),
             (metric::Quantile::OrMean, None) => " (mean)".to_owned(),
             (_, None) => String::new(),
         };
         writeln!(out, "{word}{of}").unwrap();
-        match asked(&source, metric, quantile) {
+        match asked_above(&source, metric, quantile, above) {
             Ok(q) => writeln!(out, "  value:   {}\n  samples: {}", q.value, q.samples).unwrap(),
             Err(why) => writeln!(out, "  not available: {why}").unwrap(),
         }
@@ -128,17 +160,20 @@ fn every_query_is_a_vector_of_its_color_and_window() {
             (Some(_), _) => &[r#"backend="chat-green""#],
             (None, _) => &[r#"namespace="prod-1""#, r#"pod=~"chat-green-[a-z0-9]+-[a-z0-9]+""#],
         };
-        for (metric, word, quantile) in ways() {
-            let Ok(q) = asked(&source, metric, quantile) else { continue };
+        for (metric, word, quantile, above) in ways(&source) {
+            let Ok(q) = asked_above(&source, metric, quantile, above) else { continue };
             let pods: &[&str] = &[r#"namespace="prod-1""#, r#"pod=~"chat-green-[a-z0-9]+-[a-z0-9]+""#];
             let own = if metric == Metric::GpuUtilisation { pods } else { own };
+            // The only figure that looks at the other color is what the whole service does for the money.
+            let of_both = case.written.cost_basis == CostBasis::GpuProjected;
             for text in [q.value.render(WINDOW), q.samples.render(WINDOW)] {
                 let expr = parser::parse(&text).unwrap_or_else(|e| panic!("{} {word}: {text}: {e}", case.file));
                 assert_eq!(expr.value_type(), ValueType::Vector, "{} {word}: {text}", case.file);
                 let found = selectors(&text);
                 assert!(!found.is_empty(), "{} {word}: {text}", case.file);
                 for selector in found {
-                    assert!(own.iter().all(|label| selector.contains(label)), "{} {word}: {selector}", case.file);
+                    let mine = if of_both { selector.replace("chat-blue", "chat-green") } else { selector.clone() };
+                    assert!(own.iter().all(|label| mine.contains(label)), "{} {word}: {selector}", case.file);
                 }
                 looks_no_further(&expr, &text);
             }
@@ -173,13 +208,17 @@ fn looks_no_further(expr: &Expr, text: &str) {
             looks_no_further(&e.rhs, text);
         }
         Expr::Call(e) => e.args.args.iter().for_each(|arg| looks_no_further(arg, text)),
+        Expr::Subquery(e) => {
+            assert!(e.range == WINDOW && e.offset.is_none() && e.at.is_none(), "{text}");
+            looks_no_further(&e.expr, text);
+        }
         Expr::MatrixSelector(e) => assert!(e.range == WINDOW && e.vs.offset.is_none(), "{text}"),
         Expr::VectorSelector(e) => {
             let back = e.offset.as_ref().is_none_or(|offset| *offset == Offset::Pos(WINDOW));
             assert!(back && e.at.is_none(), "{text}");
         }
         Expr::NumberLiteral(_) | Expr::StringLiteral(_) => {}
-        other => panic!("not used by any profile: {other}"),
+        other @ Expr::Extension(_) => panic!("not used by any profile: {other}"),
     }
 }
 
@@ -189,11 +228,19 @@ fn what_is_no_quantile_is_never_asked() {
     for text in ["1, up) or vector(0", "1.5", "0.", "0.0", "NaN", "0.9e1", ""] {
         assert!(asked(&source, Metric::Latency, Some(text)).is_err(), "{text}");
     }
-    let without = Source::read(&Metrics::default(), None).unwrap();
+    let without = Source::read(&Metrics::default(), None, None).unwrap();
     assert_eq!(asked(&without, Metric::CostPerRequest, None), Err(llmrollout::metrics::NO_PRICES));
+    for cost_basis in [CostBasis::GpuBusy, CostBasis::GpuAllocated, CostBasis::GpuProjected] {
+        let written = Metrics { cost_basis, ..Metrics::default() };
+        let without = Source::read(&written, Some(PRICES), None).unwrap();
+        for metric in [Metric::CostPerRequest, Metric::CostPerHour, Metric::CostPerMillionTokens, Metric::RolloutSpend]
+        {
+            assert_eq!(asked(&without, metric, None), Err(llmrollout::metrics::NO_GPU_PRICE));
+        }
+    }
     let own_account =
         Metrics { profile: Profile::Litellm, matchers: cases()[6].written.matchers.clone(), ..Metrics::default() };
-    let own_account = Source::read(&own_account, None).unwrap();
+    let own_account = Source::read(&own_account, None, None).unwrap();
     assert!(asked(&own_account, Metric::CostPerRequest, None).is_ok(), "LiteLLM keeps its own account");
 }
 
@@ -218,6 +265,12 @@ fn a_gate_that_cannot_be_answered_is_refused_with_what_would_help() {
         ),
         (json!({"profile": "vllm"}), json!({"metric": "costPerHour", "max": "$10"}), "prices: {input:"),
         (json!({"profile": "triton"}), json!({"metric": "costPerHour", "max": "$10"}), "no tokens"),
+        (json!({"costBasis": "gpuBusy"}), json!({"metric": "rolloutSpend", "max": "$10"}), "gpuPrice: $2.50"),
+        (
+            json!({"costBasis": "gpuBusy", "gpuPrice": "2"}),
+            json!({"metric": "errorRate", "max": "1%"}),
+            "for example `$2.50`",
+        ),
         (json!({"profile": "envoy"}), json!({"metric": "errorRate", "max": "1%"}), "metrics.match"),
         (json!({"profile": "vllm"}), json!({"metric": "kvCacheUse", "max": "5s"}), "for example `1%`"),
     ];
@@ -228,6 +281,10 @@ fn a_gate_that_cannot_be_answered_is_refused_with_what_would_help() {
     let good = [
         (json!({"profile": "llamacpp"}), json!({"metric": "timePerOutputToken", "max": "50ms"})),
         (json!({"profile": "litellm", "match": apart}), json!({"metric": "costPerRequest", "max": "$1"})),
+        (
+            json!({"profile": "triton", "costBasis": "gpuProjected", "gpuPrice": "$2"}),
+            json!({"metric": "costPerRequest", "max": "$1"}),
+        ),
         (json!({"profile": "sglang", "prefix": "kserve_"}), json!({"metric": "queueDepth", "max": "12.5"})),
     ];
     for (metrics, gate) in good {
@@ -253,7 +310,36 @@ fn plan_with(metrics: &Value, gate: &Value, min_requests: Option<i64>) -> Result
         spec["steps"][0]["minRequests"] = json!(least);
     }
     let rollout: LlmRollout = serde_json::from_value(manifest).unwrap();
-    Plan::read(&rollout.spec, &GateSets::new(), &Offers { providers: vec!["default".into()], prices: None })
+    Plan::read(&rollout.spec, &GateSets::new(), &Offers { providers: vec!["default".into()], ..Offers::default() })
+}
+
+#[test]
+fn a_limit_on_a_bound_is_judged_by_what_is_counted_above_it() {
+    let apart = json!({"blue": {"model": "b"}, "green": {"model": "g"}});
+    let gate = |metric, quantile, max| json!({"metric": metric, "quantile": quantile, "max": max});
+    for (metrics, gate, test, note) in [
+        (json!({}), gate("latency", "0.95", "1.5s"), "5% over 1.5s", None),
+        (json!({}), gate("latency", "0.99", "10s"), "1% over 10s", None),
+        (json!({}), gate("timeToFirstToken", "0.9", "750ms"), "10% over 750ms", None),
+        (json!({}), gate("latency", "0.95", "1.8s"), "1.8s", Some("between 1.5s and 2s; a limit of 2s")),
+        (json!({}), gate("latency", "0.95", "200ms"), "200ms", Some("between 0s and 300ms; a limit of 300ms")),
+        (
+            json!({"profile": "envoy-ai-gateway", "match": apart}),
+            gate("latency", "0.95", "1.5s"),
+            "1.5s",
+            Some("between 1.28s and 2.56s; a limit of 1.28s"),
+        ),
+        (json!({"profile": "sglang"}), gate("latency", "0.95", "1.5s"), "1.5s", None),
+        (json!({}), json!({"metric": "timePerOutputToken", "max": "50ms"}), "50ms", None),
+    ] {
+        let plan = plan(&metrics, &gate).unwrap();
+        assert_eq!(plan.gates[0].test.word(plan.gates[0].unit, None), test);
+        assert_eq!(plan.gates[0].note.is_some(), note.is_some(), "{test}");
+        assert!(plan.gates[0].note.as_deref().unwrap_or_default().contains(note.unwrap_or_default()));
+    }
+    let exact = plan(&json!({}), &gate("latency", "0.95", "1.5s")).unwrap().gates.remove(0).test;
+    let band = exact.band(None).unwrap();
+    assert!(!band.breaks(1.0 - 0.95) && band.breaks(0.050_001), "5 of 100 are 5%, whatever a double makes of it");
 }
 
 #[test]
@@ -311,7 +397,11 @@ fn tables() -> String {
     let mut bounds =
         String::from("\n| profile | `latency` | `timeToFirstToken` | `timePerOutputToken` |\n|---|---|---|---|\n");
     for (profile, source) in &profiles {
-        let bound = |m| ask::last_bound(source, m).map_or("–".to_owned(), |b| format!("{b}s"));
+        let bound = |m| match (ask::last_bound(source, m), ask::place(source, m, 1.0)) {
+            (None, _) => "–".to_owned(),
+            (Some(last), Place::Unknown) => format!("{last}s"),
+            (Some(last), _) => format!("{last}s, exact"),
+        };
         let all = [Metric::Latency, Metric::TimeToFirstToken, Metric::TimePerOutputToken].map(bound);
         writeln!(bounds, "| {profile} | {} |", all.join(" | ")).unwrap();
     }

@@ -9,7 +9,10 @@ use llmrollout::{
         Snapshot, decide,
         intent::Owned,
         plan::revision,
-        snapshot::{ColorSeen, DependencySeen, DeploymentSeen, GateSetSeen, GateSets, Offers, OrderSeen, OwnedSeen, Rival, Standing},
+        snapshot::{
+            ColorSeen, DependencySeen, DeploymentSeen, GateSetSeen, GateSets, Offers, OrderSeen, OwnedSeen, Rival,
+            Standing,
+        },
         workload::{self, Role},
     },
     metrics::{NoData, Question, Reading, Sample},
@@ -42,7 +45,7 @@ pub(crate) fn snapshot(bytes: &[u8]) -> Option<Snapshot> {
         orders: orders(d, &status),
         dependencies: dependencies(d, &rollout),
         gate_sets: gate_sets(d, &rollout),
-        offers: Arc::new(Offers { providers: vec!["default".into()], prices: None }),
+        offers: Arc::new(Offers { providers: vec!["default".into()], ..Offers::default() }),
         rollout: Arc::new(rollout),
     };
     // What would be asked if nothing were known yet is what may have been answered.

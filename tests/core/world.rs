@@ -9,7 +9,10 @@ use llmrollout::{
     decide::{
         Decision, Intent, Snapshot, decide,
         intent::OwnedKind,
-        snapshot::{ColorSeen, DependencySeen, DeploymentSeen, GateSetSeen, GateSets, Offers, OrderSeen, OwnedSeen, Rival, Standing},
+        snapshot::{
+            ColorSeen, DependencySeen, DeploymentSeen, GateSetSeen, GateSets, Offers, OrderSeen, OwnedSeen, Rival,
+            Standing,
+        },
     },
     metrics::{NoData, Question, Reading, Sample},
     routers::{Claim, GuardedPatch, PatchKind, RouterSeen, http_route, service},
@@ -145,7 +148,7 @@ impl World {
             orders: self.orders.clone(),
             dependencies: self.dependencies(),
             gate_sets: self.sets(),
-            offers: Arc::new(Offers { providers: vec!["default".into()], prices: None }),
+            offers: Arc::new(Offers { providers: vec!["default".into()], ..Offers::default() }),
         }
     }
 
@@ -393,16 +396,16 @@ impl World {
             let gate = match () {
                 () if text.contains("ALERTS") => "alerts",
                 () if beside && question.samples.to_string().contains("max_over_time") => "active-requests",
-                () if beside && text.contains("histogram_quantile") => "active-p95",
+                () if beside && text.contains("_latency_seconds") => "active-p95",
                 () if beside && text.contains("generation_tokens") => "active-cost",
                 () if beside => "active-errors",
                 () if question.samples.to_string().contains("max_over_time") => "requests",
-                () if text.contains("histogram_quantile") => "p95",
+                () if text.contains("_latency_seconds") => "p95",
                 () if text.contains("generation_tokens") => "cost",
                 () => "errors",
             };
             let outcome = match self.signals[gate].clone() {
-                Signal::Value(value, samples) => Ok(Sample { value, samples }),
+                Signal::Value(value, samples) => Ok(Sample { value: told(&text, value), samples }),
                 Signal::Silent(why) => Err(why),
             };
             let reading = Reading { at: self.now, window: question.window, outcome };
@@ -414,5 +417,22 @@ impl World {
 
     pub(crate) fn shares(&self) -> (i64, i64) {
         self.route.as_ref().map_or((0, 0), |r| (weight(r, 0), weight(r, 1)))
+    }
+}
+
+/// What a question about a latency gets for an answer when nearly all requests take as long as the slowest do: the share
+/// above a bound of the buckets if that is asked for, else the seconds themselves.
+fn told(text: &str, seconds: f64) -> f64 {
+    let bound = text.split_once("le=~\"").and_then(|(_, rest)| rest.split(['|', '"']).next());
+    let bound = bound.map(|bound| bound.replace("\\\\", "").parse::<f64>().expect("a bound"));
+    match bound {
+        Some(bound) if seconds.is_finite() => {
+            if seconds > bound {
+                0.5
+            } else {
+                0.004
+            }
+        }
+        _ => seconds,
     }
 }

@@ -104,8 +104,8 @@ fn good_manifests_are_understood() {
 
 /// Rollouts with the sets of gates that lie beside them.
 fn understood(files: &[PathBuf]) {
-    let prices = Some(Prices { input: "$1".into(), cached_input: None, output: "$1".into() });
-    let offers = Offers { providers: vec!["default".into()], prices };
+    let prices = Some(Prices { input: "$1".into(), output: "$1".into(), ..Prices::default() });
+    let offers = Offers { providers: vec!["default".into()], prices, gpu_price: Some("$2".into()) };
     let documents: Vec<Value> = files.iter().flat_map(|file| yaml(file)).collect();
     let sets = gate_sets(&documents);
     for file in files {

@@ -96,7 +96,7 @@ fn the_examples_fit_together() {
 }
 
 fn fits(folder: &Path, documents: &[Value], rollout: &LlmRollout) {
-    let offers = Offers { providers: vec!["default".into()], prices: None };
+    let offers = Offers { providers: vec!["default".into()], ..Offers::default() };
     let plan = Plan::read(&rollout.spec, &gate_sets(documents), &offers);
     assert!(plan.is_ok(), "{}: {plan:?}", folder.display());
     let name = rollout.metadata.name.as_deref().unwrap();

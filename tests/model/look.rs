@@ -55,7 +55,7 @@ pub(crate) fn snapshot(table: &Table, look: &Look, questions: &[Question], route
     rollout.status = look.status.as_ref().map(|s| concrete(table, s, &look.orders));
     let mut readings = BTreeMap::new();
     for question in questions {
-        let gate = usize::from(question.value.to_string().contains("histogram_quantile"));
+        let gate = usize::from(question.value.to_string().contains("_latency_seconds"));
         readings.insert(question.clone(), read(look.signals[gate], GATES[gate].2, question.window));
     }
     Snapshot {

@@ -6,14 +6,13 @@ use std::{collections::BTreeMap, sync::Arc};
 use llmrollout::{
     api::{LlmRollout, labels, status::Color},
     decide::{plan, snapshot::Offers, workload, workload::Role},
-    metrics::Limit,
 };
 use serde_json::json;
 
 use super::{setting::Setting, state::Deployed};
 
 /// Names and limits of the gates, in order.
-pub(crate) const GATES: [(&str, &str, f64); 2] = [("errors", "1%", 0.01), ("p95", "1.5s", 1.5)];
+pub(crate) const GATES: [(&str, &str, f64); 2] = [("errors", "1%", 0.01), ("p95", "5% over 1.5s", 0.05)];
 /// How many revisions there are.
 pub(crate) const REVISIONS: u8 = 3;
 
@@ -42,11 +41,11 @@ impl Table {
             .collect();
         let revisions = rollouts.iter().map(|r| plan::revision(&r.spec.release.template.pod_template.0)).collect();
         let offers = |known: &[&str]| {
-            Arc::new(Offers { providers: known.iter().map(|k| (*k).to_owned()).collect(), prices: None })
+            Arc::new(Offers { providers: known.iter().map(|k| (*k).to_owned()).collect(), ..Offers::default() })
         };
         let mut table = Self {
             setting,
-            limits: GATES.map(|(_, limit, _)| Limit::parse(limit).expect("a limit").to_string()),
+            limits: GATES.map(|(_, limit, _)| limit.to_owned()),
             rollouts,
             revisions,
             applied: BTreeMap::new(),

@@ -94,7 +94,7 @@ async fn run(cluster: Arc<Cluster>, op: usize) {
             stores,
             board: Board::default(),
             clock: Clock::start(),
-            offers: Arc::new(Offers { providers: vec!["default".into()], prices: None }),
+            offers: Arc::new(Offers { providers: vec!["default".into()], ..Offers::default() }),
         },
         eyes: Eyes { client: client.clone(), deadline },
         hands: Hands { client: client.clone(), deadline, may_write: Arc::new(move || lease.sim().ops[op].leads) },

@@ -25,7 +25,7 @@ impl About {
         let text = question.value.to_string();
         match () {
             () if question.samples.to_string().starts_with("count(") => Self::Requests,
-            () if text.contains("histogram_quantile") => Self::Latency,
+            () if text.contains("_latency_seconds") => Self::Latency,
             () if text.contains("generation_tokens") => Self::Cost,
             () => Self::Errors,
         }
@@ -35,7 +35,8 @@ impl About {
     const fn figures(self) -> (f64, f64) {
         match self {
             Self::Errors => (0.001, 0.2),
-            Self::Latency => (0.4, 4.0),
+            // The share above the bound that is the limit.
+            Self::Latency => (0.004, 0.5),
             Self::Cost | Self::Requests => (0.002, 0.05),
         }
     }

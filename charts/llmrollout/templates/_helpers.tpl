@@ -37,6 +37,7 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- $config := deepCopy .Values.config -}}
 {{- $_ := set $config.leaderElection "name" (include "llmrollout.lease" .) -}}
 {{- if not $config.prices }}{{ $_ := unset $config "prices" }}{{ end -}}
+{{- if not $config.gpuPrice }}{{ $_ := unset $config "gpuPrice" }}{{ end -}}
 {{ toYaml $config }}
 {{- end -}}
 

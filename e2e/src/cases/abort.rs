@@ -77,17 +77,21 @@ pub(super) async fn pause_holds_and_resume_goes_on(stand: &Stand) -> Result<(), 
     claim(greens == [0, 20, 100], || format!("green's weights in the route were {greens:?}"))
 }
 
+/// The process of the lab's Prometheus.
+pub(super) fn prometheus_pid(stand: &Stand) -> Result<i32, KitError> {
+    let path = stand.space.ground.lab()?.state_dir.join("parts.json");
+    let text = std::fs::read_to_string(&path).map_err(KitError::failed(path.display().to_string()))?;
+    let parts: serde_json::Value = serde_json::from_str(&text).map_err(KitError::failed(path.display().to_string()))?;
+    let pid = parts["prometheus"]["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok());
+    pid.ok_or_else(|| KitError::Refuted("Prometheus does not run".to_owned()))
+}
+
 /// A Prometheus that accepts and never answers; it goes on when this is dropped.
-struct Hanging(i32);
+pub(super) struct Hanging(i32);
 
 impl Hanging {
-    fn of(stand: &Stand) -> Result<Self, KitError> {
-        let path = stand.space.ground.lab()?.state_dir.join("parts.json");
-        let text = std::fs::read_to_string(&path).map_err(KitError::failed(path.display().to_string()))?;
-        let parts: serde_json::Value =
-            serde_json::from_str(&text).map_err(KitError::failed(path.display().to_string()))?;
-        let pid = parts["prometheus"]["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok());
-        let pid = pid.ok_or_else(|| KitError::Refuted("Prometheus does not run".to_owned()))?;
+    pub(super) fn of(stand: &Stand) -> Result<Self, KitError> {
+        let pid = prometheus_pid(stand)?;
         pods::signal_one(pid, Signal::STOP);
         Ok(Self(pid))
     }

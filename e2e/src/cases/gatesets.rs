@@ -22,8 +22,7 @@ fn wish(version: &str, steps: &[(i32, &str)]) -> Wish {
 }
 
 async fn set(stand: &Stand, gates: &Value) -> Result<Value, KitError> {
-    let set =
-        json!({"apiVersion": ROLLOUT, "kind": "LlmGateSet", "metadata": {"name": SET}, "spec": {"gates": gates}});
+    let set = json!({"apiVersion": ROLLOUT, "kind": "LlmGateSet", "metadata": {"name": SET}, "spec": {"gates": gates}});
     stand.space.apply(&set).await
 }
 

@@ -2,6 +2,7 @@
 //! Nothing here is shared with the demo; what both need is the kit's.
 
 mod abort;
+mod dialects;
 mod gatesets;
 mod hands;
 mod inputs;
@@ -10,6 +11,7 @@ mod moments;
 mod operators;
 mod orders;
 mod promote;
+mod providers;
 mod quiet;
 mod rollback;
 mod runner;
@@ -99,6 +101,13 @@ const CASES: &[Case] = cases![
     Beside "rollback by each of the three gates": rollback::rolls_back_on_error_rate,
     Beside "rollback by each of the three gates": rollback::rolls_back_on_latency,
     Beside "rollback by each of the three gates": rollback::rolls_back_on_cost,
+    Beside "promote and rollback by the profile of another engine": dialects::sglang_is_promoted_and_errors_go_back,
+    Beside "promote and rollback by the profile of another engine": dialects::tgi_is_promoted_and_errors_go_back,
+    Beside "promote and rollback by the profile of another engine": dialects::otel_is_promoted_and_errors_go_back,
+    Beside "promote and rollback by the profile of another engine": dialects::sglang_slow_goes_back,
+    Beside "promote and rollback by the profile of another engine": dialects::tgi_slow_goes_back,
+    Beside "promote and rollback by the profile of another engine": dialects::otel_slow_goes_back,
+    Beside "every metric of four engines": dialects::every_promised_metric_is_one_figure,
     Beside "pause and resume": abort::pause_holds_and_resume_goes_on,
     Beside "approval by the right person": orders::approval_is_given_by_the_right_person_only,
     Beside "gates of a set": gatesets::gates_of_a_set_hold_a_rollout_that_names_no_other,
@@ -117,6 +126,8 @@ const CASES: &[Case] = cases![
     Beside "bad input": inputs::two_rollouts_on_one_route_do_not_quarrel,
     Alone "abort": abort::abort_takes_traffic_home_at_once,
     Alone "abort": abort::abort_works_while_prometheus_hangs,
+    Alone "provider stops": providers::prometheus_that_stops_is_waited_for,
+    Own "provider lies": providers::provider_that_lies_moves_nothing,
     Own "operator killed in the middle of each step": operators::operator_killed_in_each_step,
     Own "operator away while the release changes": moments::release_changes_while_the_operator_is_away,
     Own "two replicas with the leader killed": operators::leader_killed_of_two_replicas,

@@ -27,6 +27,14 @@ pub(super) async fn own_operator(stand: &Stand, replicas: u32) -> Result<Install
     Ok(own)
 }
 
+/// The same, asking another provider: fields of its settings.
+pub(super) async fn own_operator_asking(stand: &Stand, provider: &Value) -> Result<Install, KitError> {
+    stand.space.ground.lab()?;
+    let own = Install { provider: provider.clone(), ..stand.own_operator(1, LEASE) };
+    own.install(&stand.space.ground).await?;
+    Ok(own)
+}
+
 /// Kills every process of the operator; a pod that is deleted as well comes back under another name.
 async fn kill(stand: &Stand, own: &Install, replaced: bool) -> Result<(), KitError> {
     for (name, uid) in own.pods(&stand.space.ground).await? {

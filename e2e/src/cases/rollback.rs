@@ -57,7 +57,7 @@ async fn rolls_back(stand: &Stand, bad: Wish, gate: &str) -> Result<(), KitError
 }
 
 /// The gate's figures, as summary, history and status tell them.
-fn figures_of(rollout: &Value, gate: &str) -> Result<String, KitError> {
+pub(super) fn figures_of(rollout: &Value, gate: &str) -> Result<String, KitError> {
     let status = &rollout["status"];
     let summary = status["summary"].as_str().unwrap_or_default();
     let says = summary.starts_with(&format!("{gate} ")) && summary.contains('>');

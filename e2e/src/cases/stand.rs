@@ -60,7 +60,7 @@ impl Stand {
     /// An operator for this namespace alone, not yet installed.
     pub(crate) fn own_operator(&self, replicas: u32, lease: Duration) -> Install {
         let (release, namespace) = ("own".to_owned(), self.space.name.clone());
-        Install { release, namespace, replicas, own_namespace_only: true, lease }
+        Install { release, namespace, replicas, own_namespace_only: true, lease, ..Install::default() }
     }
 
     /// A figure for the report, in milliseconds.

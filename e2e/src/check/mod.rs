@@ -3,6 +3,7 @@
 
 mod chart;
 mod process;
+mod promtool;
 mod report;
 mod suites;
 mod tests_said;
@@ -39,6 +40,8 @@ enum Suite {
     Deny,
     /// Unit, property, architecture, scenario and CRD tests
     Unit,
+    /// Every query, by Prometheus' own promtool
+    Promtool,
     /// The chart, by helm and by a real API server
     Chart,
     /// The cases in the lab

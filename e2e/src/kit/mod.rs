@@ -10,6 +10,7 @@ pub(crate) mod operator;
 pub(crate) mod pods;
 pub(crate) mod prometheus;
 pub(crate) mod recipe;
+pub(crate) mod rogue;
 pub(crate) mod space;
 
 pub(crate) use error::{KitError, claim};

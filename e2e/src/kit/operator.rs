@@ -25,6 +25,8 @@ pub(crate) struct Install {
     pub own_namespace_only: bool,
     /// How long a silent lease is respected.
     pub lease: Duration,
+    /// Fields of the provider's settings that differ from the ground's Prometheus.
+    pub provider: Value,
 }
 
 impl Default for Install {
@@ -35,6 +37,7 @@ impl Default for Install {
             replicas: 2,
             own_namespace_only: false,
             lease: Duration::from_secs(10),
+            provider: json!({}),
         }
     }
 }
@@ -56,12 +59,16 @@ impl Install {
 
     fn values(&self, ground: &Ground) -> Value {
         let scope = if self.own_namespace_only { "namespace" } else { "cluster" };
+        let mut provider = json!({"name": "default", "url": ground.prometheus_url});
+        if let (Some(all), Some(own)) = (provider.as_object_mut(), self.provider.as_object()) {
+            all.extend(own.clone());
+        }
         let watched: &[&String] = if self.own_namespace_only { &[&self.namespace] } else { &[] };
         json!({
             "replicas": self.replicas,
             "rbac": {"scope": scope},
             "config": {
-                "providers": [{"name": "default", "url": ground.prometheus_url}],
+                "providers": [provider],
                 "watchNamespaces": watched,
                 "leaderElection": {"leaseDuration": format!("{}s", self.lease.as_secs())},
             },

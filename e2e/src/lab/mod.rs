@@ -32,6 +32,7 @@ use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 pub(crate) use siblings::own_program;
 use state::State;
+pub(crate) use tools::promtool;
 pub(crate) use up::Options;
 
 /// The name of the lab when none is given.

@@ -53,6 +53,12 @@ const fn recipe(tool: &'static str, files: Files, package: &'static str, ldflags
     Recipe { tool, files, package, ldflags, tags: "" }
 }
 
+/// What judges queries without a server.
+pub(crate) const PROMTOOL: Recipe = Recipe {
+    tags: PROMETHEUS_TAGS,
+    ..recipe("promtool", PROMETHEUS, "github.com/prometheus/prometheus/cmd/promtool", PLAIN_LDFLAGS)
+};
+
 /// All Go programs, quickest first where the order is free.
 pub(crate) const GO: [Recipe; 8] = [
     recipe("etcd", K8S, "./etcd", PLAIN_LDFLAGS),
@@ -64,10 +70,7 @@ pub(crate) const GO: [Recipe; 8] = [
         tags: PROMETHEUS_TAGS,
         ..recipe("prometheus", PROMETHEUS, "github.com/prometheus/prometheus/cmd/prometheus", PLAIN_LDFLAGS)
     },
-    Recipe {
-        tags: PROMETHEUS_TAGS,
-        ..recipe("promtool", PROMETHEUS, "github.com/prometheus/prometheus/cmd/promtool", PLAIN_LDFLAGS)
-    },
+    PROMTOOL,
     recipe("helm", HELM, "helm.sh/helm/v4/cmd/helm", PLAIN_LDFLAGS),
 ];
 

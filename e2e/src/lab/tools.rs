@@ -13,7 +13,7 @@ use std::{
 
 use super::{
     error::LabError,
-    recipes::{ENVOY, Files, GO, GO_ENV, MANIFESTS, Manifests, Recipe, key},
+    recipes::{ENVOY, Files, GO, GO_ENV, MANIFESTS, Manifests, PROMTOOL, Recipe, key},
 };
 
 /// Envoy comes as a wheel, and only for this platform.
@@ -31,14 +31,9 @@ pub(crate) struct Toolbox {
 /// Finds or builds everything; `say` gets one line per thing that took time.
 pub(crate) fn provide(say: &mut dyn FnMut(String)) -> Result<Toolbox, LabError> {
     let cache = cache_dir()?;
-    fs::create_dir_all(&cache).map_err(LabError::file(&cache))?;
     let mut tools = BTreeMap::new();
     for recipe in &GO {
-        let path = match given(recipe.tool) {
-            Some(path) => path,
-            None => cached(&cache, recipe.tool, &recipe.key(), say, |dir| build_go(recipe, dir))?.join(recipe.tool),
-        };
-        tools.insert(recipe.tool, path);
+        tools.insert(recipe.tool, go_tool(&cache, recipe, say)?);
     }
     let envoy = match given("envoy") {
         Some(path) => path,
@@ -50,6 +45,18 @@ pub(crate) fn provide(say: &mut dyn FnMut(String)) -> Result<Toolbox, LabError> 
         .map(|wanted| cached(&cache, wanted.name, &wanted.key(), say, |dir| copy_manifests(wanted, dir)))
         .collect::<Result<_, _>>()?;
     Ok(Toolbox { tools, manifests })
+}
+
+/// Finds or builds promtool alone, which needs no lab to run in.
+pub(crate) fn promtool(say: &mut dyn FnMut(String)) -> Result<PathBuf, LabError> {
+    go_tool(&cache_dir()?, &PROMTOOL, say)
+}
+
+fn go_tool(cache: &Path, recipe: &Recipe, say: &mut dyn FnMut(String)) -> Result<PathBuf, LabError> {
+    match given(recipe.tool) {
+        Some(path) => Ok(path),
+        None => Ok(cached(cache, recipe.tool, &recipe.key(), say, |dir| build_go(recipe, dir))?.join(recipe.tool)),
+    }
 }
 
 /// The variable that names a binary of the user's own.
@@ -88,6 +95,7 @@ fn cached(
     if home.is_dir() {
         return Ok(home);
     }
+    fs::create_dir_all(cache).map_err(LabError::file(cache))?;
     let lock_path = cache.join(format!("{name}-{key}.lock"));
     let lock = File::create(&lock_path).map_err(LabError::file(&lock_path))?;
     lock.lock().map_err(LabError::file(&lock_path))?;

@@ -3,17 +3,20 @@
 
 use crate::{
     api::exporters::Profile,
-    metrics::table::{Counter, Fold, Gauge, Hits, Share, Table, Time, counter, counter_with, none, seconds, series},
+    metrics::table::{
+        Counter, Fold, Gauge, Hits, Share, Table, Time, counter, counter_with, none, seconds, series, sum_of,
+    },
 };
 
 const FINISHED: Counter = counter("dynamo_frontend_requests_total");
-const CACHED: Counter = counter("dynamo_frontend_cached_tokens_sum");
-const PROMPT: Counter = counter("dynamo_frontend_input_sequence_tokens_sum");
+const CACHED: Counter = Counter::One(sum_of("dynamo_frontend_cached_tokens", ""));
+const PROMPT: Counter = Counter::One(sum_of("dynamo_frontend_input_sequence_tokens", ""));
 
 pub(super) const TABLE: Table = Table {
     profile: Profile::Dynamo,
     word: "dynamo",
     in_front: false,
+    native: false,
     finished: Ok(FINISHED),
     errors: Ok(&[Share {
         bad: counter_with(
@@ -43,7 +46,7 @@ pub(super) const TABLE: Table = Table {
     cached_tokens: Some(CACHED),
     output_tokens: Ok(Counter::Either(&[
         series("dynamo_frontend_output_tokens_total"),
-        series("dynamo_frontend_output_sequence_tokens_sum"),
+        sum_of("dynamo_frontend_output_sequence_tokens", ""),
     ])),
     account: None,
 };

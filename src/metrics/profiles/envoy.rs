@@ -15,6 +15,7 @@ pub(super) const TABLE: Table = Table {
     profile: Profile::Envoy,
     word: "envoy",
     in_front: true,
+    native: false,
     finished: Ok(FINISHED),
     errors: Ok(&[Share {
         bad: counter_with("envoy_cluster_upstream_rq_xx", r#"envoy_response_code_class="5""#),

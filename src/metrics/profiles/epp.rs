@@ -3,7 +3,7 @@
 
 use crate::{
     api::exporters::Profile,
-    metrics::table::{Counter, Fold, Gauge, Hits, Share, Table, Time, none, seconds, series},
+    metrics::table::{Counter, Fold, Gauge, Hits, Share, Table, Time, none, seconds, series, sum_of},
 };
 
 const FINISHED: Counter = Counter::Either(&[
@@ -17,19 +17,20 @@ const FAILED: Counter = Counter::Either(&[
     series("inference_model_request_error_total"),
 ]);
 const CACHED: Counter = Counter::Either(&[
-    series("llm_d_epp_request_cached_tokens_sum"),
-    series("inference_objective_prompt_cached_tokens_sum"),
+    sum_of("llm_d_epp_request_cached_tokens", ""),
+    sum_of("inference_objective_prompt_cached_tokens", ""),
 ]);
 const PROMPT: Counter = Counter::Either(&[
-    series("llm_d_epp_request_input_tokens_sum"),
-    series("inference_objective_input_tokens_sum"),
-    series("inference_model_input_tokens_sum"),
+    sum_of("llm_d_epp_request_input_tokens", ""),
+    sum_of("inference_objective_input_tokens", ""),
+    sum_of("inference_model_input_tokens", ""),
 ]);
 
 pub(super) const TABLE: Table = Table {
     profile: Profile::Epp,
     word: "epp",
     in_front: true,
+    native: false,
     finished: Ok(FINISHED),
     errors: Ok(&[Share { bad: FAILED, all: FINISHED }]),
     aborts: none("the picker does not count requests that clients gave up; vLLM does, with the profile `vllm`"),
@@ -59,9 +60,9 @@ pub(super) const TABLE: Table = Table {
     prompt_tokens: Ok(PROMPT),
     cached_tokens: Some(CACHED),
     output_tokens: Ok(Counter::Either(&[
-        series("llm_d_epp_request_output_tokens_sum"),
-        series("inference_objective_output_tokens_sum"),
-        series("inference_model_output_tokens_sum"),
+        sum_of("llm_d_epp_request_output_tokens", ""),
+        sum_of("inference_objective_output_tokens", ""),
+        sum_of("inference_model_output_tokens", ""),
     ])),
     account: None,
 };

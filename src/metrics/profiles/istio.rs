@@ -27,14 +27,15 @@ const HTTP_ONLY: &str = "Istio sees HTTP and no tokens; use the engine's own pro
 const NO_ENGINE: &str = "Istio does not see into the engine; use the engine's own profile";
 
 const fn duration(with: &'static str) -> Histogram {
-    let series = Series { name: "istio_request_duration_milliseconds", with };
-    Histogram { series, per_second: 1000.0, last: 3600.0 }
+    let series = Series { name: "istio_request_duration_milliseconds", with, part: None };
+    Histogram { series, per_second: 1000.0, last: 3600.0, bounds: &[] }
 }
 
 pub(super) const TABLE: Table = Table {
     profile: Profile::Istio,
     word: "istio",
     in_front: true,
+    native: false,
     finished: Ok(FINISHED),
     errors: Ok(&[Share { bad: FAILED, all: FINISHED }]),
     aborts: Ok(Share { bad: LEFT, all: FINISHED }),

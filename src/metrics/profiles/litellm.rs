@@ -15,6 +15,7 @@ pub(super) const TABLE: Table = Table {
     profile: Profile::Litellm,
     word: "litellm",
     in_front: true,
+    native: false,
     finished: Ok(FINISHED),
     errors: Ok(&[Share { bad: counter("litellm_deployment_failure_responses_total"), all: FINISHED }]),
     aborts: none("LiteLLM does not count requests that clients gave up; vLLM does, with the profile `vllm`"),

@@ -14,6 +14,7 @@ pub(super) const TABLE: Table = Table {
     profile: Profile::Llamacpp,
     word: "llamacpp",
     in_front: false,
+    native: false,
     finished: none(NO_REQUESTS),
     errors: none(NO_REQUESTS),
     aborts: none(NO_REQUESTS),

@@ -1,35 +1,36 @@
 //! `OpenTelemetry`'s names for generative AI, as a collector writes them for Prometheus (dots are `_`). The server's own
-//! view first, the client's where there is none. Never names with dots, and never exponential histograms.
+//! view first, the client's where there is none. Exponential histograms are native ones. Never names with dots.
 
 use crate::{
     api::exporters::Profile,
-    metrics::table::{Counter, Hits, Share, Table, Time, none, seconds, series, series_with},
+    metrics::table::{Counter, Hits, Share, Table, Time, count_of, none, seconds, series, sum_of},
 };
 
 const FINISHED: Counter = Counter::Either(&[
-    series("gen_ai_server_request_duration_seconds_count"),
-    series("gen_ai_client_operation_duration_seconds_count"),
+    count_of("gen_ai_server_request_duration_seconds", ""),
+    count_of("gen_ai_client_operation_duration_seconds", ""),
 ]);
 const FAILED: Counter = Counter::Either(&[
-    series_with("gen_ai_server_request_duration_seconds_count", r#"error_type!="""#),
-    series_with("gen_ai_client_operation_duration_seconds_count", r#"error_type!="""#),
+    count_of("gen_ai_server_request_duration_seconds", r#"error_type!="""#),
+    count_of("gen_ai_client_operation_duration_seconds", r#"error_type!="""#),
 ]);
 const INPUT: &str = r#"gen_ai_token_type="input""#;
 const OUTPUT: &str = r#"gen_ai_token_type="output""#;
 const PROMPT: Counter = Counter::Either(&[
     series("gen_ai_client_inference_usage_input_tokens_total"),
-    series_with("gen_ai_client_token_usage_sum", INPUT),
-    series_with("gen_ai_client_token_usage_token_sum", INPUT),
+    sum_of("gen_ai_client_token_usage", INPUT),
+    sum_of("gen_ai_client_token_usage_token", INPUT),
 ]);
 const CACHED: Counter = Counter::Either(&[
     series("gen_ai_client_inference_usage_cache_read_input_tokens_total"),
-    series_with("gen_ai_client_token_usage_sum", r#"gen_ai_token_type="cached_input""#),
+    sum_of("gen_ai_client_token_usage", r#"gen_ai_token_type="cached_input""#),
 ]);
 
 pub(super) const TABLE: Table = Table {
     profile: Profile::Otel,
     word: "otel",
     in_front: false,
+    native: true,
     finished: Ok(FINISHED),
     errors: Ok(&[Share { bad: FAILED, all: FINISHED }]),
     aborts: none("OpenTelemetry has no name for requests that clients gave up; vLLM has, with the profile `vllm`"),
@@ -53,8 +54,8 @@ pub(super) const TABLE: Table = Table {
     cached_tokens: Some(CACHED),
     output_tokens: Ok(Counter::Either(&[
         series("gen_ai_client_inference_usage_output_tokens_total"),
-        series_with("gen_ai_client_token_usage_sum", OUTPUT),
-        series_with("gen_ai_client_token_usage_token_sum", OUTPUT),
+        sum_of("gen_ai_client_token_usage", OUTPUT),
+        sum_of("gen_ai_client_token_usage_token", OUTPUT),
     ])),
     account: None,
 };

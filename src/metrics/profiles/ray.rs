@@ -1,9 +1,10 @@
 //! Ray Serve LLM: vLLM's metrics as Ray renames them (`vllm:` becomes `ray_vllm_`, older Ray drops `_total`), and those of
 //! the HTTP proxies. Never plain `vllm:` names.
 
+use super::vllm::{FIRST_TOKEN, REQUEST, TOKEN};
 use crate::{
     api::exporters::Profile,
-    metrics::table::{Counter, Fold, Gauge, Hits, Share, Table, Time, milliseconds, seconds, series, series_with},
+    metrics::table::{Counter, Fold, Gauge, Hits, Share, Table, Time, exact, milliseconds, series, series_with},
 };
 
 const FINISHED: Counter =
@@ -26,6 +27,7 @@ pub(super) const TABLE: Table = Table {
     profile: Profile::Ray,
     word: "ray",
     in_front: false,
+    native: false,
     finished: Ok(FINISHED),
     errors: Ok(&[
         finished(&[
@@ -43,13 +45,13 @@ pub(super) const TABLE: Table = Table {
         series_with("ray_vllm_request_success", LENGTH),
     ])),
     latency: Ok(Time::Histogram(&[
-        seconds("ray_vllm_e2e_request_latency_seconds", 7680.0),
+        exact("ray_vllm_e2e_request_latency_seconds", REQUEST),
         milliseconds("ray_serve_http_request_latency_ms", 600.0),
     ])),
-    first_token: Ok(Time::Histogram(&[seconds("ray_vllm_time_to_first_token_seconds", 2560.0)])),
+    first_token: Ok(Time::Histogram(&[exact("ray_vllm_time_to_first_token_seconds", FIRST_TOKEN)])),
     output_token: Ok(Time::Histogram(&[
-        seconds("ray_vllm_inter_token_latency_seconds", 80.0),
-        seconds("ray_vllm_time_per_output_token_seconds", 80.0),
+        exact("ray_vllm_inter_token_latency_seconds", TOKEN),
+        exact("ray_vllm_time_per_output_token_seconds", TOKEN),
     ])),
     queue: Ok(Gauge { names: &[series("ray_vllm_num_requests_waiting")], fold: Fold::Sum }),
     kv_cache: Ok(Gauge {

@@ -16,6 +16,7 @@ pub(super) const TABLE: Table = Table {
     profile: Profile::Sglang,
     word: "sglang",
     in_front: false,
+    native: false,
     finished: Ok(FINISHED),
     errors: Ok(&[Share { bad: HTTP_FAILED, all: HTTP }]),
     aborts: Ok(Share { bad: counter("sglang:num_aborted_requests_total"), all: FINISHED }),

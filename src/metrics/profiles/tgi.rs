@@ -2,16 +2,17 @@
 
 use crate::{
     api::exporters::Profile,
-    metrics::table::{Fold, Gauge, Share, Table, Time, counter, counter_with, none, seconds, series},
+    metrics::table::{Counter, Fold, Gauge, Share, Table, Time, counter, counter_with, none, seconds, series, sum_of},
 };
 
-/// 0.0001 · 1.5³⁴, the last of its buckets, rounded down.
-const LAST: f64 = 97.0;
+/// 0.0001 · 1.5³⁵, the last of its buckets, rounded down.
+const LAST: f64 = 145.0;
 
 pub(super) const TABLE: Table = Table {
     profile: Profile::Tgi,
     word: "tgi",
     in_front: false,
+    native: false,
     finished: Ok(counter("tgi_request_count")),
     errors: Ok(&[Share {
         bad: counter_with("tgi_request_failure", r#"err!="validation""#),
@@ -27,8 +28,8 @@ pub(super) const TABLE: Table = Table {
     queue: Ok(Gauge { names: &[series("tgi_queue_size")], fold: Fold::Sum }),
     kv_cache: none("TGI does not tell how full its KV cache is"),
     hits: none("TGI does not count hits of its prefix cache"),
-    prompt_tokens: Ok(counter("tgi_request_input_length_sum")),
+    prompt_tokens: Ok(Counter::One(sum_of("tgi_request_input_length", ""))),
     cached_tokens: None,
-    output_tokens: Ok(counter("tgi_request_generated_tokens_sum")),
+    output_tokens: Ok(Counter::One(sum_of("tgi_request_generated_tokens", ""))),
     account: None,
 };

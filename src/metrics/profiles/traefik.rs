@@ -15,6 +15,7 @@ pub(super) const TABLE: Table = Table {
     profile: Profile::Traefik,
     word: "traefik",
     in_front: true,
+    native: false,
     finished: Ok(FINISHED),
     errors: Ok(&[Share { bad: counter_with("traefik_service_requests_total", r#"code=~"5..""#), all: FINISHED }]),
     aborts: Ok(Share { bad: counter_with("traefik_service_requests_total", r#"code="499""#), all: FINISHED }),

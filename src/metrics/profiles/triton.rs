@@ -15,6 +15,7 @@ pub(super) const TABLE: Table = Table {
     profile: Profile::Triton,
     word: "triton",
     in_front: false,
+    native: false,
     finished: Ok(FINISHED),
     errors: Ok(&[Share { bad: counter_with("nv_inference_request_failure", r#"reason!="CANCELED""#), all: FINISHED }]),
     aborts: Ok(Share { bad: counter_with("nv_inference_request_failure", r#"reason="CANCELED""#), all: FINISHED }),

@@ -22,6 +22,7 @@ pub(super) const TABLE: Table = Table {
     profile: Profile::Trtllm,
     word: "trtllm",
     in_front: false,
+    native: false,
     finished: Ok(FINISHED),
     errors: Ok(&[Share { bad: FAILED, all: FINISHED }]),
     aborts: Ok(Share { bad: finished(r#"finished_reason="cancelled""#), all: FINISHED }),

@@ -1,5 +1,6 @@
 //! When each question of one provider is due: at once when it is new and its step old enough, then at its interval, each
-//! at its own point of it; never faster than the provider's limit. Time is a parameter; never sends anything.
+//! at its own point of it; never faster than the provider's limit, never while it wants to be left alone, and never one
+//! text twice at the same time. Time is a parameter; never sends anything.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,7 +9,14 @@ use std::{
     time::Duration,
 };
 
-use crate::{api::Moment, metrics::Question};
+use crate::{
+    api::Moment,
+    metrics::{NoData, Question, Sample},
+};
+
+/// How long a provider is left alone after a failure of its own, at first and at most.
+const SHORTEST_REST: Duration = Duration::from_millis(250);
+const LONGEST_REST: Duration = Duration::from_secs(5);
 
 /// Questions with their due times. `now` is the running time of the operator's clock.
 #[derive(Debug)]
@@ -18,6 +26,10 @@ pub(super) struct Schedule {
     gap: Duration,
     /// Before this no question may be sent.
     free: Duration,
+    /// Until then the provider rests.
+    resting: Duration,
+    /// Rests since it last gave an answer.
+    rests: u32,
 }
 
 #[derive(Debug)]
@@ -33,7 +45,7 @@ struct Turn {
 
 impl Schedule {
     pub(super) fn new(gap: Duration) -> Self {
-        Self { turns: BTreeMap::new(), gap, free: Duration::ZERO }
+        Self { turns: BTreeMap::new(), gap, free: Duration::ZERO, resting: Duration::ZERO, rests: 0 }
     }
 
     /// Takes over what is wanted now. `moment` is `now` as a point in time.
@@ -55,11 +67,44 @@ impl Schedule {
         if now < self.free {
             return None;
         }
-        let due = self.turns.iter_mut().filter(|(_, turn)| turn.asking.is_none() && turn.due <= now);
-        let (question, turn) = due.min_by_key(|(_, turn)| turn.due)?;
-        turn.asking = Some(now);
+        let (question, _) = self.waiting().filter(|(_, turn)| turn.due <= now).min_by_key(|(_, turn)| turn.due)?;
+        let question = question.clone();
+        if let Some(turn) = self.turns.get_mut(&question) {
+            turn.asking = Some(now);
+        }
         self.free = now + self.gap;
-        Some(question.clone())
+        Some(question)
+    }
+
+    /// Questions whose text is not being asked: for another window or step the same text is the same work.
+    fn waiting(&self) -> impl Iterator<Item = (&Arc<Question>, &Turn)> {
+        let asking = self.turns.iter().filter(|(_, turn)| turn.asking.is_some());
+        let asking: Vec<&Question> = asking.map(|(question, _)| question.as_ref()).collect();
+        let same = |a: &Question, b: &Question| a.value == b.value && a.samples == b.samples;
+        let free = move |(question, _): &(&Arc<Question>, &Turn)| !asking.iter().any(|asked| same(asked, question));
+        self.turns.iter().filter(free)
+    }
+
+    /// What an answer says about the provider: one that fails or wants fewer questions is left alone, as long as it asks
+    /// or else a little longer each time, but never longer than the most urgent question may wait.
+    pub(super) fn heed(&mut self, outcome: &Result<Sample, NoData>, rest: Option<Duration>, now: Duration) {
+        let little = match outcome {
+            Err(NoData::Throttled) => rest.is_none(),
+            Err(NoData::Status(status)) => *status >= 500,
+            _ => false,
+        };
+        if let Some(rest) = rest {
+            self.resting = self.resting.max(now + rest);
+        } else if !little {
+            self.rests = 0;
+        } else if now >= self.resting {
+            // Those that were on the way together fail together: that is one failure.
+            let urgent = self.turns.keys().map(|question| interval(question)).min().unwrap_or(LONGEST_REST);
+            let rest = SHORTEST_REST.saturating_mul(2_u32.saturating_pow(self.rests));
+            self.resting = now + rest.min(LONGEST_REST).min(urgent);
+            self.rests = self.rests.saturating_add(1);
+        }
+        self.free = self.free.max(self.resting);
     }
 
     /// A question was answered, or could not be asked yet.
@@ -88,7 +133,7 @@ impl Schedule {
 
     /// When `take` is worth calling again.
     pub(super) fn wake(&self) -> Option<Duration> {
-        let due = self.turns.values().filter(|turn| turn.asking.is_none()).map(|turn| turn.due).min();
+        let due = self.waiting().map(|(_, turn)| turn.due).min();
         due.map(|due| due.max(self.free))
     }
 }
@@ -120,10 +165,10 @@ fn next(question: &Question, asked: Duration) -> Duration {
 mod tests {
     use std::{sync::Arc, time::Duration};
 
-    use super::Schedule;
+    use super::{SHORTEST_REST, Schedule};
     use crate::{
         api::Moment,
-        metrics::{Question, Template},
+        metrics::{NoData, Question, Sample, Template},
     };
 
     const GAP: Duration = Duration::from_millis(100);
@@ -186,6 +231,64 @@ mod tests {
             |from: Duration| schedule.turns.values().filter(|t| (from..from + SECOND).contains(&t.due)).count();
         let most = (0..30).map(|second| within(second * SECOND)).max().unwrap();
         assert!(most <= 40, "{most} of 300 in one of 15 seconds");
+    }
+
+    #[test]
+    fn one_text_is_on_the_way_once_whatever_its_step() {
+        let mut schedule = Schedule::new(GAP);
+        let (old, new, other) = (question("x", -60), question("x", -30), question("y", -30));
+        schedule.set(vec![old.clone()], START, Duration::ZERO);
+        assert_eq!(schedule.take(Duration::ZERO), Some(old.clone()));
+        schedule.set(vec![new.clone(), other.clone()], START, SECOND);
+        assert_eq!(schedule.take(SECOND), Some(other.clone()));
+        assert_eq!((schedule.take(2 * SECOND), schedule.wake()), (None, None), "its text is on the way");
+        schedule.done(&old, START, 3 * SECOND);
+        assert_eq!(schedule.take(3 * SECOND), Some(new));
+    }
+
+    #[test]
+    fn a_provider_that_asks_for_it_is_left_alone() {
+        let mut schedule = Schedule::new(GAP);
+        schedule.set(vec![question("x", -60)], START, Duration::ZERO);
+        schedule.heed(&Err(NoData::Throttled), Some(60 * SECOND), Duration::ZERO);
+        schedule.heed(&Err(NoData::Throttled), Some(7 * SECOND), SECOND);
+        assert_eq!((schedule.take(59 * SECOND), schedule.wake()), (None, Some(60 * SECOND)), "the longer one counts");
+        assert_eq!(schedule.starved(31 * SECOND).len(), 1, "and who waits is told");
+        assert!(schedule.take(60 * SECOND).is_some());
+    }
+
+    #[test]
+    fn a_failing_provider_is_left_alone_a_little_longer_each_time() {
+        let rests = |interval: Duration| {
+            let mut schedule = Schedule::new(Duration::ZERO);
+            let x = Question { interval, ..question("x", -60).as_ref().clone() };
+            schedule.set(vec![Arc::new(x), question("y", -60)], START, Duration::ZERO);
+            let mut now = SECOND;
+            let mut rests = Vec::new();
+            for _ in 0..40 {
+                let failed = Err(NoData::Status(503));
+                schedule.heed(&failed, None, now);
+                // Another that was on the way with it.
+                schedule.heed(&failed, None, now);
+                let next = schedule.wake().unwrap();
+                rests.push(next.checked_sub(now).unwrap().as_millis());
+                now = next;
+            }
+            let good = Ok(Sample { value: 1.0, samples: 1.0 });
+            for harmless in [good, Err(NoData::Empty), Err(NoData::Status(422)), Err(NoData::Late)] {
+                schedule.heed(&Err(NoData::Throttled), None, now);
+                now = schedule.wake().unwrap();
+                schedule.heed(&harmless, None, now);
+                schedule.heed(&Err(NoData::Status(500)), None, now);
+                assert_eq!(schedule.wake().unwrap().checked_sub(now), Some(SHORTEST_REST), "{harmless:?} ends a row");
+                now = schedule.wake().unwrap();
+                schedule.heed(&harmless, None, now);
+            }
+            rests
+        };
+        let long = rests(15 * SECOND);
+        assert_eq!((&long[..6], long[39]), (&[250, 500, 1000, 2000, 4000, 5000][..], 5000));
+        assert_eq!(rests(SECOND)[..4], [250, 500, 1000, 1000], "a question for each second stays one");
     }
 
     #[test]

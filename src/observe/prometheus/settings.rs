@@ -1,14 +1,16 @@
 //! How the operator's configuration names a metrics provider, and the HTTP client made of it. Providers come from here
 //! only, never from a rollout. Never shows an address, a header or a secret: errors name the provider and the field.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fmt, io, path::PathBuf, time::Duration};
 
 use reqwest::{
-    Certificate, Client, Url,
+    Certificate, Client, Identity, Url,
     header::{HeaderMap, HeaderName, HeaderValue},
     redirect::Policy,
 };
 use serde::Deserialize;
+
+use super::address::{Resolver, is_refused};
 
 /// A provider that speaks the Prometheus query API.
 #[derive(Clone, Deserialize, PartialEq, Eq)]
@@ -27,9 +29,19 @@ pub struct ProviderSettings {
     /// User name and file with a password, instead of a token.
     #[serde(default)]
     pub basic_auth: Option<BasicAuth>,
-    /// File with the certificates that are trusted instead of the system's; read at start.
+    /// File with the certificates that are trusted instead of the system's. This and the next two are looked at before
+    /// every question, because certificates are rotated.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
+    /// File with the certificate that we show, and those between it and its authority.
+    #[serde(default)]
+    pub cert_file: Option<PathBuf>,
+    /// File with its private key.
+    #[serde(default)]
+    pub key_file: Option<PathBuf>,
+    /// The name that the provider's certificate bears, where it is not the host of `url`.
+    #[serde(default)]
+    pub server_name: Option<String>,
     /// Seconds that a question may take in all.
     #[serde(default = "five")]
     pub timeout_seconds: u64,
@@ -81,19 +93,72 @@ pub enum ProviderError {
         /// The field and what to write.
         problem: &'static str,
     },
-    /// The certificates could not be read.
-    #[error("provider {name}: caFile cannot be read: {source}")]
-    CaFile {
+    /// A file with certificates could not be read.
+    #[error("provider {name}: {field} cannot be read: {source}")]
+    Unreadable {
         /// The provider.
         name: String,
+        /// The field that names the file.
+        field: &'static str,
         /// Why.
-        source: std::io::Error,
+        source: io::Error,
     },
 }
 
+/// What the files with certificates hold.
+#[derive(PartialEq, Eq)]
+pub(super) struct Files {
+    ca: Option<Vec<u8>>,
+    certificate: Option<Vec<u8>>,
+    key: Option<Vec<u8>>,
+}
+
+impl Files {
+    pub(super) fn read(settings: &ProviderSettings) -> Result<Self, ProviderError> {
+        let read = |field: &'static str, path: &Option<PathBuf>| {
+            let unreadable = |source| ProviderError::Unreadable { name: settings.name.clone(), field, source };
+            path.as_ref().map(std::fs::read).transpose().map_err(unreadable)
+        };
+        Ok(Self {
+            ca: read("caFile", &settings.ca_file)?,
+            certificate: read("certFile", &settings.cert_file)?,
+            key: read("keyFile", &settings.key_file)?,
+        })
+    }
+
+    /// The same without making anybody wait.
+    pub(super) async fn read_again(settings: &ProviderSettings) -> io::Result<Self> {
+        let read = async |path: &Option<PathBuf>| match path {
+            Some(path) => tokio::fs::read(path).await.map(Some),
+            None => Ok(None),
+        };
+        Ok(Self {
+            ca: read(&settings.ca_file).await?,
+            certificate: read(&settings.cert_file).await?,
+            key: read(&settings.key_file).await?,
+        })
+    }
+}
+
 impl ProviderSettings {
+    /// Where questions go. With a `serverName` that is its host, because a certificate is held against the URL's; the
+    /// resolver sees to it that the configured host is dialed.
     pub(super) fn endpoint(&self) -> Result<Url, ProviderError> {
-        let mut url = Url::parse(&self.url)
+        let mut url = self.configured()?;
+        let path = format!("{}/api/v1/query", url.path().trim_end_matches('/'));
+        url.set_path(&path);
+        if let Some(name) = &self.server_name {
+            let problem = "serverName: write a DNS name, for example prometheus.example";
+            url.set_host(Some(name)).map_err(|_| self.invalid(problem))?;
+            if url.scheme() != "https" || url.domain() != Some(name.as_str()) {
+                return Err(self.invalid("serverName: write a DNS name, and a url that begins with https://"));
+            }
+        }
+        Ok(url)
+    }
+
+    fn configured(&self) -> Result<Url, ProviderError> {
+        let url = Url::parse(&self.url)
             .map_err(|_| self.invalid("url: write for example http://prometheus.monitoring:9090"))?;
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
             return Err(self.invalid("url: must begin with http:// or https://"));
@@ -104,34 +169,59 @@ impl ProviderSettings {
         if url.query().is_some() || url.fragment().is_some() {
             return Err(self.invalid("url: must end with its path, without ? or #"));
         }
-        let path = format!("{}/api/v1/query", url.path().trim_end_matches('/'));
-        url.set_path(&path);
+        if bare_host(&url).parse().is_ok_and(is_refused) {
+            return Err(self.invalid(
+                "url: no provider is asked at a link-local address or where a cloud keeps its metadata; write another",
+            ));
+        }
         Ok(url)
     }
 
-    pub(super) fn client(&self) -> Result<Client, ProviderError> {
-        self.check()?;
-        let client = Client::builder()
+    /// The `Host` that the provider is to see, where it is not the endpoint's.
+    pub(super) fn host_header(&self, endpoint: &Url) -> Option<String> {
+        self.server_name.as_ref()?;
+        let url = self.configured().ok()?;
+        let host = url.host_str()?;
+        Some(endpoint.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+    }
+
+    /// Whether there are files that may change.
+    pub(super) const fn has_files(&self) -> bool {
+        self.ca_file.is_some() || self.cert_file.is_some() || self.key_file.is_some()
+    }
+
+    pub(super) fn client(&self, files: &Files) -> Result<Client, ProviderError> {
+        let url = self.configured()?;
+        let mut client = Client::builder()
             .user_agent(concat!("llmrollout/", env!("CARGO_PKG_VERSION")))
             .default_headers(self.headers()?)
             .connect_timeout(Duration::from_secs(2))
+            .dns_resolver(Resolver { host: bare_host(&url).to_owned() })
             .redirect(Policy::none())
             .referer(false)
             .no_proxy();
-        let client = if let Some(certificates) = self.certificates()? {
-            client.tls_certs_only(certificates)
-        } else if self.url.starts_with("https:") {
-            client
-        } else {
+        if let Some(ca) = &files.ca {
+            client = client.tls_certs_only(self.certificates(ca)?);
+        } else if url.scheme() == "http" {
             // The system's certificates are not needed, and where there are none the client could not be built.
-            client.tls_certs_only([])
-        };
-        client
-            .build()
-            .map_err(|_| self.invalid("no TLS client could be made; give caFile, or install the system's certificates"))
+            client = client.tls_certs_only([]);
+        }
+        if let (Some(certificate), Some(key)) = (&files.certificate, &files.key) {
+            let both = [certificate.as_slice(), key.as_slice()].join(&b'\n');
+            let identity = Identity::from_pem(&both).map_err(|_| {
+                self.invalid("certFile and keyFile: write the files of a certificate and its key in PEM form")
+            })?;
+            client = client.identity(identity);
+        }
+        client.build().map_err(|_| {
+            self.invalid(
+                "no TLS client could be made; give caFile, or install the system's certificates; \
+                 the key in keyFile must be that of certFile",
+            )
+        })
     }
 
-    fn check(&self) -> Result<(), ProviderError> {
+    pub(super) fn check(&self) -> Result<(), ProviderError> {
         if !(1..=60).contains(&self.timeout_seconds) {
             return Err(self.invalid("timeoutSeconds: write 1 to 60"));
         }
@@ -143,6 +233,9 @@ impl ProviderSettings {
         }
         if self.bearer_token_file.is_some() && self.basic_auth.is_some() {
             return Err(self.invalid("give bearerTokenFile or basicAuth, not both"));
+        }
+        if self.cert_file.is_some() != self.key_file.is_some() {
+            return Err(self.invalid("certFile and keyFile: give both or neither"));
         }
         Ok(())
     }
@@ -174,11 +267,9 @@ impl ProviderSettings {
         Ok(headers)
     }
 
-    fn certificates(&self) -> Result<Option<Vec<Certificate>>, ProviderError> {
-        let Some(path) = &self.ca_file else { return Ok(None) };
-        let pem = std::fs::read(path).map_err(|source| ProviderError::CaFile { name: self.name.clone(), source })?;
-        match Certificate::from_pem_bundle(&pem) {
-            Ok(certificates) if !certificates.is_empty() => Ok(Some(certificates)),
+    fn certificates(&self, pem: &[u8]) -> Result<Vec<Certificate>, ProviderError> {
+        match Certificate::from_pem_bundle(pem) {
+            Ok(certificates) if !certificates.is_empty() => Ok(certificates),
             _ => Err(self.invalid("caFile: holds no certificate in PEM form")),
         }
     }
@@ -186,4 +277,9 @@ impl ProviderSettings {
     fn invalid(&self, problem: &'static str) -> ProviderError {
         ProviderError::Invalid { name: self.name.clone(), problem }
     }
+}
+
+/// The host as an address is parsed and as a name is looked up: without the brackets of an URL.
+fn bare_host(url: &Url) -> &str {
+    url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']')
 }

@@ -1,6 +1,7 @@
 //! A provider's task against a small server on loopback that answers badly in every way it can.
 
 mod server;
+mod tls;
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -77,8 +78,12 @@ async fn asks_with_a_form_below_the_prefix() {
     let requests = server.requests();
     assert_eq!(requests.len(), 2);
     assert!(requests[0].starts_with("POST /prom/tenant/api/v1/query HTTP/1.1\r\n"), "{}", requests[0]);
-    assert!(requests[0].ends_with("\r\n\r\nquery=samples_x%5B30s%5D&timeout=1s"), "{}", requests[0]);
-    assert!(requests[1].ends_with("\r\n\r\nquery=value_x%5B30s%5D&timeout=1s"), "{}", requests[1]);
+    let always = "&timeout=1s&partial_response=false&dedup=true&nocache=1";
+    let (samples, value) = (format!("query=samples_x%5B30s%5D{always}"), format!("query=value_x%5B30s%5D{always}"));
+    let body = |n: usize| requests[n].split_once("\r\n\r\n").unwrap().1;
+    assert_eq!(body(0), samples, "for the provider's own now");
+    let instant = body(1).strip_prefix(&value).and_then(|rest| rest.strip_prefix("&time=")).unwrap();
+    assert!(instant.ends_with(".500"), "the value for the instant of the samples: {instant}");
     assert!(requests[0].contains("\r\nx-scope-orgid: team-a\r\n"), "{}", requests[0]);
     assert!(requests[0].contains("\r\ncontent-type: application/x-www-form-urlencoded\r\n"), "{}", requests[0]);
 }
@@ -281,6 +286,59 @@ async fn credentials_come_from_files_and_stay_secret() {
     assert!(!shown.contains("canary") && !shown.contains("127.0.0.1"), "{shown}");
 }
 
+#[tokio::test]
+async fn a_name_that_leads_to_a_refused_address_is_not_dialed() {
+    let resolver = super::address::Resolver { host: "169.254.169.254".into() };
+    let refused = reqwest::dns::Resolve::resolve(&resolver, "prometheus.example".parse().unwrap()).await;
+    assert!(refused.is_err_and(|error| error.is::<super::address::Refused>()));
+    // As the client hands it on, and as it is told.
+    let client = reqwest::Client::builder().no_proxy().dns_resolver(resolver).tls_certs_only([]).build().unwrap();
+    let error = client.get("http://prometheus.example:9090").send().await.unwrap_err();
+    assert_eq!(super::line::failure(&error), NoData::Unreachable("its name leads to an address that is refused"));
+}
+
+#[tokio::test]
+async fn a_value_of_another_instant_is_none() {
+    let at = Clock::start().now().unix();
+    let server = Server::start(std::sync::Arc::new(move |mut stream, request| {
+        let apart = if request.contains("time=1") { 10 } else { 0 };
+        let body = value("5").replace(&format!("[{at}"), &format!("[{}", at - apart));
+        futures::FutureExt::boxed(async move {
+            tokio::io::AsyncWriteExt::write_all(&mut stream, &json(&body)).await.unwrap();
+        })
+    }))
+    .await;
+    let outcome = ask(settings("default", &server.url)).await;
+    assert_eq!(outcome, Err(NoData::WrongShape("a value of another instant than its samples")));
+}
+
+#[tokio::test]
+async fn a_provider_that_asks_for_a_rest_gets_it() {
+    let busy = response("429 Too Many Requests", "content-type: application/json\r\nretry-after: 60\r\n", b"{}");
+    let server = Server::with(busy).await;
+    let board = Board::default();
+    let all: BTreeSet<_> = ["x", "y", "z"].into_iter().map(|text| question("default", text)).collect();
+    board.subscribe(&Owner::new("a").within("prod"), all.clone());
+    let mut settings = settings("default", &server.url);
+    settings.max_in_flight = 1;
+    let task = run(settings, &board);
+    let told = async {
+        loop {
+            let told: Vec<Reading> = all.iter().flat_map(|question| board.readings(question)).collect();
+            if let [one] = told.as_slice() {
+                return one.clone();
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let told = tokio::time::timeout(Duration::from_secs(10), told).await.unwrap();
+    assert_eq!(told.outcome, Err(NoData::Throttled));
+    // Time enough for the other two.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(server.requests().len(), 1, "and nobody asks on");
+    task.abort();
+}
+
 #[test]
 fn settings_that_cannot_be_used_are_refused() {
     let refused = |field: &str, value: serde_json::Value| {
@@ -304,6 +362,11 @@ fn settings_that_cannot_be_used_are_refused() {
         "http://x/?canary=1",
         "http://x/#canary",
         "file:///canary",
+        "http://169.254.169.254/latest",
+        "http://2852039166",
+        "https://[fe80::1]:9090",
+        "http://[::ffff:169.254.169.254]",
+        "http://0.0.0.0:9090",
     ] {
         assert!(refused("url", url.into()).starts_with("provider default: url: "));
     }
@@ -317,5 +380,9 @@ fn settings_that_cannot_be_used_are_refused() {
     assert!(refused("maxInFlight", 0.into()).contains("1 to 64"));
     assert!(refused("maxPerSecond", 0.into()).contains("1 to 1000"));
     assert!(refused("caFile", "/nowhere".into()).contains("caFile cannot be read"));
+    assert!(refused("certFile", "/nowhere".into()).contains("give both or neither"));
+    for name in ["127.0.0.1", "", "canary/x", "x.canary"] {
+        assert!(refused("serverName", name.into()).contains("serverName: write a DNS name"), "{name}");
+    }
     assert!(refused("timeout", 5.into()).contains("unknown field"));
 }

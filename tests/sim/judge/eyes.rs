@@ -106,7 +106,7 @@ pub(super) fn about(gate: &Value) -> About {
 pub(super) fn breaks(gate: &Value, value: f64) -> bool {
     match about(gate) {
         About::Errors => value > 0.01,
-        About::Latency => value > 1.5,
+        About::Latency => value > 0.05,
         About::Cost => value > 0.005,
         About::Requests => value.abs() >= 0.5,
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use crate::dist::Distribution;
+use crate::{dialect::Dialect, dist::Distribution};
 
 /// What is in front of every variable.
 const PREFIX: &str = "SIM_";
@@ -21,6 +21,9 @@ pub(crate) enum ConfigError {
     /// A knob with a value it cannot take.
     #[error("{0}")]
     Value(String),
+    /// A knob that only the start may turn.
+    #[error("{0} is read at the start; start another server for another one")]
+    Fixed(&'static str),
 }
 
 /// Every knob. Zero switches a fault off.
@@ -31,6 +34,8 @@ pub(crate) struct Config {
     pub(crate) models: Vec<String>,
     /// What `x-sim-version` says.
     pub(crate) version: String,
+    /// Whose metrics it exposes; read at the start.
+    pub(crate) dialect: Dialect,
     /// How long after its start the server is not healthy.
     pub(crate) load_time_ms: u64,
     /// How many first requests are slower.
@@ -82,6 +87,7 @@ impl Default for Config {
         Self {
             models: vec!["sim-model".to_owned()],
             version: "v1".to_owned(),
+            dialect: Dialect::Vllm,
             load_time_ms: 0,
             warm_up_requests: 0,
             warm_up_factor: 1.0,
@@ -252,6 +258,8 @@ mod tests {
         assert!(patch(json!({"hang_share": 0.6, "error_share": 0.6})).unwrap_err().contains("add up"));
         assert!(patch(json!({"seed": -1})).unwrap_err().starts_with("seed: "));
         assert!(patch(json!({"tokens_mean": 0})).is_err());
+        let said = from_env(&[("SIM_DIALECT", "triton")]).unwrap_err();
+        assert!(said.starts_with("dialect: ") && said.contains("sglang"), "{said}");
     }
 
     #[test]

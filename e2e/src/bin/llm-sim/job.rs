@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::{
     clock::now,
-    metrics::Times,
+    metrics::{Sizes, Times},
     plan::Plan,
     sim::{Sim, Slot},
 };
@@ -93,7 +93,8 @@ impl Drop for Job {
             prefill: first.saturating_duration_since(begun),
             decode: self.first.map_or(Duration::ZERO, |first| now - first),
         };
-        self.sim.metrics().finished(self.reason, times, self.plan.prompt_tokens, self.generated);
+        let Plan { prompt_tokens: prompt, cached_tokens: cached, .. } = self.plan;
+        self.sim.metrics().finished(self.reason, times, Sizes { prompt, cached, generated: self.generated });
     }
 }
 

@@ -1,8 +1,9 @@
-//! A stand-in for an LLM server: the `OpenAI` protocol and `vLLM`'s metrics, with knobs for every
+//! A stand-in for an LLM server: the `OpenAI` protocol and an engine's metrics, with knobs for every
 //! way to be slow or broken. It reads its environment and serves; the modules do the work.
 
 mod clock;
 mod config;
+mod dialect;
 mod dist;
 mod duration;
 mod histogram;

@@ -58,7 +58,10 @@ pub(crate) async fn models(State(sim): State<Arc<Sim>>) -> Response {
 async fn complete(sim: Arc<Sim>, shape: Shape, body: Bytes) -> Response {
     let mut tally = Tally::new(&sim, shape.handler());
     match admit(&sim, shape, &body) {
-        Err((status, message)) => tally.close(refusal(status, &message)),
+        Err((status, message)) => {
+            sim.metrics().refused(status.as_u16(), tally.arrived.elapsed());
+            tally.close(refusal(status, &message))
+        }
         Ok((job, answer, true)) => streamed(job, answer, tally),
         Ok((job, answer, false)) => {
             let response = whole(&sim, job, &answer).await;

@@ -69,8 +69,8 @@ impl Sim {
         Self {
             identity,
             slots: Slots::new(config.max_concurrency),
+            metrics: Mutex::new(Metrics::new(config.dialect)),
             config: Mutex::new(Arc::new(config)),
-            metrics: Mutex::default(),
             started: now(),
             draining: watch::Sender::new(false),
             requests: AtomicU64::new(0),
@@ -90,6 +90,9 @@ impl Sim {
     pub(crate) fn patch(&self, patch: Map<String, Value>) -> Result<Arc<Config>, ConfigError> {
         let mut place = lock(&self.config);
         let config = Arc::new(place.patched(patch)?);
+        if config.dialect != place.dialect {
+            return Err(ConfigError::Fixed("dialect"));
+        }
         self.slots.resize(config.max_concurrency);
         *place = Arc::clone(&config);
         Ok(config)
@@ -310,6 +313,15 @@ mod tests {
         drop(third);
         assert_eq!(sim.slots.semaphore.available_permits(), 2);
         assert_eq!(sim.load().running, 0);
+    }
+
+    #[tokio::test]
+    async fn a_server_keeps_its_dialect() {
+        let sim = sim(1);
+        let patch = |text: &str| sim.patch(serde_json::from_value(json!({"dialect": text})).unwrap());
+        assert!(patch("vllm").is_ok());
+        assert!(patch("tgi").unwrap_err().to_string().contains("read at the start"));
+        assert!(sim.metrics().render("m", sim.load()).unwrap().contains("vllm:num_requests_running"));
     }
 
     #[tokio::test]

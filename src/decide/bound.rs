@@ -1,0 +1,47 @@
+//! A limit of a quantile against the buckets it is measured in: judged by a count where it is the bound of one, and where
+//! it lies between two, said so. Never a query and never a verdict.
+
+use super::criterion::Test;
+use crate::{
+    api::gates::Gate,
+    metrics::{Limit, Place, Source, Subject, ask},
+};
+
+/// A quantile whose limit is the bound of a bucket is judged by what is counted: how much is above the bound.
+pub(super) fn exact(gate: &Gate, source: &Source, test: Test) -> Option<(Subject, Test)> {
+    let (Test::Max(limit), Some(metric)) = (test, gate.metric) else { return None };
+    let share = rest(gate.quantile.as_deref()?)?;
+    let bound = ask::place(source, metric, limit.value()) == Place::Bound;
+    bound.then(|| (Subject::Above(metric, limit.value()), Test::Above(share, limit)))
+}
+
+/// What is above a quantile: 5% above 0.95, to the last decimal.
+fn rest(quantile: &str) -> Option<Limit> {
+    let digits = quantile.strip_prefix("0.")?;
+    let places = u32::try_from(digits.len()).ok().filter(|n| *n <= 9)?;
+    let rest = 10_u32.pow(places).checked_sub(digits.parse().ok()?)?;
+    format!("{rest}e-{places}").parse().ok().map(Limit::Share)
+}
+
+/// That a figure near the limit is interpolated, and which limit would be exact.
+pub(super) fn note(gate: &Gate, source: &Source, test: Test) -> Option<String> {
+    let (Test::Max(limit), Some(metric), Some(_)) = (test, gate.metric, &gate.quantile) else { return None };
+    let limit = limit.value();
+    let Place::Between(below, above) = ask::place(source, metric, limit) else { return None };
+    let nearest = if limit - below < above - limit && below > 0.0 { below } else { above };
+    let [below, above, nearest] = [below, above, nearest].map(Limit::Seconds);
+    Some(format!("interpolated between {below} and {above}; a limit of {nearest} is judged exactly"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Limit, rest};
+
+    #[test]
+    fn what_is_above_a_quantile_is_exact() {
+        for (quantile, share) in [("0.95", 0.05), ("0.9", 0.1), ("0.999", 0.001), ("0.5", 0.5)] {
+            assert_eq!(rest(quantile), Some(Limit::Share(share)), "{quantile}");
+        }
+        assert_eq!(rest("1.5"), None);
+    }
+}
