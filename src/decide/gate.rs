@@ -85,17 +85,17 @@ pub fn judge(
     let judged: Vec<(Moment, Sample)> = readings.iter().filter_map(|r| Some((r.at, usable(gate, r).ok()?))).collect();
     let (newest, last) = (judged.last(), readings.last().copied());
     let reference = reference(gate, beside, m);
-    let band = reference.clone().and_then(|r| gate.test.band(r).ok_or_else(|| NOTHING_TO_COMPARE.to_owned()));
+    let limits = reference.clone().and_then(|r| gate.test.band(r).ok_or_else(|| NOTHING_TO_COMPARE.to_owned()));
     let recent = judged.iter().rev().take(gate.of);
-    let bad = recent.filter(|(_, s)| band.as_ref().is_ok_and(|band| band.breaks(s.value))).count();
-    let missing = missing(gate, last, m).or_else(|| band.as_ref().err().cloned());
-    let worst = newest.filter(|_| bad >= gate.bad).zip(band.as_ref().ok());
+    let bad = recent.filter(|(_, s)| limits.as_ref().is_ok_and(|held| held.breaks(s.value))).count();
+    let missing = missing(gate, last, m).or_else(|| limits.as_ref().err().cloned());
+    let worst = newest.filter(|_| bad >= gate.bad).zip(limits.as_ref().ok());
     let everywhere = worst.and_then(|((_, s), band)| fails_everywhere(gate, s.value, band, beside, m));
     let word = match (&missing, newest) {
         _ if everywhere.is_some() => VerdictWord::NoData,
         _ if bad >= gate.bad => VerdictWord::Fail,
         (Some(_), _) | (None, None) => VerdictWord::NoData,
-        (None, Some((_, s))) if band.is_ok_and(|band| band.breaks(s.value)) => VerdictWord::Fail,
+        (None, Some((_, s))) if limits.is_ok_and(|held| held.breaks(s.value)) => VerdictWord::Fail,
         (None, Some(_)) => VerdictWord::Pass,
     };
     let said = Said { word, bad, why: everywhere.or(missing), reference: reference.ok().flatten() };

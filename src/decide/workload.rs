@@ -172,7 +172,7 @@ mod tests {
         let mut made = [deployment(&rollout, Color::Green, "r1", Role::Candidate), service(&rollout, Color::Green)];
         let marks = made.each_ref().map(|o| super::note(o, labels::APPLIED).unwrap().to_owned());
         for object in &mut made {
-            object.body["metadata"]["annotations"] = json!({});
+            *object.body.pointer_mut("/metadata/annotations").unwrap() = json!({});
         }
         let bodies = made.each_ref().map(|o| digest(&o.body));
         assert_eq!(bodies, ["e4b14f1bfffd", "7d5b3c8acf4e"], "the bodies");

@@ -97,12 +97,8 @@ fn number(text: &str) -> Result<f64, NoData> {
         return Err(NoData::WrongShape("a value is not a decimal number"));
     }
     let value: f64 = text.parse().map_err(|_| NoData::WrongShape("a value is not a decimal number"))?;
-    if !value.is_finite() {
-        Err(NoData::NotFinite)
-    } else {
-        // No negative zero: it would be shown as one.
-        Ok(value + 0.0)
-    }
+    // No negative zero: it would be shown as one.
+    if value.is_finite() { Ok(value + 0.0) } else { Err(NoData::NotFinite) }
 }
 
 /// `-`? digits (`.` digits)? (`e` sign? digits)? in ASCII: what Go prints, and no more. Rust alone would read `inf` and `+1`.

@@ -209,7 +209,7 @@ mod tests {
         assert_eq!(
             text,
             format!(
-                r#"sum(rate(ok_total{{{with_path}}}[{{{{window}}}}])) / sum by (a) (rate(all{{{own}}}[1h])) > bool on (a) up"#
+                r"sum(rate(ok_total{{{with_path}}}[{{{{window}}}}])) / sum by (a) (rate(all{{{own}}}[1h])) > bool on (a) up"
             )
         );
         let sub = value("deriv(sum(mem{ {{green}} })[{{window}}:1m])");

@@ -117,6 +117,7 @@ impl Limit {
     }
 
     /// Another value in the same unit.
+    #[must_use]
     pub const fn with(self, value: f64) -> Self {
         match self {
             Self::Share(_) => Self::Share(value),

@@ -362,9 +362,8 @@ impl Case<'_> {
 /// Without traffic only a count can be judged; with traffic nobody can demand silence.
 fn can_speak(gate: &PlannedGate, weight: i32) -> bool {
     match (&gate.subject, gate.test) {
-        (Subject::Alerts(_), _) => true,
         (Subject::Metric(Metric::Requests, _), Test::Equals(limit)) => weight == 0 || limit.value() >= 0.5,
-        (Subject::Metric(Metric::Requests, _), _) => true,
+        (Subject::Alerts(_) | Subject::Metric(Metric::Requests, _), _) => true,
         _ => weight != 0,
     }
 }

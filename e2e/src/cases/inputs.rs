@@ -119,7 +119,7 @@ fn rules(objects: &mut Objects) -> Option<&mut Vec<Value>> {
     objects.route.as_mut()?.pointer_mut("/spec/rules/0/backendRefs")?.as_array_mut()
 }
 
-const MISTAKES: [Mistake; 7] = [
+const MISTAKES: [Mistake; 8] = [
     Mistake { name: "no-service", reason: "ServiceNotFound", words: "no-service", make: |o| o.front = None },
     Mistake { name: "no-route", reason: "RouteNotFound", words: "no-route", make: |o| o.route = None },
     Mistake {
