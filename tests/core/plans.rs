@@ -78,11 +78,11 @@ fn a_set_is_taken_over_and_the_rollouts_own_gate_replaces_one_of_it() {
     let p99 = json!({"name": "p99", "metric": "latency", "quantile": "0.99", "max": "10s", "severity": "Pause"});
     let set = ("org-defaults", json!([errors("1%"), p99]));
     let take = json!({"gateSet": "org-defaults"});
-    let whole = read_with(&[set.clone()], |s| s["gates"] = json!([take])).unwrap();
+    let whole = read_with(std::slice::from_ref(&set), |s| s["gates"] = json!([take])).unwrap();
     let same = read(|s| s["gates"] = set.1.clone()).unwrap();
     assert_eq!(whole.gates, same.gates, "a gate means the same wherever it stands");
     let own = json!([take, errors("3%")]);
-    let replaced = read_with(&[set.clone()], |s| s["gates"] = own.clone()).unwrap();
+    let replaced = read_with(std::slice::from_ref(&set), |s| s["gates"] = own.clone()).unwrap();
     let told: Vec<_> = replaced.gates.iter().map(|g| (g.name.as_str(), g.test.limit())).collect();
     let alone = read(|s| s["gates"] = json!([errors("3%")])).unwrap();
     assert_eq!(told, [("p99", whole.gates[1].test.limit()), ("errors", alone.gates[0].test.limit())]);
@@ -139,7 +139,7 @@ fn a_set_that_cannot_be_taken_over_is_refused_in_words() {
 #[test]
 fn a_stage_that_names_a_gate_that_there_is_not_is_refused() {
     for change in [(|s| s["steps"][0]["gates"] = json!(["errors", "nope"])) as fn(&mut Value), |s| {
-        s["bake"] = json!([{"name": "hour", "for": "1h", "gates": ["nope"]}])
+        s["bake"] = json!([{"name": "hour", "for": "1h", "gates": ["nope"]}]);
     }] {
         let (reason, message) = read(change).unwrap_err();
         assert_eq!(reason, Reason::InvalidSpec);
