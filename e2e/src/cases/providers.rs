@@ -93,7 +93,7 @@ const LIES: [([Manner; 3], [&str; 3]); 6] = [
 /// Each step meets other lies, outlasts its hold with them, and is left when they end.
 pub(super) async fn provider_that_lies_moves_nothing(stand: &Stand) -> Result<(), KitError> {
     let rogue = Rogue::start(&stand.space.ground).await?;
-    let own = own_operator_asking(stand, &json!({"url": rogue.url, "timeoutSeconds": 1})).await?;
+    let own = own_operator_asking(stand, &json!({"url": rogue.url, "timeoutSeconds": 2})).await?;
     let service = stand.serve(&wish("v1"), &LoadPlan::default()).await?;
     let steps: Vec<i32> = (0..).take(LIES.len() + 1).map(|n| 20 + 10 * n).chain([100]).collect();
     let steps: Vec<_> = steps.iter().map(|weight| (*weight, "1s")).collect();

@@ -34,7 +34,7 @@ pub(crate) enum Manner {
     DeepJson,
     /// 200 MB.
     Huge,
-    /// A megabyte that becomes a gigabyte.
+    /// A hundred kilobytes that become a hundred megabytes.
     Bomb,
     /// So many series as fit below the cap.
     ManySeries,
@@ -98,13 +98,16 @@ impl Rogue {
     pub(crate) async fn start(ground: &Ground) -> Result<Self, KitError> {
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(KitError::failed("a server of one's own"))?;
         let address = listener.local_addr().map_err(KitError::failed("a server of one's own"))?;
+        // Packing takes seconds of work, which the tasks beside this one must not wait for.
+        let bomb: Arc<[u8]> =
+            tokio::task::spawn_blocking(bomb).await.map_err(KitError::failed("packing a bomb"))?.into();
         let manners: Manners = Arc::new(Mutex::new([Manner::Honest; 3]));
         let (told, real, client) = (manners.clone(), ground.prometheus_url.clone(), prometheus::http()?);
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (told, real, client) = (told.clone(), real.clone(), client.clone());
+                let (told, real, client, bomb) = (told.clone(), real.clone(), client.clone(), bomb.clone());
                 // Who is asked hangs up when it likes; that is what is tried here.
-                tokio::spawn(async move { drop(answer(stream, &told, &real, &client).await) });
+                tokio::spawn(async move { drop(answer(stream, &told, &bomb, &real, &client).await) });
             }
         });
         Ok(Self { url: format!("http://{address}"), manners, task })
@@ -116,7 +119,13 @@ impl Rogue {
     }
 }
 
-async fn answer(mut stream: TcpStream, manners: &Manners, real: &str, client: &reqwest::Client) -> std::io::Result<()> {
+async fn answer(
+    mut stream: TcpStream,
+    manners: &Manners,
+    bomb: &[u8],
+    real: &str,
+    client: &reqwest::Client,
+) -> std::io::Result<()> {
     let (path, body) = request(&mut stream).await?;
     let manner = manners.lock().unwrap_or_else(PoisonError::into_inner)[Asked::of(&body) as usize];
     match manner {
@@ -140,9 +149,8 @@ async fn answer(mut stream: TcpStream, manners: &Manners, real: &str, client: &r
             Ok(())
         }
         Manner::Bomb => {
-            let packed = bomb();
-            stream.write_all(&head("200 OK", "content-encoding: gzip\r\n", packed.len())).await?;
-            stream.write_all(&packed).await
+            stream.write_all(&head("200 OK", "content-encoding: gzip\r\n", bomb.len())).await?;
+            stream.write_all(bomb).await
         }
         _ => {
             let (status, headers, body) = match of_few_words(manner) {
@@ -231,11 +239,11 @@ fn earlier(text: &str, seconds: i64) -> String {
     answer.to_string()
 }
 
-/// A gigabyte of blanks.
+/// A hundred megabytes of blanks.
 fn bomb() -> Vec<u8> {
     let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
     let piece = vec![b' '; 1 << 20];
-    for _ in 0..1024 {
+    for _ in 0..100 {
         // Nothing fails that writes into memory.
         let _ = packer.write_all(&piece);
     }
