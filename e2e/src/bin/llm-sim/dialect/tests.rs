@@ -193,7 +193,7 @@ fn selectors(text: &str) -> BTreeSet<(String, String)> {
 
 fn source(profile: Profile) -> Source {
     let written = Written { profile, ..Written::default() };
-    Source::read(&written, Some(Prices { input: 0.5, cached_input: 0.05, output: 1.5 })).unwrap()
+    Source::read(&written, Some(Prices { input: 0.5, cached_input: 0.05, output: 1.5 }), None).unwrap()
 }
 
 /// The texts of a question, where the profile has an answer.
@@ -204,6 +204,8 @@ fn texts(profile: Profile, metric: Metric) -> Option<[String; 2]> {
         provider: "default",
         namespace: "n",
         workload: "w",
+        other: None,
+        replicas: 1,
         color: Color::Green,
         subject: &subject,
         since: Moment::from_unix(0),
