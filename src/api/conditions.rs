@@ -113,6 +113,8 @@ reasons! {
     RouteNotReady,
     /// `metrics.provider` names a provider that the operator's configuration does not have.
     ProviderUnknown,
+    /// `gates` takes over an `LlmGateSet` that is not there, or that cannot be read.
+    GateSetMissing,
     /// A cost gate has no prices to work with.
     PricesMissing,
     /// A Deployment or Service of a color's name exists and is not ours.

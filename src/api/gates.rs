@@ -1,4 +1,4 @@
-//! `LlmRollout.spec.gates`: what must hold of the candidate. Fields, bounds, CEL rules; never any logic.
+//! `spec.gates` of a rollout and of a set: what must hold of the candidate. Fields, bounds, CEL rules; never any logic.
 
 #![expect(
     unreachable_pub,
@@ -15,9 +15,11 @@ use serde::{Deserialize, Serialize};
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("[has(self.metric), has(self.query), has(self.alerts)].filter(x, x).size() == 1").message("gates: exactly one of `metric`, `query` and `alerts` says what is looked at; write for example `metric: errorRate, max: 1%`"),
+    validation = Rule::new("has(self.gateSet) != has(self.name)").message("gates: each item has a `name`, or takes over a set; write for example `{name: errors, metric: errorRate, max: 1%}` or `{gateSet: org-defaults}`"),
+    validation = Rule::new("!has(self.gateSet) || self.severity == 'Rollback' && ![has(self.metric), has(self.query), has(self.alerts), has(self.quantile), has(self.max), has(self.min), has(self.between), has(self.equals), has(self.target), has(self.tolerance), has(self.comparedTo), has(self.maxRatio), has(self.minRatio), has(self.change), has(self.maxDelta), has(self.during), has(self.failures), has(self.interval), has(self.window), has(self.minSamples), has(self.noData), has(self.runbook), has(self.dashboard)].exists(x, x)").message("gates: beside `gateSet` nothing else is written; to replace a gate of the set, write a whole gate of the same `name` in an item of its own"),
+    validation = Rule::new("has(self.gateSet) || [has(self.metric), has(self.query), has(self.alerts)].filter(x, x).size() == 1").message("gates: exactly one of `metric`, `query` and `alerts` says what is looked at; write for example `metric: errorRate, max: 1%`"),
     validation = Rule::new("has(self.quantile) ? has(self.metric) && self.metric in ['latency', 'timeToFirstToken', 'timePerOutputToken'] : !has(self.metric) || !(self.metric in ['latency', 'timeToFirstToken'])").message("gates: `quantile` belongs to `metric: latency` and is needed there, as for `timeToFirstToken`; `timePerOutputToken` may have one; write for example `metric: latency, quantile: \"0.95\", max: 1.5s`"),
-    validation = Rule::new("[has(self.max), has(self.min), has(self.between), has(self.equals), has(self.target), has(self.maxRatio) || has(self.minRatio), has(self.change), has(self.maxDelta), has(self.alerts)].filter(x, x).size() == 1").message("gates: exactly one of `max`, `min`, `between`, `equals`, `target`, `maxRatio`/`minRatio`, `change` and `maxDelta`, and none for `alerts`; write for example `max: 1%`"),
+    validation = Rule::new("has(self.gateSet) || [has(self.max), has(self.min), has(self.between), has(self.equals), has(self.target), has(self.maxRatio) || has(self.minRatio), has(self.change), has(self.maxDelta), has(self.alerts)].filter(x, x).size() == 1").message("gates: exactly one of `max`, `min`, `between`, `equals`, `target`, `maxRatio`/`minRatio`, `change` and `maxDelta`, and none for `alerts`; write for example `max: 1%`"),
     validation = Rule::new("has(self.target) == has(self.tolerance)").message("gates: `target` and `tolerance` belong together; write for example `target: $0.032, tolerance: 20%`"),
     validation = Rule::new("has(self.comparedTo) == (has(self.maxRatio) || has(self.minRatio) || has(self.change) || has(self.maxDelta))").message("gates: `maxRatio`, `minRatio`, `change` and `maxDelta` need `comparedTo`, and nothing else has it; write for example `comparedTo: active, maxRatio: \"1.2\"`"),
     validation = Rule::new("!has(self.equals) || has(self.query) || has(self.metric) && self.metric == 'requests'").message("gates: `equals` belongs to `metric: requests` and to queries that count; write `max` with a limit in the metric's unit"),
@@ -29,7 +31,13 @@ use serde::{Deserialize, Serialize};
     validation = Rule::new("!has(self.metric) || !(self.metric in ['queueDepth', 'tokensPerRequest']) || (has(self.max) ? [self.max] : has(self.min) ? [self.min] : has(self.between) ? self.between : has(self.target) ? [self.target] : has(self.maxDelta) ? [self.maxDelta] : []).all(l, l.matches('^[0-9.]+$'))").message("gates: the limit of `queueDepth` is a plain number; write for example `max: \"12.5\"`, and so for `tokensPerRequest`")
 )]
 pub struct Gate {
+    /// Name of an `LlmGateSet` of this namespace whose gates are taken over. Nothing else is written beside it; a gate
+    /// of the same `name` as one of the set's takes its place, whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"), length(max = 48))]
+    pub gate_set: Option<String>,
     /// Name of the gate, shown wherever it speaks.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"), length(max = 32))]
     pub name: String,
     /// What is measured, by the profile's own query.

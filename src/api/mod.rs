@@ -4,6 +4,7 @@
 pub mod around;
 pub mod conditions;
 pub mod exporters;
+pub mod gate_set;
 pub mod gates;
 pub mod labels;
 pub mod moment;
@@ -14,6 +15,7 @@ pub mod v1alpha1;
 pub mod verdict;
 
 pub use conditions::{Condition, ConditionType, Reason};
+pub use gate_set::{LlmGateSet, LlmGateSetSpec};
 pub use moment::Moment;
 pub use order::{LlmRolloutOrder, LlmRolloutOrderSpec};
 pub use status::{LlmRolloutStatus, Phase};

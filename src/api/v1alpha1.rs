@@ -103,8 +103,8 @@ use super::{
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message("metadata.name: lower case letters, digits and '-', beginning with a letter, because Services are named after it; write for example \"chat\""),
     validation = Rule::new("!has(self.spec.steps) || self.spec.traffic.exists(t, has(t.httpRoute)) || self.spec.steps.all(s, s.weight == 0 || s.weight == 100)").message("steps: with only a `service` router the weight must be 0 or 100, because a selector cannot split; add a router that splits, for example `- httpRoute: {name: chat}`, to `traffic`"),
     validation = Rule::new("(has(self.spec.gates) && size(self.spec.gates) > 0) || (has(self.spec.manual) && self.spec.manual)").message("gates: at least one is needed; write `- {name: errors, metric: errorRate, max: 1%}`, or `manual: true` if people alone decide"),
-    validation = Rule::new("!has(self.spec.bake) || self.spec.bake.all(b, !has(b.gates) || has(self.spec.gates) && b.gates.all(n, self.spec.gates.exists(g, g.name == n)))").message("bake: `gates` names gates of this rollout; write the `name` of one of `gates`"),
-    validation = Rule::new("!has(self.spec.steps) || self.spec.steps.all(s, !has(s.gates) || has(self.spec.gates) && s.gates.all(n, self.spec.gates.exists(g, g.name == n)))").message("steps: `gates` names gates of this rollout; write the `name` of one of `gates`"),
+    validation = Rule::new("!has(self.spec.bake) || self.spec.bake.all(b, !has(b.gates) || has(self.spec.gates) && b.gates.all(n, self.spec.gates.exists(g, has(g.gateSet) || has(g.name) && g.name == n)))").message("bake: `gates` names gates of this rollout or of a set that it takes over; write the `name` of one of `gates`"),
+    validation = Rule::new("!has(self.spec.steps) || self.spec.steps.all(s, !has(s.gates) || has(self.spec.gates) && s.gates.all(n, self.spec.gates.exists(g, has(g.gateSet) || has(g.name) && g.name == n)))").message("steps: `gates` names gates of this rollout or of a set that it takes over; write the `name` of one of `gates`"),
     validation = Rule::new("!has(self.spec.approvals) || !has(self.spec.steps) || self.spec.approvals.all(a, !a.before.startsWith('Step/') || int(a.before.split('/')[1]) <= size(self.spec.steps))").message("approvals: `before` names a step that there is not, so nobody would ever be asked; write at most the number of the last step, or `Full`"),
     validation = Rule::new("!has(self.spec.dependsOn) || self.spec.dependsOn.all(d, d.name != self.metadata.name)").message("dependsOn: a rollout cannot wait for itself; name another one")
 )]
@@ -132,7 +132,10 @@ pub struct LlmRolloutSpec {
     /// What must hold at every step before traffic moves on; a gate that fails takes traffic back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    #[x_kube(
+        validation = Rule::new("self.all(a, !has(a.name) || self.exists_one(b, has(b.name) && a.name == b.name))").message("gates: a name stands twice; give each gate a name of its own"),
+        validation = Rule::new("self.all(a, !has(a.gateSet) || self.exists_one(b, has(b.gateSet) && a.gateSet == b.gateSet))").message("gates: a set is taken over twice; leave one of the two items out")
+    )]
     pub gates: Vec<Gate>,
     /// People alone decide: every step ends only by an order (`skip`, `promote`). Gates, if there are any, still take
     /// traffic back.

@@ -3,10 +3,14 @@
 use std::{io::Write, path::PathBuf, process::ExitCode};
 
 use kube::CustomResourceExt;
-use llmrollout::api::{LlmRollout, LlmRolloutOrder};
+use llmrollout::api::{LlmGateSet, LlmRollout, LlmRolloutOrder};
 
 fn main() -> ExitCode {
-    let crds = [("llmrollouts.yaml", LlmRollout::crd()), ("llmrolloutorders.yaml", LlmRolloutOrder::crd())];
+    let crds = [
+        ("llmrollouts.yaml", LlmRollout::crd()),
+        ("llmrolloutorders.yaml", LlmRolloutOrder::crd()),
+        ("llmgatesets.yaml", LlmGateSet::crd()),
+    ];
     let folder = std::env::args_os().nth(1).map(PathBuf::from);
     for (file, crd) in crds {
         let text = match serde_saphyr::to_string(&crd) {

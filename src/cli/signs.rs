@@ -2,8 +2,8 @@
 //! manifest as the operator does; never asks a cluster.
 
 use crate::{
-    api::{LlmRollout, Moment, Phase, status::Approved, v1alpha1::Prices},
-    decide::{course::Before, plan::Plan, snapshot::Offers},
+    api::{LlmRollout, Moment, Phase, status::Approved},
+    decide::course::{Before, Course},
 };
 
 /// One approval that the manifest asks for.
@@ -23,10 +23,10 @@ pub struct Sign {
 
 /// Every approval that the manifest asks for, in its order.
 pub fn signs(rollout: &LlmRollout, now: Moment) -> Vec<Sign> {
-    let Some(plan) = plan(rollout) else { return Vec::new() };
-    let waited_for = waited_for(rollout, &plan);
+    let Ok(course) = Course::read(&rollout.spec) else { return Vec::new() };
+    let waited_for = waited_for(rollout, &course);
     let given = rollout.status.as_ref().map(|s| s.approvals.as_slice()).unwrap_or_default();
-    let each = plan.signs.iter().flat_map(|sign| sign.roles.iter().map(move |role| (sign, role)));
+    let each = course.signs.iter().flat_map(|sign| sign.roles.iter().map(move |role| (sign, role)));
     each.map(|(sign, role)| {
         let before = sign.before.word();
         let given = given.iter().find(|a| a.before == before && a.role == *role).cloned();
@@ -37,16 +37,8 @@ pub fn signs(rollout: &LlmRollout, now: Moment) -> Vec<Sign> {
     .collect()
 }
 
-/// The manifest as the operator reads it. What it takes from its own configuration is of no matter here.
-fn plan(rollout: &LlmRollout) -> Option<Plan> {
-    let provider = rollout.spec.metrics.provider.clone().unwrap_or_else(|| "default".to_owned());
-    let any = Prices { input: "$1".to_owned(), output: "$1".to_owned(), ..Prices::default() };
-    let offers = Offers { providers: vec![provider], prices: Some(any), gpu_price: Some("$1".to_owned()) };
-    Plan::read(&rollout.spec, &offers).ok()
-}
-
 /// What a person is asked about now.
-fn waited_for(rollout: &LlmRollout, plan: &Plan) -> Vec<Before> {
+fn waited_for(rollout: &LlmRollout, course: &Course) -> Vec<Before> {
     let status = rollout.status.as_ref().filter(|s| s.phase == Some(Phase::AwaitingApproval));
     let Some(status) = status else { return Vec::new() };
     match status.attempt.as_ref().filter(|a| a.ended_at.is_none()) {
@@ -54,7 +46,7 @@ fn waited_for(rollout: &LlmRollout, plan: &Plan) -> Vec<Before> {
         Some(a) if a.step_entered_at.is_none() && a.cleared_at.is_none() => vec![Before::Start],
         Some(a) => {
             let confirmed = a.step_entered_at.map(|_| a.weight);
-            let next = if a.promoted || a.fast_track { plan.last_step() } else { plan.step_after(confirmed) };
+            let next = if a.promoted || a.fast_track { course.last_step() } else { course.step_after(confirmed) };
             let signs = next.map(|(number, step)| (Before::Step(number), (step.weight == 100).then_some(Before::Full)));
             signs.into_iter().flat_map(|(step, full)| [Some(step), full]).flatten().collect()
         }

@@ -21,7 +21,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch as cell;
 
 use crate::{
-    api::{LlmRollout, LlmRolloutOrder, labels, route::HttpRoute},
+    api::{LlmGateSet, LlmRollout, LlmRolloutOrder, labels, route::HttpRoute},
     observe::stores::{Stores, rollout_of},
     routers::Claim,
 };
@@ -30,8 +30,8 @@ use crate::{
 const WATCH_FOR: u32 = 60;
 
 /// Kinds that a cluster need not know: the Gateway API (a missing route is a condition, not a reason to stand still), and
-/// our own orders while only the operator was upgraded.
-const MAY_BE_MISSING: [&str; 2] = ["HTTPRoute", "LlmRolloutOrder"];
+/// our own orders and sets of gates while only the operator was upgraded.
+const MAY_BE_MISSING: [&str; 3] = ["HTTPRoute", "LlmRolloutOrder", "LlmGateSet"];
 
 /// Rollouts to look at.
 pub(super) type Wakes = stream::BoxStream<'static, ObjectRef<LlmRollout>>;
@@ -65,7 +65,8 @@ pub(super) fn scope(client: &Client, namespace: Option<&str>) -> (Stores, Wakes,
     let (slices, slice_writer) = reflector::store();
     let (routes, route_writer) = reflector::store();
     let (orders, order_writer) = reflector::store();
-    let stores = Stores { rollouts: rollouts.clone(), deployments, services, slices, routes, orders };
+    let (gate_sets, set_writer) = reflector::store();
+    let stores = Stores { rollouts: rollouts.clone(), deployments, services, slices, routes, orders, gate_sets };
     let ours = watcher::Config::default().labels(labels::ROLLOUT).timeout(WATCH_FOR);
     let all = watcher::Config::default().timeout(WATCH_FOR);
     let by_label_or_front = {
@@ -76,10 +77,22 @@ pub(super) fn scope(client: &Client, namespace: Option<&str>) -> (Stores, Wakes,
             found
         }
     };
+    let by_rollout = {
+        let rollouts = rollouts.clone();
+        move |r: &LlmRollout| {
+            let mut found = vec![ObjectRef::from_obj(r)];
+            found.extend(dependents(&rollouts, r));
+            found
+        }
+    };
+    let by_set = {
+        let rollouts = rollouts.clone();
+        move |s: &LlmGateSet| taking_over(&rollouts, s)
+    };
     let by_route =
         move |r: &HttpRoute| claimed(&rollouts, r, |c| matches!(c, Claim::HttpRoute(x) if x.name == r.name_any()));
     let wakes = stream::select_all([
-        watch_rollouts(api(client, namespace), all.clone(), rollout_writer, &full),
+        watch_guarded(api(client, namespace), all.clone(), rollout_writer, &full, "LlmRollout", by_rollout),
         watch(api::<Deployment>(client, namespace), ours.clone(), deployment_writer, &full, "Deployment", |d| {
             rollout_of(d).into_iter().collect()
         }),
@@ -88,6 +101,7 @@ pub(super) fn scope(client: &Client, namespace: Option<&str>) -> (Stores, Wakes,
         }),
         watch(api::<Service>(client, namespace), all.clone(), service_writer, &full, "Service", by_label_or_front),
         watch(api::<HttpRoute>(client, namespace), all.clone(), route_writer, &full, "HTTPRoute", by_route),
+        watch_guarded(api(client, namespace), all.clone(), set_writer, &full, "LlmGateSet", by_set),
         watch(api::<LlmRolloutOrder>(client, namespace), all, order_writer, &full, "LlmRolloutOrder", |o| {
             o.metadata.namespace.iter().map(|ns| ObjectRef::new(&o.spec.rollout).within(ns)).collect()
         }),
@@ -121,37 +135,41 @@ where
     touched(events.reflect(writer), full, kind, wakes)
 }
 
-/// Rollouts are decoded one by one, so that one broken object cannot blind the watch for all.
-fn watch_rollouts(
-    api: Api<DeserializeGuard<LlmRollout>>,
+/// Objects whose schema is ours are decoded one by one, so that a broken one cannot blind the watch for all.
+fn watch_guarded<K, F>(
+    api: Api<DeserializeGuard<K>>,
     config: watcher::Config,
-    writer: Writer<LlmRollout>,
+    writer: Writer<K>,
     full: &Filled,
-) -> Wakes {
-    let (known, known_too) = (writer.as_reader(), writer.as_reader());
+    kind: &'static str,
+    wakes: F,
+) -> Wakes
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    F: Fn(&K) -> Vec<ObjectRef<LlmRollout>> + Send + Sync + 'static,
+{
+    let known = writer.as_reader();
     let events = watcher::watcher(api, config).default_backoff().filter_map(move |event| {
-        let event = event.map(|e| decoded(e, &known)).transpose();
+        let event = event.map(|e| decoded(e, &known, kind)).transpose();
         async move { event }
     });
-    let all = known_too;
-    touched(events.reflect(writer), full, "LlmRollout", move |r| {
-        let mut found = vec![ObjectRef::from_obj(r)];
-        found.extend(dependents(&all, r));
-        found
-    })
+    touched(events.reflect(writer), full, kind, wakes)
 }
 
-fn decoded(event: Event<DeserializeGuard<LlmRollout>>, known: &Store<LlmRollout>) -> Option<Event<LlmRollout>> {
-    let good = |guard: DeserializeGuard<LlmRollout>| match guard.0 {
-        Ok(mut rollout) => {
-            rollout.managed_fields_mut().clear();
-            Ok(rollout)
+fn decoded<K>(event: Event<DeserializeGuard<K>>, known: &Store<K>, kind: &'static str) -> Option<Event<K>>
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    let good = |guard: DeserializeGuard<K>| match guard.0 {
+        Ok(mut object) => {
+            object.managed_fields_mut().clear();
+            Ok(object)
         }
         Err(broken) => {
             let (namespace, name) =
                 (broken.metadata.namespace.unwrap_or_default(), broken.metadata.name.unwrap_or_default());
-            tracing::warn!(%namespace, %name, error = %broken.error, "a rollout cannot be decoded and is left alone until it can");
-            Err(ObjectRef::<LlmRollout>::new(&name).within(&namespace))
+            tracing::warn!(kind, %namespace, %name, error = %broken.error, "an object cannot be decoded and does not count until it can");
+            Err(ObjectRef::<K>::new(&name).within(&namespace))
         }
     };
     match event {
@@ -161,7 +179,7 @@ fn decoded(event: Event<DeserializeGuard<LlmRollout>>, known: &Store<LlmRollout>
         Event::Delete(guard) => good(guard).ok().map(Event::Delete),
         // What was known of it is no longer what stands there: nothing is decided on it.
         Event::Apply(guard) => match good(guard) {
-            Ok(rollout) => Some(Event::Apply(rollout)),
+            Ok(object) => Some(Event::Apply(object)),
             Err(name) => known.get(&name).map(|old| Event::Delete(old.as_ref().clone())),
         },
     }
@@ -199,6 +217,15 @@ fn dependents(rollouts: &Store<LlmRollout>, of: &LlmRollout) -> Vec<ObjectRef<Ll
     let here = all.iter().filter(|r| r.metadata.namespace.as_deref() == namespace);
     let waiting = here.filter(|r| r.spec.depends_on.iter().any(|d| d.name == name));
     waiting.map(|r| ObjectRef::from_obj(r.as_ref())).collect()
+}
+
+/// The rollouts that take over this set's gates.
+fn taking_over(rollouts: &Store<LlmRollout>, set: &LlmGateSet) -> Vec<ObjectRef<LlmRollout>> {
+    let (namespace, name) = (set.metadata.namespace.as_deref(), set.name_any());
+    let all: Vec<Arc<LlmRollout>> = rollouts.state();
+    let here = all.iter().filter(|r| r.metadata.namespace.as_deref() == namespace);
+    let named = here.filter(|r| r.spec.gates.iter().any(|g| g.gate_set.as_ref() == Some(&name)));
+    named.map(|r| ObjectRef::from_obj(r.as_ref())).collect()
 }
 
 /// The rollouts of the object's namespace that claim it.

@@ -123,7 +123,7 @@ pub struct Course {
 
 impl Course {
     /// Reads the course, or says the first thing that is wrong with it.
-    pub(super) fn read(spec: &LlmRolloutSpec) -> Result<Self, Wrong> {
+    pub fn read(spec: &LlmRolloutSpec) -> Result<Self, Wrong> {
         let retire = spec.decommission.clone().unwrap_or_default();
         let fast_track = match &spec.fast_track {
             Some(f) => {

@@ -10,6 +10,7 @@ pub mod calendar;
 pub mod course;
 pub mod criterion;
 pub mod gate;
+mod gate_sets;
 mod home;
 pub mod intent;
 mod leave;

@@ -10,7 +10,8 @@ use super::{
     bound,
     course::Course,
     criterion::{self, Test},
-    snapshot::Offers,
+    gate_sets::{self, Written},
+    snapshot::{GateSets, Offers},
 };
 use crate::{
     api::{
@@ -113,7 +114,7 @@ pub struct Wrong {
 
 impl Plan {
     /// Reads the spec, or says the first thing that is wrong with it.
-    pub fn read(spec: &LlmRolloutSpec, offers: &Offers) -> Result<Self, Wrong> {
+    pub fn read(spec: &LlmRolloutSpec, sets: &GateSets, offers: &Offers) -> Result<Self, Wrong> {
         if spec.traffic.iter().any(|t| Claim::of(t).is_none()) {
             return Err(invalid(
                 "traffic: each item names exactly one router; write `- service: {name: chat}` or `- httpRoute: {name: chat}`",
@@ -127,16 +128,9 @@ impl Plan {
             return Err(Wrong { reason: Reason::ProviderUnknown, message });
         }
         let written = spec.metrics.prices.as_ref().or(offers.prices.as_ref());
-        let prices = match written {
-            Some(prices) => Some(Prices::parse(prices).map_err(|e| invalid(format!("metrics.prices: {e}")))?),
-            None => None,
-        };
-        let gpu_price = match spec.metrics.gpu_price.as_ref().or(offers.gpu_price.as_ref()) {
-            Some(price) => Some(unit::gpu_price(price).map_err(|e| invalid(format!("metrics.gpuPrice: {e}")))?),
-            None => None,
-        };
-        let source = Source::read(&spec.metrics, prices, gpu_price).map_err(invalid)?;
-        let gates = spec.gates.iter().map(|g| noted_gate(g, &source, written)).collect::<Result<Vec<_>, _>>()?;
+        let source = read_source(spec, written, offers)?;
+        let read = |w: &Written<'_>| noted_gate(w.gate, &source, written).map_err(|wrong| w.blame(wrong));
+        let gates = gate_sets::gather(&spec.gates, sets)?.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         if gates.is_empty() && !spec.manual {
             return Err(invalid(
                 "gates: at least one is needed; write `- {name: errors, metric: errorRate, max: 1%}`, or `manual: true` if people alone decide",
@@ -144,6 +138,7 @@ impl Plan {
         }
         let ready_timeout = duration_or(spec.release.template.ready_timeout.as_ref(), 30 * 60, "readyTimeout")?;
         let course = Course::read(spec)?;
+        gate_sets::known(&course, &gates)?;
         if course.steps.iter().any(|s| s.min_requests.or(s.max_requests).is_some()) {
             ask::available(&source, Metric::Requests, None).map_err(|why| {
                 invalid(format!("steps: with profile {} requests cannot be counted: {why}", source.word()))
@@ -152,6 +147,19 @@ impl Plan {
         let replicas = spec.release.template.replicas.unwrap_or(1);
         Ok(Self { course, gates, provider, source, replicas, ready_timeout })
     }
+}
+
+/// Which series are asked for, with the prices that costs rest on.
+fn read_source(spec: &LlmRolloutSpec, prices: Option<&v1alpha1::Prices>, offers: &Offers) -> Result<Source, Wrong> {
+    let prices = match prices {
+        Some(prices) => Some(Prices::parse(prices).map_err(|e| invalid(format!("metrics.prices: {e}")))?),
+        None => None,
+    };
+    let gpu_price = match spec.metrics.gpu_price.as_ref().or(offers.gpu_price.as_ref()) {
+        Some(price) => Some(unit::gpu_price(price).map_err(|e| invalid(format!("metrics.gpuPrice: {e}")))?),
+        None => None,
+    };
+    Source::read(&spec.metrics, prices, gpu_price).map_err(invalid)
 }
 
 /// A gate with what people should know about its figures.
@@ -176,6 +184,11 @@ pub(super) fn invalid(message: impl Into<String>) -> Wrong {
 
 fn read_gate(gate: &Gate, source: &Source) -> Result<PlannedGate, Wrong> {
     let name = &gate.name;
+    if name.is_empty() {
+        return Err(invalid(
+            "gates: each item has a `name`, or takes over a set; write for example `{name: errors, metric: errorRate, max: 1%}` or `{gateSet: org-defaults}`",
+        ));
+    }
     let wrong = |e: String| invalid(format!("gates: {name}: {e}"));
     let subject = read_subject(gate, source)?;
     let (test, against) = criterion::read(gate).map_err(wrong)?;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
-    api::{LlmRollout, LlmRolloutOrderSpec, Moment, Phase, status::Color},
+    api::{LlmRollout, LlmRolloutOrderSpec, Moment, Phase, gates::Gate, status::Color},
     metrics::{Question, Reading},
     routers::RouterSeen,
 };
@@ -33,6 +33,8 @@ pub struct Snapshot {
     pub orders: Vec<OrderSeen>,
     /// The rollouts named in `dependsOn`, in its order.
     pub dependencies: Vec<DependencySeen>,
+    /// The sets named in `gates`.
+    pub gate_sets: GateSets,
     /// What the operator's configuration offers.
     pub offers: Arc<Offers>,
 }
@@ -108,6 +110,18 @@ pub struct OrderSeen {
     pub at: Moment,
     /// What it says.
     pub spec: LlmRolloutOrderSpec,
+}
+
+/// Sets of gates, by their names.
+pub type GateSets = BTreeMap<String, GateSetSeen>;
+
+/// A set of gates that the rollout takes over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GateSetSeen {
+    /// It is not there, or cannot be read.
+    Missing,
+    /// Its gates.
+    There(Vec<Gate>),
 }
 
 /// A rollout that this one depends on.

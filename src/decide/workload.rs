@@ -81,8 +81,7 @@ pub fn deployment(rollout: &LlmRollout, color: Color, revision: &str, role: Role
         "strategy": role.strategy(),
         "template": pod,
     });
-    let notes =
-        [(labels::REVISION, revision), (labels::TEMPLATE, &marks.template), (labels::APPLIED, &marks.applied)];
+    let notes = [(labels::REVISION, revision), (labels::TEMPLATE, &marks.template), (labels::APPLIED, &marks.applied)];
     owned(rollout, OwnedKind::Deployment, color, &spec, &notes)
 }
 
@@ -183,7 +182,8 @@ mod tests {
     #[test]
     fn everything_that_an_object_is_made_from_is_in_its_mark() {
         type Change = fn(&mut LlmRollout);
-        let mark = |rollout: &LlmRollout, revision: &str, role| marks_of_deployment(rollout, Color::Green, revision, role);
+        let mark =
+            |rollout: &LlmRollout, revision: &str, role| marks_of_deployment(rollout, Color::Green, revision, role);
         let plain = mark(&rollout(|_| {}), "r1", Role::Candidate);
         let same_pods: [Change; 2] =
             [|r| r.spec.release.template.replicas = Some(3), |r| r.metadata.uid = Some("v".into())];
@@ -203,7 +203,10 @@ mod tests {
             assert_ne!(other.applied, plain.applied);
         }
         let port = service(&rollout(|r| r.spec.release.template.port = 9000), Color::Green);
-        assert_ne!(super::note(&port, labels::APPLIED), super::note(&service(&rollout(|_| {}), Color::Green), labels::APPLIED));
+        assert_ne!(
+            super::note(&port, labels::APPLIED),
+            super::note(&service(&rollout(|_| {}), Color::Green), labels::APPLIED)
+        );
     }
 
     /// Changing what this pins restarts every candidate and stops upkeep of everything that serves: a release note.

@@ -7,9 +7,9 @@ use k8s_openapi::api::{apps::v1::Deployment, core::v1::Service, discovery::v1::E
 use kube::{Resource, ResourceExt};
 
 use crate::{
-    api::{LlmRollout, labels, route::HttpRoute, status::Color},
+    api::{LlmGateSet, LlmRollout, labels, route::HttpRoute, status::Color},
     decide::{
-        snapshot::{ColorSeen, DependencySeen, DeploymentSeen, OwnedSeen, Rival, Standing},
+        snapshot::{ColorSeen, DependencySeen, DeploymentSeen, GateSetSeen, OwnedSeen, Rival, Standing},
         workload,
     },
     routers::{Claim, RouterSeen, http_route, service},
@@ -93,6 +93,16 @@ pub(super) fn dependencies(rollout: &LlmRollout, others: &[Arc<LlmRollout>]) -> 
         |name: &str| others.iter().find(|o| o.name_any() == name).map_or(Standing::Missing, |o| Standing::of(o));
     let all = rollout.spec.depends_on.iter();
     all.map(|d| DependencySeen { name: d.name.clone(), standing: standing(&d.name) }).collect()
+}
+
+/// The sets of gates that a rollout takes over.
+pub(super) fn named_sets(rollout: &LlmRollout) -> impl Iterator<Item = &str> {
+    rollout.spec.gates.iter().filter_map(|item| item.gate_set.as_deref())
+}
+
+/// What was seen of a set of gates. One that is being deleted counts until it is gone, as a Service does.
+pub(super) fn gate_set(set: Option<&LlmGateSet>) -> GateSetSeen {
+    set.map_or(GateSetSeen::Missing, |set| GateSetSeen::There(set.spec.gates.clone()))
 }
 
 /// The oldest other rollout of the namespace that drives one of our routers before us.

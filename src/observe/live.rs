@@ -1,4 +1,4 @@
-//! The same snapshot read from the API server: rollout, Services, routes, Deployments and endpoints by GET, each with a
+//! The same snapshot read from the API server: rollout, sets of gates, Services, routes, Deployments and endpoints by GET, each with a
 //! deadline of its own. Taken before a write that raises the candidate, and before what a cache shows takes one back.
 
 use std::{fmt::Debug, sync::Arc, time::Duration};
@@ -15,8 +15,12 @@ use super::{
     cluster::{self, ColorObjects},
 };
 use crate::{
-    api::{LlmRollout, route::HttpRoute, status::Color},
-    decide::{Snapshot, snapshot::ColorSeen, workload},
+    api::{LlmGateSet, LlmRollout, route::HttpRoute, status::Color},
+    decide::{
+        Snapshot,
+        snapshot::{ColorSeen, GateSets},
+        workload,
+    },
     routers::{Claim, RouterSeen},
 };
 
@@ -74,8 +78,9 @@ pub async fn observe_live(rollout: &LlmRollout, world: &World, eyes: &Eyes) -> R
     if fresh.spec.traffic != rollout.spec.traffic {
         return Err(ObserveError::Moved);
     }
+    let gate_sets = eyes.gate_sets(&fresh).await?;
     let cached = super::observe(&Arc::new(fresh), world);
-    Ok(Snapshot { live: true, blue, green, routers, ..cached })
+    Ok(Snapshot { live: true, blue, green, routers, gate_sets, ..cached })
 }
 
 impl Eyes {
@@ -99,6 +104,16 @@ impl Eyes {
             slices: slices.iter().collect(),
         };
         Ok(cluster::color(rollout, &objects))
+    }
+
+    async fn gate_sets(&self, rollout: &LlmRollout) -> Result<GateSets, ObserveError> {
+        let namespace = rollout.metadata.namespace.as_deref().unwrap_or_default();
+        let mut all = GateSets::new();
+        for name in cluster::named_sets(rollout) {
+            let set: Option<LlmGateSet> = self.get(namespace, name).await?;
+            all.insert(name.to_owned(), cluster::gate_set(set.as_ref()));
+        }
+        Ok(all)
     }
 
     async fn get<K>(&self, namespace: &str, name: &str) -> Result<Option<K>, ObserveError>

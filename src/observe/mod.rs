@@ -69,6 +69,9 @@ pub fn observe(rollout: &Arc<LlmRollout>, world: &World) -> Snapshot {
         rival: cluster::rival(rollout, others.iter().map(AsRef::as_ref)),
         orders: world.stores.orders_to(namespace, rollout.metadata.name.as_deref().unwrap_or_default()),
         dependencies: cluster::dependencies(rollout, &others),
+        gate_sets: cluster::named_sets(rollout)
+            .map(|set| (set.to_owned(), cluster::gate_set(named(&world.stores.gate_sets, namespace, set).as_deref())))
+            .collect(),
         readings: world.board.readings_of(&ObjectRef::from_obj(rollout)),
         offers: Arc::clone(&world.offers),
     }

@@ -10,7 +10,7 @@ use kube::{
 };
 
 use crate::{
-    api::{LlmRollout, LlmRolloutOrder, Moment, labels, route::HttpRoute},
+    api::{LlmGateSet, LlmRollout, LlmRolloutOrder, Moment, labels, route::HttpRoute},
     decide::snapshot::OrderSeen,
 };
 
@@ -29,6 +29,8 @@ pub struct Stores {
     pub routes: Store<HttpRoute>,
     /// All orders.
     pub orders: Store<LlmRolloutOrder>,
+    /// All sets of gates.
+    pub gate_sets: Store<LlmGateSet>,
 }
 
 impl Stores {

@@ -105,7 +105,8 @@ fn gates(d: &mut Draw<'_>) -> Value {
         json!({"name": "cost", "metric": "costPerRequest", "max": "$0.005"}),
         json!({"name": "many", "metric": "requests", "max": "100"}),
     ];
-    let first = usize::from(d.byte()) % pool.len();
+    let byte = d.byte();
+    let first = usize::from(byte) % pool.len();
     let count = d.pick(&[2, 1, 3, 0, 5]);
     let chosen = (0..count).map(|n| {
         let mut gate = pool[(first + n) % pool.len()].clone();
@@ -124,7 +125,13 @@ fn gates(d: &mut Draw<'_>) -> Value {
         }
         gate
     });
-    chosen.collect()
+    let own: Vec<Value> = chosen.collect();
+    let sets = match byte {
+        252.. => vec![json!({"gateSet": "org-defaults"}), json!({"gateSet": "more"})],
+        224..252 => vec![json!({"gateSet": "org-defaults"})],
+        _ => vec![],
+    };
+    sets.into_iter().chain(own).collect()
 }
 
 /// What stands around the steps.

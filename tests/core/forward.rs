@@ -16,6 +16,7 @@ use llmrollout::{
         Decision, Intent, Snapshot,
         criterion::Test,
         plan::{Plan, PlannedGate, revision},
+        snapshot::GateSetSeen,
         workload,
     },
     metrics::{self, Question, Reading, Subject},
@@ -174,11 +175,15 @@ impl Case<'_> {
             "I5: forward with what was taken back",
         )?;
         demand(self.s.routers.iter().all(|r| r.state.is_ok()), "forward with a router that cannot be driven")?;
+        let there = |set: &String| matches!(self.s.gate_sets.get(set), Some(GateSetSeen::There(_)));
+        let mut sets = self.s.rollout.spec.gates.iter().filter_map(|g| g.gate_set.as_ref());
+        demand(sets.all(there), "forward with a set of gates that is not there")?;
         Ok(attempt)
     }
 
     fn plan(&self) -> Result<Plan, String> {
-        Plan::read(&self.s.rollout.spec, &self.s.offers).map_err(|_| "forward on a manifest that is wrong".to_owned())
+        Plan::read(&self.s.rollout.spec, &self.s.gate_sets, &self.s.offers)
+            .map_err(|_| "forward on a manifest that is wrong".to_owned())
     }
 
     /// I11: a step counts as entered when it was written down before and the routers were seen to hold it.

@@ -2,18 +2,28 @@
 
 use llmrollout::{
     api::{LlmRollout, Reason},
-    decide::{plan::Plan, snapshot::Offers},
+    decide::{
+        plan::Plan,
+        snapshot::{GateSetSeen, GateSets, Offers},
+    },
 };
 use serde_json::{Value, json};
 
 const MANIFEST: &str = include_str!("../scenarios/manifest.yaml");
 
 fn read(change: impl FnOnce(&mut Value)) -> Result<Plan, (Reason, String)> {
+    read_with(&[], change)
+}
+
+/// With these sets, each a name and its gates.
+fn read_with(sets: &[(&str, Value)], change: impl FnOnce(&mut Value)) -> Result<Plan, (Reason, String)> {
+    let there = |gates: &Value| GateSetSeen::There(serde_json::from_value(gates.clone()).unwrap());
+    let sets: GateSets = sets.iter().map(|(name, gates)| ((*name).to_owned(), there(gates))).collect();
     let mut manifest: Value = serde_saphyr::from_str(MANIFEST).unwrap();
     change(&mut manifest["spec"]);
     let rollout: LlmRollout = serde_json::from_value(manifest).unwrap();
     let offers = Offers { providers: vec!["default".into(), "thanos".into()], ..Offers::default() };
-    Plan::read(&rollout.spec, &offers).map_err(|w| (w.reason, w.message))
+    Plan::read(&rollout.spec, &sets, &offers).map_err(|w| (w.reason, w.message))
 }
 
 #[test]
@@ -59,6 +69,81 @@ fn each_wrong_manifest_is_told_what_to_write() {
         let (got, message) = read(change).unwrap_err();
         assert_eq!(got, reason, "{message}");
         assert!(message.contains(words), "{message} does not say {words}");
+    }
+}
+
+#[test]
+fn a_set_is_taken_over_and_the_rollouts_own_gate_replaces_one_of_it() {
+    let errors = |max: &str| json!({"name": "errors", "metric": "errorRate", "max": max});
+    let p99 = json!({"name": "p99", "metric": "latency", "quantile": "0.99", "max": "10s", "severity": "Pause"});
+    let set = ("org-defaults", json!([errors("1%"), p99]));
+    let take = json!({"gateSet": "org-defaults"});
+    let whole = read_with(&[set.clone()], |s| s["gates"] = json!([take])).unwrap();
+    let same = read(|s| s["gates"] = set.1.clone()).unwrap();
+    assert_eq!(whole.gates, same.gates, "a gate means the same wherever it stands");
+    let own = json!([take, errors("3%")]);
+    let replaced = read_with(&[set.clone()], |s| s["gates"] = own.clone()).unwrap();
+    let told: Vec<_> = replaced.gates.iter().map(|g| (g.name.as_str(), g.test.limit())).collect();
+    let alone = read(|s| s["gates"] = json!([errors("3%")])).unwrap();
+    assert_eq!(told, [("p99", whole.gates[1].test.limit()), ("errors", alone.gates[0].test.limit())]);
+    let named = read_with(&[set], |s| {
+        s["gates"] = json!([take]);
+        s["steps"][0]["gates"] = json!(["p99"]);
+        s["bake"] = json!([{"name": "hour", "for": "1h", "gates": ["errors"]}]);
+    });
+    assert!(named.is_ok(), "{named:?}");
+}
+
+#[test]
+fn a_set_that_cannot_be_taken_over_is_refused_in_words() {
+    let errors = json!({"name": "errors", "metric": "errorRate", "max": "1%"});
+    let late = json!({"name": "late", "metric": "latency", "max": "1s"});
+    let many: Vec<Value> =
+        (0..32).map(|n| json!({"name": format!("g{n}"), "metric": "errorRate", "max": "1%"})).collect();
+    let sets = [
+        ("a", json!([errors])),
+        ("b", json!([errors])),
+        ("twice", json!([errors, errors])),
+        ("deep", json!([{"gateSet": "a"}])),
+        ("wrong", json!([late])),
+        ("nameless", json!([{"metric": "errorRate", "max": "1%"}])),
+        ("many", json!(many)),
+        ("none", json!([])),
+    ];
+    let table: [(Value, Reason, &str); 11] = [
+        (json!([{"gateSet": "c"}]), Reason::GateSetMissing, "there is no LlmGateSet c in this namespace"),
+        (json!([errors, {"gateSet": "c"}]), Reason::GateSetMissing, "or write its gates here"),
+        (
+            json!([{"gateSet": "a"}, {"gateSet": "b"}]),
+            Reason::InvalidSpec,
+            "errors stands in LlmGateSet a and in LlmGateSet b",
+        ),
+        (json!([{"gateSet": "a"}, {"gateSet": "a"}]), Reason::InvalidSpec, "from LlmGateSet a twice"),
+        (json!([{"gateSet": "twice"}]), Reason::InvalidSpec, "from LlmGateSet twice twice"),
+        (json!([{"gateSet": "deep"}]), Reason::InvalidSpec, "takes over another set"),
+        (json!([{"gateSet": "wrong"}]), Reason::InvalidSpec, "stands in LlmGateSet wrong"),
+        (json!([{"gateSet": "nameless"}]), Reason::InvalidSpec, "each item has a `name`"),
+        (json!([{"gateSet": "many"}, errors]), Reason::InvalidSpec, "has 33 gates; leave 32"),
+        (json!([{"gateSet": "none"}]), Reason::InvalidSpec, "at least one"),
+        (json!([{"gateSet": "a", "max": "2%"}]), Reason::InvalidSpec, "beside `gateSet: a` nothing else is written"),
+    ];
+    for (gates, reason, words) in table {
+        let (got, message) = read_with(&sets, |s| s["gates"] = gates.clone()).unwrap_err();
+        assert_eq!(got, reason, "{message}");
+        assert!(message.contains(words), "{message} does not say {words}");
+    }
+    let both = json!([{"gateSet": "a"}, {"gateSet": "b"}, errors]);
+    assert!(read_with(&sets, |s| s["gates"] = both).is_ok(), "the rollout's own takes the place of both");
+}
+
+#[test]
+fn a_stage_that_names_a_gate_that_there_is_not_is_refused() {
+    for change in [(|s| s["steps"][0]["gates"] = json!(["errors", "nope"])) as fn(&mut Value), |s| {
+        s["bake"] = json!([{"name": "hour", "for": "1h", "gates": ["nope"]}])
+    }] {
+        let (reason, message) = read(change).unwrap_err();
+        assert_eq!(reason, Reason::InvalidSpec);
+        assert!(message.contains("`gates` names nope"), "{message}");
     }
 }
 

@@ -16,7 +16,7 @@ use llmrollout::{
     },
     decide::{
         plan::{Plan, Wrong},
-        snapshot::Offers,
+        snapshot::{GateSets, Offers},
     },
     metrics::{
         Ask, NotAvailable, Place, Prices, Question, Source, Subject, ask, exporters, metric, question, unit::Unit,
@@ -310,7 +310,7 @@ fn plan_with(metrics: &Value, gate: &Value, min_requests: Option<i64>) -> Result
         spec["steps"][0]["minRequests"] = json!(least);
     }
     let rollout: LlmRollout = serde_json::from_value(manifest).unwrap();
-    Plan::read(&rollout.spec, &Offers { providers: vec!["default".into()], ..Offers::default() })
+    Plan::read(&rollout.spec, &GateSets::new(), &Offers { providers: vec!["default".into()], ..Offers::default() })
 }
 
 #[test]
@@ -337,7 +337,7 @@ fn a_limit_on_a_bound_is_judged_by_what_is_counted_above_it() {
         assert_eq!(plan.gates[0].note.is_some(), note.is_some(), "{test}");
         assert!(plan.gates[0].note.as_deref().unwrap_or_default().contains(note.unwrap_or_default()));
     }
-    let exact = plan(&json!({}), &gate("latency", "0.95", "1.5s")).unwrap().gates.remove(0).test;
+    let exact = plan(&json!({}), &gate("latency", "0.95", "1.5s")).unwrap().gates[0].test;
     let band = exact.band(None).unwrap();
     assert!(!band.breaks(1.0 - 0.95) && band.breaks(0.050_001), "5 of 100 are 5%, whatever a double makes of it");
 }

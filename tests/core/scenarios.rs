@@ -6,7 +6,7 @@
 use std::{fmt::Write, fs};
 
 use llmrollout::{
-    api::{LlmRolloutSpec, Moment, Phase, status::Color},
+    api::{LlmGateSetSpec, LlmRolloutSpec, Moment, Phase, status::Color},
     decide::{
         plan::duration,
         snapshot::{OrderSeen, Rival, Standing},
@@ -89,6 +89,9 @@ fn command(world: &mut World, line: &str) {
         let change: Value = serde_saphyr::from_str(change).unwrap();
         return world.edit(|r| r.spec = merged(&r.spec, &change));
     }
+    if let Some(set) = line.strip_prefix("gate-set ") {
+        return gate_set(world, set);
+    }
     let words: Vec<&str> = line.split_whitespace().collect();
     match words.as_slice() {
         ["settle"] => world.settle(),
@@ -118,6 +121,16 @@ fn command(world: &mut World, line: &str) {
         ["silent", gate] => drop(world.signals.insert(gate_name(gate), Signal::Silent(NoData::Empty))),
         _ => disturbance(world, &words),
     }
+}
+
+/// `gate-set NAME {gates: […]}` or `gate-set NAME gone`.
+fn gate_set(world: &mut World, line: &str) {
+    let (name, rest) = line.split_once(' ').expect("a name and a set");
+    if rest == "gone" {
+        return drop(world.gate_sets.remove(name));
+    }
+    let set: LlmGateSetSpec = serde_saphyr::from_str(rest).unwrap();
+    world.gate_sets.insert(name.to_owned(), set.gates);
 }
 
 /// A spec with a change merged into it, as `kubectl patch --type merge` does.

@@ -9,7 +9,10 @@ use llmrollout::{
         Snapshot, decide,
         intent::Owned,
         plan::revision,
-        snapshot::{ColorSeen, DependencySeen, DeploymentSeen, Offers, OrderSeen, OwnedSeen, Rival, Standing},
+        snapshot::{
+            ColorSeen, DependencySeen, DeploymentSeen, GateSetSeen, GateSets, Offers, OrderSeen, OwnedSeen, Rival,
+            Standing,
+        },
         workload::{self, Role},
     },
     metrics::{NoData, Question, Reading, Sample},
@@ -41,6 +44,7 @@ pub(crate) fn snapshot(bytes: &[u8]) -> Option<Snapshot> {
         readings: BTreeMap::new(),
         orders: orders(d, &status),
         dependencies: dependencies(d, &rollout),
+        gate_sets: gate_sets(d, &rollout),
         offers: Arc::new(Offers { providers: vec!["default".into()], ..Offers::default() }),
         rollout: Arc::new(rollout),
     };
@@ -143,6 +147,24 @@ fn dependencies(d: &mut Draw<'_>, rollout: &LlmRollout) -> Vec<DependencySeen> {
     let standings = [Standing::Baked, Standing::Completed, Standing::UnderWay, Standing::TakenBack, Standing::Missing];
     let all = rollout.spec.depends_on.iter();
     all.map(|other| DependencySeen { name: other.name.clone(), standing: d.pick(&standings) }).collect()
+}
+
+/// Sets that are there, mostly; some are missing, empty, or name gates that the rollout has too.
+fn gate_sets(d: &mut Draw<'_>, rollout: &LlmRollout) -> GateSets {
+    let gate = |name: &str| json!({"name": name, "metric": "errorRate", "max": "1%"});
+    let sets = [
+        json!([gate("errors")]),
+        json!([gate("set-errors"), {"name": "set-p95", "metric": "latency", "quantile": "0.95", "max": "1.5s"}]),
+        json!([gate("cost"), {"gateSet": "more"}]),
+        json!([]),
+    ];
+    let mut seen = GateSets::new();
+    for name in rollout.spec.gates.iter().filter_map(|g| g.gate_set.as_ref()) {
+        let gates = serde_json::from_value(d.pick(&sets)).unwrap();
+        let set = if d.rarely() { GateSetSeen::Missing } else { GateSetSeen::There(gates) };
+        seen.insert(name.clone(), set);
+    }
+    seen
 }
 
 /// Most answers are good, fresh and on enough requests.

@@ -5,11 +5,14 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::Service;
 use llmrollout::{
-    api::{LlmRollout, Moment, labels, order::Verb, route::HttpRoute, status::Color},
+    api::{LlmRollout, Moment, gates::Gate, labels, order::Verb, route::HttpRoute, status::Color},
     decide::{
         Decision, Intent, Snapshot, decide,
         intent::OwnedKind,
-        snapshot::{ColorSeen, DependencySeen, DeploymentSeen, Offers, OrderSeen, OwnedSeen, Rival, Standing},
+        snapshot::{
+            ColorSeen, DependencySeen, DeploymentSeen, GateSetSeen, GateSets, Offers, OrderSeen, OwnedSeen, Rival,
+            Standing,
+        },
     },
     metrics::{NoData, Question, Reading, Sample},
     routers::{Claim, GuardedPatch, PatchKind, RouterSeen, http_route, service},
@@ -60,6 +63,7 @@ pub(crate) struct World {
     pub(crate) rival: Option<Rival>,
     pub(crate) orders: Vec<OrderSeen>,
     pub(crate) others: BTreeMap<String, Standing>,
+    pub(crate) gate_sets: BTreeMap<String, Vec<Gate>>,
     pub(crate) gateway: Gateway,
     pub(crate) refuse_writes: bool,
     /// When the last decision wants to be asked again.
@@ -89,6 +93,7 @@ impl World {
             rival: None,
             orders: Vec::new(),
             others: BTreeMap::new(),
+            gate_sets: BTreeMap::new(),
             gateway: Gateway::Follows,
             refuse_writes: false,
             wake: None,
@@ -142,6 +147,7 @@ impl World {
                 .collect(),
             orders: self.orders.clone(),
             dependencies: self.dependencies(),
+            gate_sets: self.sets(),
             offers: Arc::new(Offers { providers: vec!["default".into()], ..Offers::default() }),
         }
     }
@@ -170,6 +176,12 @@ impl World {
         let standing = |name: &String| self.others.get(name).copied().unwrap_or(Standing::Missing);
         let all = self.rollout.spec.depends_on.iter();
         all.map(|d| DependencySeen { name: d.name.clone(), standing: standing(&d.name) }).collect()
+    }
+
+    fn sets(&self) -> GateSets {
+        let named = self.rollout.spec.gates.iter().filter_map(|g| g.gate_set.clone());
+        let seen = |name: &String| self.gate_sets.get(name).cloned().map_or(GateSetSeen::Missing, GateSetSeen::There);
+        named.map(|name| (name.clone(), seen(&name))).collect()
     }
 
     fn router(&self, claim: Claim<'_>) -> RouterSeen {

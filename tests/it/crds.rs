@@ -1,7 +1,10 @@
 //! The CRDs: the checked-in YAML is what the code generates, every field is documented and bounded, and the corpus of
 //! manifests in `tests/crd` is taken or refused as it should be. Never asks a real server; the lab does, with the same files.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use llmrollout::{
     api::{LlmRollout, v1alpha1::Prices},
@@ -11,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::{
     files::{below, read, top},
+    samples::gate_sets,
     schema::{complaints, complaints_after, crds, schemas},
     yaml::yaml,
 };
@@ -93,13 +97,21 @@ fn good_manifests_are_taken() {
 /// that the schema could have told.
 #[test]
 fn good_manifests_are_understood() {
-    let files = ["tests/crd/good", "config/samples", "examples"].map(|folder| below(&top(folder), ".yaml")).concat();
+    for folder in ["tests/crd/good", "config/samples", "examples"] {
+        understood(&below(&top(folder), ".yaml"));
+    }
+}
+
+/// Rollouts with the sets of gates that lie beside them.
+fn understood(files: &[PathBuf]) {
     let prices = Some(Prices { input: "$1".into(), output: "$1".into(), ..Prices::default() });
     let offers = Offers { providers: vec!["default".into()], prices, gpu_price: Some("$2".into()) };
+    let documents: Vec<Value> = files.iter().flat_map(|file| yaml(file)).collect();
+    let sets = gate_sets(&documents);
     for file in files {
-        for document in yaml(&file).into_iter().filter(|d| d["kind"] == "LlmRollout") {
+        for document in yaml(file).into_iter().filter(|d| d["kind"] == "LlmRollout") {
             let rollout: LlmRollout = serde_json::from_value(document).unwrap();
-            let plan = Plan::read(&rollout.spec, &offers);
+            let plan = Plan::read(&rollout.spec, &sets, &offers);
             assert!(plan.is_ok(), "{}: {plan:?}", file.display());
         }
     }

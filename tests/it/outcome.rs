@@ -54,6 +54,7 @@ fn seen() -> Snapshot {
         readings: BTreeMap::new(),
         orders: vec![],
         dependencies: vec![],
+        gate_sets: BTreeMap::new(),
         offers: Arc::default(),
     }
 }

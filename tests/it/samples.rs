@@ -8,8 +8,11 @@ use k8s_openapi::api::{
     rbac::v1::{Role, RoleBinding},
 };
 use llmrollout::{
-    api::{LlmRollout, route::HttpRoute},
-    decide::{plan::Plan, snapshot::Offers},
+    api::{LlmGateSet, LlmRollout, route::HttpRoute},
+    decide::{
+        plan::Plan,
+        snapshot::{GateSetSeen, GateSets, Offers},
+    },
     routers::{Claim, Shares, http_route, service},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -47,7 +50,7 @@ fn unknown_fields_are_refused() {
 /// What is wrong with one document.
 fn judge(schemas: &BTreeMap<String, Value>, document: &Value) -> Vec<String> {
     match document["kind"].as_str().unwrap_or_default() {
-        "LlmRollout" | "LlmRolloutOrder" => complaints(schemas, document),
+        "LlmRollout" | "LlmRolloutOrder" | "LlmGateSet" => complaints(schemas, document),
         "Namespace" => lost::<Namespace>(document),
         "Service" => lost::<Service>(document),
         "Role" => lost::<Role>(document),
@@ -94,7 +97,7 @@ fn the_examples_fit_together() {
 
 fn fits(folder: &Path, documents: &[Value], rollout: &LlmRollout) {
     let offers = Offers { providers: vec!["default".into()], ..Offers::default() };
-    let plan = Plan::read(&rollout.spec, &offers);
+    let plan = Plan::read(&rollout.spec, &gate_sets(documents), &offers);
     assert!(plan.is_ok(), "{}: {plan:?}", folder.display());
     let name = rollout.metadata.name.as_deref().unwrap();
     let (blue, green) = (format!("{name}-blue"), format!("{name}-green"));
@@ -111,6 +114,12 @@ fn fits(folder: &Path, documents: &[Value], rollout: &LlmRollout) {
         let seen = seen.unwrap_or_else(|t| panic!("{}: {}", folder.display(), t.message));
         assert_eq!((seen.shares, seen.exact), (Shares { blue: 100, green: 0 }, true), "{}", folder.display());
     }
+}
+
+/// The sets of gates among some documents, as a rollout beside them sees them.
+pub(crate) fn gate_sets(documents: &[Value]) -> GateSets {
+    let sets: Vec<LlmGateSet> = of_kind(documents, "LlmGateSet");
+    sets.into_iter().map(|s| (s.metadata.name.unwrap(), GateSetSeen::There(s.spec.gates))).collect()
 }
 
 fn of_kind<T: DeserializeOwned>(documents: &[Value], kind: &str) -> Vec<T> {

@@ -9,12 +9,16 @@ use kube::{
     CustomResourceExt,
     core::cel::{Validator, apply_defaults},
 };
-use llmrollout::api::{LlmRollout, LlmRolloutOrder};
+use llmrollout::api::{LlmGateSet, LlmRollout, LlmRolloutOrder};
 use serde_json::{Map, Value, json};
 
 /// The CRDs that the code generates, each with the name of its file.
-pub(crate) fn crds() -> [(&'static str, CustomResourceDefinition); 2] {
-    [("llmrollouts.yaml", LlmRollout::crd()), ("llmrolloutorders.yaml", LlmRolloutOrder::crd())]
+pub(crate) fn crds() -> [(&'static str, CustomResourceDefinition); 3] {
+    [
+        ("llmrollouts.yaml", LlmRollout::crd()),
+        ("llmrolloutorders.yaml", LlmRolloutOrder::crd()),
+        ("llmgatesets.yaml", LlmGateSet::crd()),
+    ]
 }
 
 /// The schema of each of our kinds as it is installed.

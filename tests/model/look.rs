@@ -69,6 +69,7 @@ pub(crate) fn snapshot(table: &Table, look: &Look, questions: &[Question], route
         readings,
         orders: people::seen(table.setting, &look.orders, NOW),
         dependencies: dependencies(table, look),
+        gate_sets: BTreeMap::new(),
         offers: table.offers(look.wish.known),
         rollout: Arc::new(rollout),
     }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use kube::runtime::{reflector::store::Writer, watcher::Event};
 use llmrollout::{
-    api::{LlmRollout, LlmRolloutOrder, route::HttpRoute},
+    api::{LlmGateSet, LlmRollout, LlmRolloutOrder, route::HttpRoute},
     observe::stores::Stores,
 };
 use serde_json::Value;
@@ -30,12 +30,13 @@ pub(crate) struct Caches {
     slices: Writer<k8s_openapi::api::discovery::v1::EndpointSlice>,
     routes: Writer<HttpRoute>,
     orders: Writer<LlmRolloutOrder>,
+    gate_sets: Writer<LlmGateSet>,
 }
 
 pub(crate) fn stores() -> (Stores, Caches) {
     use kube::runtime::reflector::store;
     let (rollouts, deployments, services) = (store(), store(), store());
-    let (slices, routes, orders) = (store(), store(), store());
+    let (slices, routes, orders, gate_sets) = (store(), store(), store(), store());
     (
         Stores {
             rollouts: rollouts.0,
@@ -44,6 +45,7 @@ pub(crate) fn stores() -> (Stores, Caches) {
             slices: slices.0,
             routes: routes.0,
             orders: orders.0,
+            gate_sets: gate_sets.0,
         },
         Caches {
             rollouts: rollouts.1,
@@ -52,6 +54,7 @@ pub(crate) fn stores() -> (Stores, Caches) {
             slices: slices.1,
             routes: routes.1,
             orders: orders.1,
+            gate_sets: gate_sets.1,
         },
     )
 }
@@ -79,6 +82,7 @@ impl Caches {
             "services" => tell(&mut self.services, before, after),
             "endpointslices" => tell(&mut self.slices, before, after),
             "llmrolloutorders" => tell(&mut self.orders, before, after),
+            "llmgatesets" => tell(&mut self.gate_sets, before, after),
             _ => tell(&mut self.routes, before, after),
         }
     }
@@ -101,6 +105,7 @@ impl Caches {
         relist(&mut self.slices, sim, "endpointslices");
         relist(&mut self.routes, sim, "httproutes");
         relist(&mut self.orders, sim, "llmrolloutorders");
+        relist(&mut self.gate_sets, sim, "llmgatesets");
     }
 }
 

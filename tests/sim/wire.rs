@@ -120,7 +120,8 @@ async fn read(cluster: &Cluster, op: usize, request: Request<Body>) -> Call {
     let kind = head.headers.get("content-type").map_or("", |v| v.to_str().unwrap());
     let parts: Vec<&str> = head.uri.path().trim_matches('/').split('/').collect();
     let at = parts.iter().position(|p| *p == "namespaces").unwrap() + 2;
-    let plural = ["llmrolloutorders", "llmrollouts", "deployments", "services", "httproutes", "endpointslices"];
+    let plural =
+        ["llmrolloutorders", "llmrollouts", "llmgatesets", "deployments", "services", "httproutes", "endpointslices"];
     let plural = plural.into_iter().find(|p| *p == parts[at]).unwrap();
     let of = head.uri.query().and_then(|q| {
         let (_, name) = q.split_once("service-name")?;

@@ -51,6 +51,9 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
   resources: [llmrolloutorders]
   verbs: [list, watch]
 - apiGroups: [llmrollout.io]
+  resources: [llmgatesets]
+  verbs: [get, list, watch]
+- apiGroups: [llmrollout.io]
   resources: [llmrollouts/status]
   verbs: [patch]
 # For the owner references of its Deployments and Services, where the API server enforces that (OpenShift does).

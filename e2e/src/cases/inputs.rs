@@ -22,7 +22,11 @@ const SOON: Duration = Duration::from_secs(20);
 async fn refusal(stand: &Stand, yaml: String) -> Result<Option<String>, KitError> {
     let namespace = &stand.space.name;
     let line = |key: &str| yaml.lines().find_map(|line| line.trim_start().strip_prefix(key));
-    let plural = if line("kind: ") == Some("LlmRolloutOrder") { "llmrolloutorders" } else { "llmrollouts" };
+    let plural = match line("kind: ") {
+        Some("LlmRolloutOrder") => "llmrolloutorders",
+        Some("LlmGateSet") => "llmgatesets",
+        _ => "llmrollouts",
+    };
     let uri = format!("/apis/llmrollout.io/v1alpha1/namespaces/{namespace}/{plural}?dryRun=All&fieldValidation=Strict");
     let mut request = Request::post(uri).header("content-type", "application/yaml");
     // A name that cannot be a header cannot be a user either, and is refused before any policy.
@@ -141,6 +145,12 @@ const MISTAKES: [Mistake; 7] = [
         reason: "ProviderUnknown",
         words: "nobody",
         make: |o| o.rollout["spec"]["metrics"]["provider"] = json!("nobody"),
+    },
+    Mistake {
+        name: "no-set",
+        reason: "GateSetMissing",
+        words: "there is no LlmGateSet nobody",
+        make: |o| o.rollout["spec"]["gates"] = json!([{"gateSet": "nobody"}]),
     },
     Mistake {
         name: "bad-template",

@@ -3,6 +3,7 @@
 
 mod abort;
 mod dialects;
+mod gatesets;
 mod hands;
 mod inputs;
 mod leaving;
@@ -109,6 +110,8 @@ const CASES: &[Case] = cases![
     Beside "every metric of four engines": dialects::every_promised_metric_is_one_figure,
     Beside "pause and resume": abort::pause_holds_and_resume_goes_on,
     Beside "approval by the right person": orders::approval_is_given_by_the_right_person_only,
+    Beside "gates of a set": gatesets::gates_of_a_set_hold_a_rollout_that_names_no_other,
+    Beside "gates of a set": gatesets::a_set_that_vanishes_stops_the_step,
     Beside "reject and retry": orders::reject_takes_back_and_retry_tries_again,
     Beside "skip and promote": orders::skip_and_promote_go_on_at_once,
     Beside "decommission by approval": orders::old_color_is_deleted_when_somebody_agrees,
