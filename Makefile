@@ -84,11 +84,14 @@ fuzz: ## any status and any world: nothing goes forward without evidence, SECOND
 	$(FUZZ) target/fuzz/corpus fuzz/corpus -max_total_time=$(or $(SECONDS),60) -max_len=640 -len_control=0 \
 	  -artifact_prefix=target/fuzz/found/ -print_final_stats=1 -verbosity=0
 
+MUTANTS = $(CARGO) mutants -p llmrollout-core -j $(or $(JOBS),2) $(MUTANTS_FLAGS) --output target/mutants
+
 mutants: tools ## change the core in one place at a time, SHARD=0/20 for a part: writes target/mutants/report.json
-	@mkdir -p target/mutants
-	-$(CARGO) mutants -j $(or $(JOBS),2) $(if $(SHARD),--shard $(SHARD)) $(if $(FILE),--re $(FILE)) --output target/mutants
-	python3 -c 'import json; o = json.load(open("target/mutants/mutants.out/outcomes.json")); \
-	  n, missed, unviable = o["total_mutants"], o["missed"], o["unviable"]; caught = o["caught"] + o["timeout"]; \
-	  share = round(caught / max(1, caught + missed), 4); \
-	  json.dump({"generated": n, "caught": caught, "missed": missed, "unviable": unviable, "share_caught": share}, \
-	  open("target/mutants/report.json", "w"), indent=2); print(n, "mutants,", missed, "missed:", share)'
+	@mkdir -p target/mutants && rm -rf target/mutants/first.json target/mutants/second.json target/mutants/mutants.out*
+	-$(MUTANTS) $(if $(SHARD),--shard $(SHARD)) $(if $(FILE),--re $(FILE))
+	mv target/mutants/mutants.out/outcomes.json target/mutants/first.json
+	@cp target/mutants/mutants.out/missed.txt target/mutants/missed.txt
+	-@test ! -s target/mutants/missed.txt || { \
+	  $(MUTANTS) --config .cargo/mutants-rest.toml --re "$$(python3 -c 'import re,sys; print("^(" + "|".join(re.escape(l.strip()) for l in sys.stdin) + ")$$")' < target/mutants/missed.txt)"; \
+	  mv target/mutants/mutants.out/outcomes.json target/mutants/second.json; }
+	python3 tests/mutants.py target/mutants/first.json target/mutants/second.json target/mutants/report.json
