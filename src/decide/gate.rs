@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::{criterion::Band, plan::PlannedGate};
+use super::{
+    criterion::{Band, Test},
+    plan::PlannedGate,
+};
 use crate::{
     api::{
         Moment, Reason,
@@ -154,6 +157,24 @@ fn status(
         no_data_since: None,
         reason,
         step: m.step,
+    }
+}
+
+/// A latency is shown as a time, though what took longer is judged by its count; where both do not say the same, the
+/// count is shown.
+pub(super) fn show(gate: &PlannedGate, readings: &[Reading], status: &mut GateStatus, m: Measuring) {
+    let newest = readings.iter().rfind(|r| r.at >= m.entered && r.at <= m.now);
+    let value = newest.and_then(|r| usable(gate, r).ok()).map(|s| s.value);
+    let (Some(value), Test::Above(_, time)) = (value, gate.test) else { return };
+    let alike = match status.verdict {
+        VerdictWord::Pass => value <= time.value(),
+        VerdictWord::Fail => value > time.value(),
+        VerdictWord::NoData => false,
+    };
+    if alike {
+        status.compared = format!("{} over {time}, {} allowed", status.value, gate.unit);
+        status.value = time.show(value);
+        status.limit = time.to_string();
     }
 }
 

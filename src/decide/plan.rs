@@ -56,6 +56,8 @@ pub struct PlannedGate {
     pub name: String,
     /// What is looked at.
     pub subject: Subject,
+    /// What is shown instead of what is judged, as long as it says the same.
+    pub shown: Option<Subject>,
     /// What it is held against.
     pub test: Test,
     /// What it is compared with.
@@ -194,7 +196,10 @@ fn read_gate(gate: &Gate, source: &Source) -> Result<PlannedGate, Wrong> {
     let (test, against) = criterion::read(gate).map_err(wrong)?;
     told_above(gate, source, test).map_err(wrong)?;
     let note = bound::note(gate, source, test);
-    let (subject, test) = bound::exact(gate, source, test).unwrap_or((subject, test));
+    let (shown, subject, test) = match bound::exact(gate, source, test) {
+        Some((counted, share)) => (Some(subject), counted, share),
+        None => (None, subject, test),
+    };
     let (bad, of) = read_failures(gate.failures.as_deref().unwrap_or("2 of 3"))
         .ok_or_else(|| invalid(format!("gates: {name}: failures: write for example `2 of 3`")))?;
     let abort = gate.severity == Severity::Abort;
@@ -206,6 +211,7 @@ fn read_gate(gate: &Gate, source: &Source) -> Result<PlannedGate, Wrong> {
     Ok(PlannedGate {
         name: name.clone(),
         subject,
+        shown,
         test,
         against,
         note,

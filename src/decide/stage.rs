@@ -53,7 +53,7 @@ pub(super) struct Questions {
 impl Questions {
     /// All of them.
     pub(super) fn all(&self) -> BTreeSet<Question> {
-        let gates = self.gates.iter().flat_map(|g| std::iter::once(&g.question).chain(&g.beside));
+        let gates = self.gates.iter().flat_map(|g| std::iter::once(&g.question).chain(&g.beside).chain(&g.shown));
         let share = self.share.iter().flat_map(|(candidate, other)| [candidate, other]);
         gates.chain(self.kept.iter().map(|(_, q)| q)).chain(share).chain(&self.count).cloned().collect()
     }
@@ -66,6 +66,8 @@ pub(super) struct Asked {
     pub(super) question: Question,
     /// The same about the color that serves, if that matters.
     pub(super) beside: Option<Question>,
+    /// What is shown instead of what is judged.
+    pub(super) shown: Option<Question>,
 }
 
 /// What is wanted to be known of a color.
@@ -135,7 +137,9 @@ impl View<'_> {
         let suspected = || self.s.readings.get(&question).is_some_and(|r| reference::suspicious(g, r));
         let beside = self.both_serve() && (g.against == Some(ComparedTo::Active) || suspected());
         let beside = if beside { self.ask(plan, self.status.active?, &wanted) } else { None };
-        Some(Asked { gate: Arc::clone(g), question, beside })
+        let shown = g.shown.as_ref().map(|subject| Wanted { subject, ..wanted });
+        let shown = if let Some(wanted) = shown { self.ask(plan, self.candidate()?, &wanted) } else { None };
+        Some(Asked { gate: Arc::clone(g), question, beside, shown })
     }
 
     /// Since when a gate may look back: the stage's beginning. What aborts at once looks from the first share on.

@@ -164,6 +164,9 @@ impl<'a> View<'a> {
             let old = self.status.gates.iter().find(|o| o.name == asked.gate.name);
             let mut verdict = gate::judge(&asked.gate, of(&asked.question), beside, old, m);
             verdict.status.query = asked.question.mark();
+            if let Some(shown) = &asked.shown {
+                gate::show(&asked.gate, of(shown), &mut verdict.status, m);
+            }
             verdict
         });
         judged.collect()

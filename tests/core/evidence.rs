@@ -22,6 +22,7 @@ fn gate() -> PlannedGate {
     PlannedGate {
         name: "errors".into(),
         subject: Subject::Metric(Metric::ErrorRate, None),
+        shown: None,
         test: Test::Max(Limit::parse("1%").unwrap()),
         against: None,
         note: None,

@@ -78,7 +78,9 @@ pub(crate) fn snapshot(table: &Table, look: &Look, questions: &[Question], route
 /// Nothing is known of the color that serves, and nobody counts requests: neither may be needed to go back.
 pub(crate) fn of_a_gate(question: &Question, candidate: Color) -> bool {
     let about = question.value.to_string().contains(&format!("-{}-", candidate.word()));
-    about && !question.samples.to_string().starts_with("count(")
+    // A quantile is only shown; what is above a bound is judged.
+    let shown = question.value.to_string().contains("histogram_quantile");
+    about && !shown && !question.samples.to_string().starts_with("count(")
 }
 
 fn dependencies(table: &Table, look: &Look) -> Vec<DependencySeen> {
