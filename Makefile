@@ -84,7 +84,7 @@ fuzz: ## any status and any world: nothing goes forward without evidence, SECOND
 	$(FUZZ) target/fuzz/corpus fuzz/corpus -max_total_time=$(or $(SECONDS),60) -max_len=640 -len_control=0 \
 	  -artifact_prefix=target/fuzz/found/ -print_final_stats=1 -verbosity=0
 
-MUTANTS = $(CARGO) mutants -p llmrollout-core -j $(or $(JOBS),2) $(MUTANTS_FLAGS) --output target/mutants
+MUTANTS = $(CARGO) mutants -p llmrollout-core $(if $(IN_PLACE),--in-place,-j $(or $(JOBS),2)) --output target/mutants
 
 mutants: tools ## change the core in one place at a time, SHARD=0/20 for a part: writes target/mutants/report.json
 	@mkdir -p target/mutants && rm -rf target/mutants/first.json target/mutants/second.json target/mutants/mutants.out*

@@ -128,6 +128,14 @@ impl Wish {
     }
 }
 
+/// A gate that fails as soon as the candidate answers anything, whatever the other color does: a query of one's own.
+pub(crate) fn never_holds(name: &str) -> Value {
+    json!({
+        "name": name, "query": "sum(increase(vllm:request_success_total{ {{green}} }[{{window}}]))", "max": "0.5",
+        "interval": "1s", "window": "10s",
+    })
+}
+
 /// One gate of each kind, judged within seconds.
 pub(crate) fn gates() -> Value {
     let gate = |own: Value| {
