@@ -210,12 +210,20 @@ fn beside_now(gate: &PlannedGate, beside: Beside<'_>, m: Measuring) -> Result<f6
         .ok_or_else(|| "of the active color: no answer".to_owned())
 }
 
-/// Why a broken limit blames nobody: the color that serves breaks it too, about as badly. One bad sample of an `Abort`
-/// gate is enough whatever the other color does.
+/// Why a broken limit blames nobody: the color that serves breaks it on the same side, and the candidate is not much
+/// worse. One bad sample of an `Abort` gate is enough whatever the other color does.
 fn fails_everywhere(gate: &PlannedGate, value: f64, band: &Band, beside: Beside<'_>, m: Measuring) -> Option<String> {
-    let other = beside_now(gate, beside, m).ok().filter(|_| gate.fits_both() && beside.serves)?;
-    let alike = value <= other * MUCH_WORSE && value * MUCH_WORSE >= other;
-    (alike && band.breaks(other)).then(|| format!("both colors fail it, the active one with {}", gate.unit.show(other)))
+    if !gate.fits_both() || !beside.serves {
+        return None;
+    }
+    let other = beside_now(gate, beside, m).ok()?;
+    let above = |v: f64| band.most().is_some_and(|most| v > most);
+    let alike = match (above(value), above(other)) {
+        (true, true) => value <= other * MUCH_WORSE,
+        (false, false) => band.breaks(other) && value * MUCH_WORSE >= other,
+        (true, false) | (false, true) => false,
+    };
+    alike.then(|| format!("both colors fail it, the active one with {}", gate.unit.show(other)))
 }
 
 /// So many times worse is the candidate's own doing.
