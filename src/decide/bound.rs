@@ -7,8 +7,16 @@ use crate::{
     metrics::{Limit, Place, Source, Subject, ask},
 };
 
+/// What is shown instead of what is judged, what is judged, and by what.
+pub(super) fn judged(gate: &Gate, source: &Source, subject: Subject, test: Test) -> (Option<Subject>, Subject, Test) {
+    match exact(gate, source, test) {
+        Some((counted, share)) => (Some(subject), counted, share),
+        None => (None, subject, test),
+    }
+}
+
 /// A quantile whose limit is the bound of a bucket is judged by what is counted: how much is above the bound.
-pub(super) fn exact(gate: &Gate, source: &Source, test: Test) -> Option<(Subject, Test)> {
+fn exact(gate: &Gate, source: &Source, test: Test) -> Option<(Subject, Test)> {
     let (Test::Max(limit), Some(metric)) = (test, gate.metric) else { return None };
     let share = rest(gate.quantile.as_deref()?)?;
     let bound = ask::place(source, metric, limit.value()) == Place::Bound;

@@ -196,10 +196,7 @@ fn read_gate(gate: &Gate, source: &Source) -> Result<PlannedGate, Wrong> {
     let (test, against) = criterion::read(gate).map_err(wrong)?;
     told_above(gate, source, test).map_err(wrong)?;
     let note = bound::note(gate, source, test);
-    let (shown, subject, test) = match bound::exact(gate, source, test) {
-        Some((counted, share)) => (Some(subject), counted, share),
-        None => (None, subject, test),
-    };
+    let (shown, subject, test) = bound::judged(gate, source, subject, test);
     let (bad, of) = read_failures(gate.failures.as_deref().unwrap_or("2 of 3"))
         .ok_or_else(|| invalid(format!("gates: {name}: failures: write for example `2 of 3`")))?;
     let abort = gate.severity == Severity::Abort;

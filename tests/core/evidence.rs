@@ -110,7 +110,11 @@ fn a_comparison_needs_what_it_is_compared_with() {
     };
     assert_eq!(says(ComparedTo::Active, &of(1.0), true, None), VerdictWord::Pass);
     assert_eq!(says(ComparedTo::Active, &of(0.5), true, Some(1.0)), VerdictWord::Fail, "what serves now counts");
-    assert_eq!(says(ComparedTo::Active, &of(0.5), false, Some(1.0)), VerdictWord::Pass, "without traffic, what was kept");
+    assert_eq!(
+        says(ComparedTo::Active, &of(0.5), false, Some(1.0)),
+        VerdictWord::Pass,
+        "without traffic, what was kept"
+    );
     assert_eq!(says(ComparedTo::Active, &[], true, Some(1.0)), VerdictWord::NoData, "never what was, while it serves");
     assert_eq!(says(ComparedTo::Active, &of(0.0), true, None), VerdictWord::NoData, "nothing is no measure");
     assert_eq!(says(ComparedTo::Baseline, &of(1.0), true, None), VerdictWord::NoData);
