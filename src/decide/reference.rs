@@ -13,11 +13,18 @@ use crate::{
     metrics::{Question, Reading},
 };
 
-/// The questions about what is compared with later, until each has had an answer or the candidate has traffic.
+/// The questions about what is compared with later, until each has had an answer: before the candidate has traffic, and a
+/// baseline that nobody could tell so soon afterwards still, as long as the other color serves. Its window looks back to
+/// before the release.
 pub(super) fn to_keep(v: &View<'_>, plan: &Plan) -> Vec<(Arc<PlannedGate>, Question)> {
-    let Some(attempt) = v.running().filter(|a| a.weight == 0) else { return Vec::new() };
-    let known = |g: &Arc<PlannedGate>| attempt.references.iter().any(|r| r.gate == g.name);
-    let open = plan.gates.iter().filter(|g| g.against.is_some() && !known(g));
+    let Some(attempt) = v.running().filter(|a| a.weight < 100) else { return Vec::new() };
+    let known = |g: &PlannedGate| attempt.references.iter().any(|r| r.gate == g.name);
+    let wanted = |g: &PlannedGate| match g.against {
+        Some(ComparedTo::Baseline) => true,
+        Some(ComparedTo::Active) => attempt.weight == 0,
+        None => false,
+    };
+    let open = plan.gates.iter().filter(|g| wanted(g) && !known(g));
     open.filter_map(|g| Some((Arc::clone(g), v.ask_before(plan, g)?))).collect()
 }
 
