@@ -3,6 +3,7 @@
 
 mod abort;
 mod dialects;
+mod forms;
 mod gatesets;
 mod hands;
 mod inputs;
@@ -108,6 +109,7 @@ const CASES: &[Case] = cases![
     Beside "promote and rollback by the profile of another engine": dialects::tgi_slow_goes_back,
     Beside "promote and rollback by the profile of another engine": dialects::otel_slow_goes_back,
     Beside "every metric of four engines": dialects::every_promised_metric_is_one_figure,
+    Beside "gates of every form": forms::gates_of_every_form_pass_and_fail,
     Beside "pause and resume": abort::pause_holds_and_resume_goes_on,
     Beside "approval by the right person": orders::approval_is_given_by_the_right_person_only,
     Beside "gates of a set": gatesets::gates_of_a_set_hold_a_rollout_that_names_no_other,
