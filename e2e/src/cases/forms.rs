@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::stand::{Stand, is_promoted};
 use crate::kit::{KitError, LoadPlan, Wish, claim};
 
-const BACK: Duration = Duration::from_secs(60);
+const BACK: Duration = Duration::from_mins(1);
 
 /// A gate of each form with the knob that breaks it: answers of 32 tokens in 40 ms are what a sound version gives.
 fn forms() -> Vec<(&'static str, Value, (&'static str, &'static str))> {
