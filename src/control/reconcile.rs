@@ -80,7 +80,12 @@ pub(super) async fn reconcile(rollout: Arc<LlmRollout>, ctx: Arc<Context>) -> Re
     ctx.metrics.acted(&decision, &acted);
     let (status, news) = record::outcome(&snapshot, &decision, &acted);
     ctx.world.board.subscribe(&ObjectRef::from_obj(rollout.as_ref()), decision.asks.clone());
-    let written = ctx.pen.write(&snapshot.rollout, &status).await?;
+    let written = match ctx.pen.write(&snapshot.rollout, &status).await {
+        Err(error) if decision.latched && error.class() == Class::Stale => {
+            tell_the_cause(&ctx, &snapshot, &acted).await?.ok_or(error)?
+        }
+        written => written?,
+    };
     ctx.metrics.stands(&snapshot.rollout, &status);
     if written {
         ctx.metrics.recorded();
@@ -91,6 +96,18 @@ pub(super) async fn reconcile(rollout: Arc<LlmRollout>, ctx: Arc<Context>) -> Re
         }
     }
     Ok(again(&rollout, &ctx, &decision, &acted, snapshot.now, written))
+}
+
+/// Traffic is on its way back, and status had moved on: the same is decided of the same look once more, on the status as
+/// it stands. Without, the next pass would find traffic moved back and take its own step for somebody else's.
+async fn tell_the_cause(ctx: &Context, seen: &Snapshot, acted: &act::Acted) -> Result<Option<bool>, PassError> {
+    let snapshot = Box::pin(observe::live::same_look(seen, &ctx.eyes)).await?;
+    let decision = decide::decide(&snapshot);
+    if !decision.latched {
+        return Ok(None);
+    }
+    let (status, _) = record::outcome(&snapshot, &decision, acted);
+    Ok(Some(ctx.pen.write(&snapshot.rollout, &status).await?))
 }
 
 /// When to look again.

@@ -83,6 +83,18 @@ pub async fn observe_live(rollout: &LlmRollout, world: &World, eyes: &Eyes) -> R
     Ok(Snapshot { live: true, blue, green, routers, gate_sets, ..cached })
 }
 
+/// The same look, with the rollout as it stands now: for a decision that was carried out and could not be written down,
+/// because status had moved on since it was read.
+pub async fn same_look(seen: &Snapshot, eyes: &Eyes) -> Result<Snapshot, ObserveError> {
+    let meta = &seen.rollout.metadata;
+    let (namespace, name) = (meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default());
+    let fresh: LlmRollout = eyes.get(namespace, name).await?.ok_or(ObserveError::Gone)?;
+    if fresh.metadata.uid != meta.uid {
+        return Err(ObserveError::Gone);
+    }
+    Ok(Snapshot { rollout: Arc::new(fresh), ..seen.clone() })
+}
+
 impl Eyes {
     async fn router(&self, rollout: &LlmRollout, claim: Claim<'_>) -> Result<RouterSeen, ObserveError> {
         let namespace = rollout.metadata.namespace.as_deref().unwrap_or_default();
