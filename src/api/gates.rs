@@ -132,11 +132,11 @@ pub struct Gate {
     /// What happens while there is no usable data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub no_data: Option<NoDataPolicy>,
-    /// What to do when it speaks: a link that is printed beside it.
+    /// What to do when it speaks: a link that stands in its reason when it fails.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^https?://[^\s]+$"), length(max = 512))]
     pub runbook: Option<String>,
-    /// Where to look when it speaks: a link that is printed beside it.
+    /// Where to look when it speaks: a link that stands in its reason when it fails.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^https?://[^\s]+$"), length(max = 512))]
     pub dashboard: Option<String>,

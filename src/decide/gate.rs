@@ -135,7 +135,7 @@ fn status(
         VerdictWord::NoData => said.why.unwrap_or_default(),
         VerdictWord::Fail => {
             let note = gate.note.as_ref().map_or_else(String::new, |note| format!("; {note}"));
-            format!("{} of the last {} samples bad, {} fail the gate{note}", said.bad, gate.of, gate.bad)
+            format!("{} of the last {} samples bad, {} fail the gate{note}{}", said.bad, gate.of, gate.bad, gate.links)
         }
         VerdictWord::Pass => gate.note.clone().unwrap_or_default(),
     };

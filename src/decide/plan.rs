@@ -64,6 +64,8 @@ pub struct PlannedGate {
     pub against: Option<ComparedTo>,
     /// What is to be known of its figures beside the verdict.
     pub note: Option<String>,
+    /// Links for whoever reads that it fails, as they stand behind its reason.
+    pub links: String,
     /// Zero in the unit in which values are shown.
     pub unit: Limit,
     /// What a failure leads to.
@@ -212,6 +214,7 @@ fn read_gate(gate: &Gate, source: &Source) -> Result<PlannedGate, Wrong> {
         test,
         against,
         note,
+        links: super::say::links(gate),
         unit: test.limit().unwrap_or(unit),
         severity: gate.severity,
         in_steps: during(During::Steps),

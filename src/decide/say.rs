@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::{orders, snapshot::Rival, stage::Starved, view::View};
 use crate::api::{
-    Moment, Reason, labels,
+    Moment, Reason,
+    gates::Gate,
+    labels,
     status::{Asked, Color, GateStatus, OrderHeard},
 };
 
@@ -245,6 +247,12 @@ pub(super) fn broken(g: &GateStatus) -> String {
     let beyond = beyond(g, " ");
     let compared = if g.compared.is_empty() { String::new() } else { format!(", {}", g.compared) };
     format!("{} {}{beyond} ({} samples{compared})", g.name, g.value, g.samples.unwrap_or_default())
+}
+
+/// `; runbook https://…; dashboard https://…`, as far as they are written.
+pub(super) fn links(gate: &Gate) -> String {
+    let all = [("runbook", &gate.runbook), ("dashboard", &gate.dashboard)];
+    all.iter().filter_map(|(word, link)| Some(format!("; {word} {}", link.as_ref()?))).collect()
 }
 
 /// A limit as it is written in status: what kind it is, and the figures.

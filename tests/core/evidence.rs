@@ -26,6 +26,7 @@ fn gate() -> PlannedGate {
         test: Test::Max(Limit::parse("1%").unwrap()),
         against: None,
         note: None,
+        links: String::new(),
         unit: Limit::parse("1%").unwrap(),
         severity: Severity::Rollback,
         in_steps: true,
