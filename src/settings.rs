@@ -20,7 +20,7 @@ use self::text::Listen;
 use crate::{
     api::v1alpha1::Prices,
     metrics::unit,
-    observe::prometheus::{Provider, ProviderError, ProviderSettings},
+    observe::prometheus::{Provider, ProviderError, ProviderSettings, Speaks},
 };
 
 /// Flags. Each wins over the same setting in the file.
@@ -63,6 +63,8 @@ struct Flags {
 struct File {
     #[serde(deserialize_with = "providers")]
     providers: Vec<ProviderSettings>,
+    #[serde(deserialize_with = "endpoints")]
+    endpoints: Vec<ProviderSettings>,
     #[serde(deserialize_with = "prices")]
     prices: Option<Prices>,
     #[serde(deserialize_with = "gpu_price")]
@@ -146,6 +148,8 @@ pub struct Election {
 pub struct Settings {
     /// Where metrics are asked for.
     pub providers: Vec<ProviderSettings>,
+    /// Where gates ask for numbers beside metrics.
+    pub endpoints: Vec<ProviderSettings>,
     /// Prices for rollouts that give none.
     pub prices: Option<Prices>,
     /// What a GPU costs by hour, for rollouts that do not say.
@@ -256,6 +260,7 @@ fn settle(flags: Flags, around: &Environment) -> Result<Asked, SettingsError> {
     });
     Ok(Asked::Run(Box::new(Settings {
         providers: file.providers,
+        endpoints: file.endpoints,
         prices: file.prices,
         gpu_price: file.gpu_price,
         limits: file.limits,
@@ -295,12 +300,17 @@ fn plain(message: &str) -> String {
 }
 
 fn providers<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<ProviderSettings>, D::Error> {
-    let all: Vec<_> = Vec::<Usable>::deserialize(from)?.into_iter().map(|usable| usable.0).collect();
+    each_named(Vec::<Usable>::deserialize(from)?.into_iter().map(|usable| usable.0).collect(), "providers")
+}
+
+fn endpoints<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<ProviderSettings>, D::Error> {
+    each_named(Vec::<UsableEndpoint>::deserialize(from)?.into_iter().map(|usable| usable.0).collect(), "endpoints")
+}
+
+fn each_named<E: de::Error>(all: Vec<ProviderSettings>, what: &str) -> Result<Vec<ProviderSettings>, E> {
     let mut names = BTreeSet::new();
-    match all.iter().find(|provider| !names.insert(provider.name.as_str())) {
-        Some(twice) => {
-            Err(de::Error::custom(format!("two providers are named `{}`; give each its own name", twice.name)))
-        }
+    match all.iter().find(|one| !names.insert(one.name.as_str())) {
+        Some(twice) => Err(E::custom(format!("two {what} are named `{}`; give each its own name", twice.name))),
         None => Ok(all),
     }
 }
@@ -319,6 +329,19 @@ impl TryFrom<ProviderSettings> for Usable {
             // Files with certificates may be missing where settings are only checked; the start will say so.
             Ok(_) | Err(ProviderError::Unreadable { .. }) => Ok(Self(settings)),
         }
+    }
+}
+
+/// The same of an endpoint.
+#[derive(Deserialize)]
+#[serde(try_from = "ProviderSettings")]
+struct UsableEndpoint(ProviderSettings);
+
+impl TryFrom<ProviderSettings> for UsableEndpoint {
+    type Error = ProviderError;
+
+    fn try_from(settings: ProviderSettings) -> Result<Self, Self::Error> {
+        Usable::try_from(ProviderSettings { speaks: Speaks::Json, ..settings }).map(|usable| Self(usable.0))
     }
 }
 
@@ -382,6 +405,8 @@ mod tests {
 providers:
 - name: default
   url: http://prometheus:9090
+endpoints:
+- {name: default, url: "https://eval/score?of={{name}}-{{color}}", timeoutSeconds: 3}
 prices: {input: "$0.50", cachedInput: "$0.05", output: "$1.50"}
 gpuPrice: $2.50
 limits: {concurrency: 8, callTimeout: 2s}
@@ -432,7 +457,8 @@ listen: "127.0.0.1:9000"
         let election = settings.election.unwrap();
         assert_eq!((election.name.as_str(), election.namespace.as_deref()), ("mine", Some("ops")));
         assert_eq!(election.duration, Duration::from_secs(15));
-        assert_eq!(settings.providers.len(), 1);
+        assert_eq!((settings.providers.len(), settings.endpoints.len()), (1, 1), "names are of their own lists");
+        assert!(settings.endpoints[0].tells_colors() && !settings.providers[0].tells_colors());
         assert_eq!(settings.prices.unwrap().output, "$1.50");
         assert_eq!(settings.gpu_price.as_deref(), Some("$2.50"));
         assert_eq!(settings.limits.call_timeout, Duration::from_secs(2));
@@ -481,6 +507,11 @@ listen: "127.0.0.1:9000"
             ("providers:\n- {name: a, url: 'http://x'}\n- {name: a, url: 'http://y'}\n", 2, 3, "two providers"),
             ("providers:\n- {name: a, url: 'http://x'}\n- {name: b, url: 'ftp://y'}\n", 3, 3, "must begin with http"),
             ("providers:\n- {name: a, url: 'http://x', nonsense: 1}\n", 2, 30, "unknown field `nonsense`"),
+            ("endpoints:\n- {name: a, url: 'http://x'}\n- {name: a, url: 'http://y'}\n", 2, 3, "two endpoints"),
+            ("endpoints:\n- {name: b, url: 'http://x/{{name}}'}\n", 2, 3, "endpoint b: url: `{{…}}` may only stand"),
+            ("endpoints:\n- {name: b, url: 'http://x?a={{window}}'}\n", 2, 3, "nothing else in `{{}}`"),
+            ("endpoints:\n- {name: b, url: 'http://169.254.169.254/x'}\n", 2, 3, "nobody is asked at a link-local"),
+            ("endpoints:\n- {name: b, url: 'http://u:p@x'}\n", 2, 3, "must not hold a user"),
             ("limits: {concurrency: 3", 1, 9, "unclosed"),
         ] {
             let path = written("wrong", text);

@@ -75,6 +75,8 @@ fn question(workload: &str) -> Question {
     let subject = metrics::Subject::Metric(Metric::ErrorRate, None);
     let ask = metrics::Ask {
         provider: "default",
+        rollout: "chat",
+        revision: "",
         namespace: "llm",
         workload,
         other: None,

@@ -113,6 +113,8 @@ reasons! {
     RouteNotReady,
     /// `metrics.provider` names a provider that the operator's configuration does not have.
     ProviderUnknown,
+    /// A gate's `http.name` names an endpoint that the operator's configuration does not have.
+    EndpointUnknown,
     /// `gates` takes over an `LlmGateSet` that is not there, or that cannot be read.
     GateSetMissing,
     /// A cost gate has no prices to work with.

@@ -11,18 +11,22 @@ use kube::KubeSchema;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use super::sources::Http;
+
 /// What must hold of the candidate.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("has(self.gateSet) != has(self.name)").message("gates: each item has a `name`, or takes over a set; write for example `{name: errors, metric: errorRate, max: 1%}` or `{gateSet: org-defaults}`"),
-    validation = Rule::new("!has(self.gateSet) || self.severity == 'Rollback' && ![has(self.metric), has(self.query), has(self.alerts), has(self.quantile), has(self.max), has(self.min), has(self.between), has(self.equals), has(self.target), has(self.tolerance), has(self.comparedTo), has(self.maxRatio), has(self.minRatio), has(self.change), has(self.maxDelta), has(self.during), has(self.failures), has(self.interval), has(self.window), has(self.minSamples), has(self.noData), has(self.runbook), has(self.dashboard)].exists(x, x)").message("gates: beside `gateSet` nothing else is written; to replace a gate of the set, write a whole gate of the same `name` in an item of its own"),
-    validation = Rule::new("has(self.gateSet) || [has(self.metric), has(self.query), has(self.alerts)].filter(x, x).size() == 1").message("gates: exactly one of `metric`, `query` and `alerts` says what is looked at; write for example `metric: errorRate, max: 1%`"),
+    validation = Rule::new("!has(self.gateSet) || self.severity == 'Rollback' && ![has(self.metric), has(self.query), has(self.alerts), has(self.http), has(self.quantile), has(self.max), has(self.min), has(self.between), has(self.equals), has(self.target), has(self.tolerance), has(self.comparedTo), has(self.maxRatio), has(self.minRatio), has(self.change), has(self.maxDelta), has(self.during), has(self.failures), has(self.interval), has(self.window), has(self.minSamples), has(self.noData), has(self.runbook), has(self.dashboard)].exists(x, x)").message("gates: beside `gateSet` nothing else is written; to replace a gate of the set, write a whole gate of the same `name` in an item of its own"),
+    validation = Rule::new("has(self.gateSet) || [has(self.metric), has(self.query), has(self.alerts), has(self.http)].filter(x, x).size() == 1").message("gates: exactly one of `metric`, `query`, `alerts` and `http` says what is looked at; write for example `metric: errorRate, max: 1%`"),
+    validation = Rule::new("!has(self.http) || !has(self.window)").message("gates: an endpoint tells one number whenever it is asked, so `http` has no `window`; leave it out"),
+    validation = Rule::new("!has(self.http) || !has(self.minSamples) || has(self.http.samples)").message("gates: with `http`, `minSamples` needs the path of their number; write for example `http: {name: eval, path: /score, samples: /count}, minSamples: 300`"),
     validation = Rule::new("has(self.quantile) ? has(self.metric) && self.metric in ['latency', 'timeToFirstToken', 'timePerOutputToken'] : !has(self.metric) || !(self.metric in ['latency', 'timeToFirstToken'])").message("gates: `quantile` belongs to `metric: latency` and is needed there, as for `timeToFirstToken`; `timePerOutputToken` may have one; write for example `metric: latency, quantile: \"0.95\", max: 1.5s`"),
     validation = Rule::new("has(self.gateSet) || [has(self.max), has(self.min), has(self.between), has(self.equals), has(self.target), has(self.maxRatio) || has(self.minRatio), has(self.change), has(self.maxDelta), has(self.alerts)].filter(x, x).size() == 1").message("gates: exactly one of `max`, `min`, `between`, `equals`, `target`, `maxRatio`/`minRatio`, `change` and `maxDelta`, and none for `alerts`; write for example `max: 1%`"),
     validation = Rule::new("has(self.target) == has(self.tolerance)").message("gates: `target` and `tolerance` belong together; write for example `target: $0.032, tolerance: 20%`"),
     validation = Rule::new("has(self.comparedTo) == (has(self.maxRatio) || has(self.minRatio) || has(self.change) || has(self.maxDelta))").message("gates: `maxRatio`, `minRatio`, `change` and `maxDelta` need `comparedTo`, and nothing else has it; write for example `comparedTo: active, maxRatio: \"1.2\"`"),
-    validation = Rule::new("!has(self.equals) || has(self.query) || has(self.metric) && self.metric == 'requests'").message("gates: `equals` belongs to `metric: requests` and to queries that count; write `max` with a limit in the metric's unit"),
+    validation = Rule::new("!has(self.equals) || has(self.query) || has(self.http) || has(self.metric) && self.metric == 'requests'").message("gates: `equals` belongs to `metric: requests` and to queries and endpoints that count; write `max` with a limit in the metric's unit"),
     validation = Rule::new("!has(self.metric) || self.metric != 'requests' || !has(self.max) || self.max.matches('^[0-9]+$')").message("gates: the limit of `requests` is a count; write for example `equals: \"0\"`"),
     validation = Rule::new("!has(self.metric) || !(self.metric in ['errorRate', 'abortRate', 'kvCacheUse', 'cacheHitRate', 'truncationRate', 'gpuUtilisation']) || (has(self.max) ? [self.max] : has(self.min) ? [self.min] : has(self.between) ? self.between : has(self.target) ? [self.target] : []).all(l, l.endsWith('%')) && (!has(self.maxDelta) || self.maxDelta.endsWith('pp'))").message("gates: the limit of `errorRate` is a share; write for example `max: 1%` (or `maxDelta: 0.1pp`), and so for `abortRate`, `kvCacheUse`, `cacheHitRate`, `truncationRate` and `gpuUtilisation`"),
     validation = Rule::new("!has(self.metric) || !(self.metric in ['latency', 'timeToFirstToken', 'timePerOutputToken']) || (has(self.max) ? [self.max] : has(self.min) ? [self.min] : has(self.between) ? self.between : has(self.target) ? [self.target] : has(self.maxDelta) ? [self.maxDelta] : []).all(l, l.endsWith('s') && !l.endsWith('/s'))").message("gates: the limit of `latency` is a time; write for example `max: 1.5s` or `max: 800ms`, and so for `timeToFirstToken` and `timePerOutputToken`"),
@@ -51,6 +55,9 @@ pub struct Gate {
     /// No alert with these labels may fire.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alerts: Option<Alerts>,
+    /// A number in the JSON that an endpoint of the operator's configuration tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<Http>,
     /// Which quantile of a time, for example "0.95". Without one `timePerOutputToken` means the mean.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^0\.[0-9]{1,4}$"), length(max = 6))]
@@ -125,7 +132,8 @@ pub struct Gate {
     /// Fewer requests than this in the window are no data. Default 50. For `requests`, `outputTokensPerSecond`,
     /// `queueDepth`, `kvCacheUse`, `costPerHour`, `rolloutSpend` and `gpuUtilisation` the series that tell it are counted.
     /// Default 1.
-    /// A query rests on the color's requests when this is written, else on its own series.
+    /// A query rests on the color's requests when this is written, else on its own series; a number of an endpoint on what
+    /// stands at `http.samples`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub min_samples: Option<i32>,

@@ -10,6 +10,7 @@ pub mod labels;
 pub mod moment;
 pub mod order;
 pub mod route;
+pub mod sources;
 pub mod status;
 pub mod v1alpha1;
 pub mod verdict;

@@ -38,7 +38,7 @@ use self::{
 use crate::{
     act::Hands,
     api::LlmRollout,
-    decide::snapshot::Offers,
+    decide::snapshot::{EndpointOffer, Offers},
     metrics::Reading,
     observe::{
         World,
@@ -152,7 +152,7 @@ pub async fn run(settings: Settings) -> Result<(), ControlError> {
     }
 }
 
-/// One task for each provider.
+/// One task for each provider and endpoint.
 fn providers(
     settings: &Settings,
     board: &Board,
@@ -167,7 +167,7 @@ fn providers(
         let told = move |name: &str, reading: &Reading, took| tally.provider_asked(name, reading, took);
         Ok(provider.run(board.clone(), clock, told, stopped(stop.clone())).boxed())
     };
-    settings.providers.iter().map(one).collect()
+    settings.providers.iter().chain(&settings.endpoints).map(one).collect()
 }
 
 /// A client configuration that never retries by itself: each room has its own deadline and its own next pass.
@@ -277,8 +277,10 @@ impl Parts {
     fn context(&self, stores: crate::observe::stores::Stores, full: Arc<AtomicBool>) -> Context {
         let deadline = self.settings.limits.call_timeout;
         let providers = self.settings.providers.iter().map(|p| p.name.clone()).collect();
+        let endpoint = |e: &ProviderSettings| EndpointOffer { name: e.name.clone(), tells_colors: e.tells_colors() };
+        let endpoints = self.settings.endpoints.iter().map(endpoint).collect();
         let Settings { prices, gpu_price, .. } = self.settings.clone();
-        let offers = Arc::new(Offers { providers, prices, gpu_price });
+        let offers = Arc::new(Offers { providers, endpoints, prices, gpu_price });
         let lease = self.lease.clone();
         Context {
             world: World { stores, board: self.board.clone(), clock: self.clock, offers },

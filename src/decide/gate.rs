@@ -150,9 +150,9 @@ fn status(
         limit,
         compared,
         color: m.color,
-        window: last.map_or_else(String::new, |r| format!("{}s", r.window.as_secs())),
+        window: last.filter(|r| !r.window.is_zero()).map_or_else(String::new, |r| format!("{}s", r.window.as_secs())),
         query: String::new(),
-        samples: newest.map(|(_, s)| whole(s.samples)),
+        samples: newest.filter(|_| gate.subject.counts()).map(|(_, s)| whole(s.samples)),
         at: newest.map(|(at, _)| *at),
         no_data_since: None,
         reason,
@@ -241,7 +241,7 @@ fn missing(gate: &PlannedGate, newest: Option<&Reading>, m: Measuring) -> Option
 
 /// A reading as a figure that counts.
 pub(super) fn usable(gate: &PlannedGate, reading: &Reading) -> Result<Sample, String> {
-    let sample = *reading.outcome.as_ref().map_err(ToString::to_string)?;
+    let sample = *reading.outcome.as_ref().map_err(|why| why.said_of(gate.subject.whom()))?;
     if !sample.value.is_finite() || !sample.samples.is_finite() {
         return Err("not a finite number".to_owned());
     }

@@ -14,6 +14,7 @@ mod gate_sets;
 mod home;
 pub mod intent;
 mod leave;
+mod looks;
 mod narrate;
 mod orders;
 pub mod plan;

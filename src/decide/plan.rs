@@ -11,6 +11,7 @@ use super::{
     course::Course,
     criterion::{self, Test},
     gate_sets::{self, Written},
+    looks,
     snapshot::{GateSets, Offers},
 };
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
         gates::{ComparedTo, During, Gate, Metric, NoDataThen, Severity},
         v1alpha1,
     },
-    metrics::{Limit, NO_GPU_PRICE, NO_PRICES, Prices, Query, Source, Subject, ask, metric, subject, unit},
+    metrics::{Limit, Prices, Source, Subject, ask, metric, unit},
     routers::Claim,
 };
 
@@ -96,6 +97,7 @@ impl PlannedGate {
         match &self.subject {
             Subject::Metric(metric, _) if metric::least_samples(*metric) == 1 => "series",
             Subject::Query(query) if !query.counts_requests() => "series",
+            Subject::Number(_) => "samples",
             Subject::Metric(..) | Subject::Above(..) | Subject::Query(_) | Subject::Alerts(_) => "requests",
         }
     }
@@ -133,7 +135,7 @@ impl Plan {
         }
         let written = spec.metrics.prices.as_ref().or(offers.prices.as_ref());
         let source = read_source(spec, written, offers)?;
-        let read = |w: &Written<'_>| noted_gate(w.gate, &source, written).map_err(|wrong| w.blame(wrong));
+        let read = |w: &Written<'_>| noted_gate(w.gate, &source, offers, written).map_err(|wrong| w.blame(wrong));
         let gates = gate_sets::gather(&spec.gates, sets)?.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         if gates.is_empty() && !spec.manual {
             return Err(invalid(
@@ -167,8 +169,13 @@ fn read_source(spec: &LlmRolloutSpec, prices: Option<&v1alpha1::Prices>, offers:
 }
 
 /// A gate with what people should know about its figures.
-fn noted_gate(gate: &Gate, source: &Source, prices: Option<&v1alpha1::Prices>) -> Result<Arc<PlannedGate>, Wrong> {
-    let gate = read_gate(gate, source)?;
+fn noted_gate(
+    gate: &Gate,
+    source: &Source,
+    offers: &Offers,
+    prices: Option<&v1alpha1::Prices>,
+) -> Result<Arc<PlannedGate>, Wrong> {
+    let gate = read_gate(gate, source, offers)?;
     let note = gate.note.clone().or_else(|| price_note(&gate, source, prices));
     Ok(Arc::new(PlannedGate { note, ..gate }))
 }
@@ -186,7 +193,7 @@ pub(super) fn invalid(message: impl Into<String>) -> Wrong {
     Wrong { reason: Reason::InvalidSpec, message: message.into() }
 }
 
-fn read_gate(gate: &Gate, source: &Source) -> Result<PlannedGate, Wrong> {
+fn read_gate(gate: &Gate, source: &Source, offers: &Offers) -> Result<PlannedGate, Wrong> {
     let name = &gate.name;
     if name.is_empty() {
         return Err(invalid(
@@ -194,7 +201,7 @@ fn read_gate(gate: &Gate, source: &Source) -> Result<PlannedGate, Wrong> {
         ));
     }
     let wrong = |e: String| invalid(format!("gates: {name}: {e}"));
-    let subject = read_subject(gate, source)?;
+    let subject = looks::subject(gate, source, offers)?;
     let (test, against) = criterion::read(gate).map_err(wrong)?;
     told_above(gate, source, test).map_err(wrong)?;
     let note = bound::note(gate, source, test);
@@ -226,54 +233,6 @@ fn read_gate(gate: &Gate, source: &Source) -> Result<PlannedGate, Wrong> {
         min_samples: gate.min_samples.unwrap_or(least).max(1),
         budget: duration_or(no_data.budget.as_ref(), 15 * 60, "noData.budget")?,
         then: no_data.then,
-    })
-}
-
-/// What the gate looks at, if that can be had.
-fn read_subject(gate: &Gate, source: &Source) -> Result<Subject, Wrong> {
-    let name = &gate.name;
-    match (gate.metric, &gate.query, &gate.alerts) {
-        (Some(metric), None, None) => {
-            can_be_asked(gate, metric, source)?;
-            Ok(Subject::Metric(metric, gate.quantile.clone()))
-        }
-        (None, Some(text), None) => {
-            let counts = gate.min_samples.is_some();
-            if counts && let Err(why) = ask::counts_requests(source) {
-                let profile = source.word();
-                return Err(invalid(format!(
-                    "gates: {name}: with profile {profile} requests cannot be counted, so a query has no `minSamples`: {why}"
-                )));
-            }
-            Query::read(text, counts).map(Subject::Query).map_err(|e| invalid(format!("gates: {name}: {e}")))
-        }
-        (None, None, Some(alerts)) => match subject::wrong_alerts(alerts) {
-            Some(wrong) => Err(invalid(format!("gates: {name}: {wrong}"))),
-            None => Ok(Subject::Alerts(alerts.clone())),
-        },
-        (Some(_) | None, ..) => Err(invalid(format!(
-            "gates: {name}: exactly one of `metric`, `query` and `alerts`; write for example `metric: errorRate, max: 1%`"
-        ))),
-    }
-}
-
-/// Whether the exporter tells it, with the quantile and the prices that it takes.
-fn can_be_asked(gate: &Gate, metric: Metric, source: &Source) -> Result<(), Wrong> {
-    let name = &gate.name;
-    let fits = match metric::quantile(metric) {
-        metric::Quantile::Foreign => gate.quantile.is_none(),
-        metric::Quantile::Needed => gate.quantile.is_some(),
-        metric::Quantile::OrMean => true,
-    };
-    if !fits {
-        return Err(invalid(format!(
-            "gates: {name}: `quantile` belongs to `metric: latency`, `timeToFirstToken` and `timePerOutputToken`; write `metric: latency, quantile: \"0.95\", max: 1.5s`"
-        )));
-    }
-    ask::available(source, metric, gate.quantile.as_deref()).map_err(|why| {
-        let (word, profile) = (metric::word(metric), source.word());
-        let reason = if [NO_PRICES, NO_GPU_PRICE].contains(&why) { Reason::PricesMissing } else { Reason::InvalidSpec };
-        Wrong { reason, message: format!("gates: {name}: {word} cannot be had with profile {profile}: {why}") }
     })
 }
 

@@ -170,8 +170,19 @@ impl Standing {
 pub struct Offers {
     /// Names of the metrics providers.
     pub providers: Vec<String>,
+    /// The endpoints that tell numbers.
+    pub endpoints: Vec<EndpointOffer>,
     /// Prices for rollouts that give none.
     pub prices: Option<crate::api::v1alpha1::Prices>,
     /// What a GPU costs by hour, for rollouts that do not say.
     pub gpu_price: Option<String>,
+}
+
+/// An endpoint that tells numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EndpointOffer {
+    /// Its name.
+    pub name: String,
+    /// Whether it can be asked about one color.
+    pub tells_colors: bool,
 }

@@ -197,6 +197,8 @@ impl View<'_> {
         let (since, window) = if spend { (attempt.started_at, WHOLE_STAGE) } else { (wanted.since, wanted.window) };
         let ask = metrics::Ask {
             provider: &plan.provider,
+            rollout: name,
+            revision: self.revision_of(color),
             namespace: meta.namespace.as_deref().unwrap_or_default(),
             workload: &workload,
             other: (!has_all).then_some(&other),
@@ -209,6 +211,13 @@ impl View<'_> {
         };
         // A plan is only made of what can be asked.
         metrics::question(&plan.source, &ask).ok()
+    }
+
+    /// What a color stands for, where it is known.
+    fn revision_of(&self, color: Color) -> &str {
+        let of_candidate = self.running().filter(|_| self.candidate() == Some(color)).map(|a| a.revision.as_str());
+        let active = self.status.active_revision.as_deref().filter(|_| self.status.active == Some(color));
+        of_candidate.or(active).unwrap_or_default()
     }
 
     /// Why the candidate's figures prove nothing: far less of the traffic reached it than was meant to.
@@ -252,10 +261,11 @@ const fn during(g: &PlannedGate, bake: bool) -> bool {
     if bake { g.in_bakes } else { g.in_steps }
 }
 
-/// Without traffic only the number of requests, and alerts, can be judged; with traffic nobody can demand silence.
+/// Without traffic only the number of requests, alerts, and what an endpoint knows of the candidate can be judged; with
+/// traffic nobody can demand silence.
 fn can_speak(g: &PlannedGate, weight: i32) -> bool {
     match (&g.subject, weight) {
-        (Subject::Alerts(_), _) => true,
+        (Subject::Alerts(_) | Subject::Number(_), _) => true,
         (subject, 0) => subject.metric() == Some(Metric::Requests),
         (Subject::Metric(..) | Subject::Above(..) | Subject::Query(_), _) => !demands_silence(g),
     }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{
-    NotAvailable, Question, Source, Subject, Template,
+    About, NotAvailable, Number, Question, Source, Subject, Template,
     buckets::{self, Place},
     cost::Bill,
     gpu,
@@ -20,6 +20,10 @@ use crate::api::{Moment, gates::Metric, status::Color};
 pub struct Ask<'a> {
     /// Name of the provider.
     pub provider: &'a str,
+    /// Name of the rollout.
+    pub rollout: &'a str,
+    /// Revision of the color, where it is known.
+    pub revision: &'a str,
     /// Namespace of the pods.
     pub namespace: &'a str,
     /// The Deployment whose pods are meant.
@@ -65,15 +69,40 @@ pub fn question(source: &Source, ask: &Ask<'_>) -> Result<Question, NotAvailable
             Texts { samples: requests.unwrap_or(own.samples), ..own }
         }
         Subject::Alerts(alerts) => subject::alerts(alerts),
+        Subject::Number(number) => return Ok(number_question(number, ask)),
     };
     Ok(Question {
         provider: ask.provider.to_owned(),
+        about: None,
         value: Template::new(texts.value),
         samples: Template::new(texts.samples),
         since: ask.since,
         window: ask.window,
         interval: ask.interval,
     })
+}
+
+/// A number is told of whenever it is asked for: it has no window.
+fn number_question(number: &Number, ask: &Ask<'_>) -> Question {
+    Question {
+        provider: endpoint(&number.endpoint),
+        about: Some(About {
+            namespace: ask.namespace.to_owned(),
+            name: ask.rollout.to_owned(),
+            color: ask.color.word(),
+            revision: ask.revision.to_owned(),
+        }),
+        value: Template::new(number.path.clone()),
+        samples: Template::new(number.samples.clone().unwrap_or_default()),
+        since: ask.since,
+        window: Duration::ZERO,
+        interval: ask.interval,
+    }
+}
+
+/// An endpoint as questions name it, so that a provider of the same name is another.
+pub fn endpoint(name: &str) -> String {
+    format!("endpoint/{name}")
 }
 
 /// Finished requests of the window, for what rests on them.
@@ -91,6 +120,8 @@ pub fn available(source: &Source, metric: Metric, quantile: Option<&str>) -> Res
     let subject = Subject::Metric(metric, quantile.map(ToOwned::to_owned));
     let ask = Ask {
         provider: "",
+        rollout: "",
+        revision: "",
         namespace: "",
         workload: "",
         other: None,

@@ -1,11 +1,14 @@
-//! A question for a metrics provider: the text with its window left open, and since when an answer counts.
+//! A question for a metrics provider, or for an endpoint that tells a number: what is asked with its window left open, and
+//! since when an answer counts.
 //! Equal questions of different rollouts are asked once. Never sends anything.
 
 use std::{fmt, time::Duration};
 
+use super::number::About;
 use crate::api::Moment;
 
-/// `PromQL` with the window left open. Only this crate's profiles make one, out of validated names.
+/// `PromQL` with the window left open, or where in a document a number stands. Only this crate makes one, out of
+/// validated names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Template(String);
 
@@ -33,11 +36,13 @@ impl fmt::Display for Template {
 /// What a gate wants to know, and how often.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Question {
-    /// Name of the provider.
+    /// Name of the provider; `endpoint/<name>` is an endpoint.
     pub provider: String,
+    /// Whom it is about, where an endpoint is asked: `value` and `samples` are the places of its numbers then.
+    pub about: Option<About>,
     /// The value.
     pub value: Template,
-    /// How many requests it rests on.
+    /// How many requests it rests on; empty where an endpoint does not say.
     pub samples: Template,
     /// Nothing before this may be looked at: the step began here.
     pub since: Moment,
@@ -52,7 +57,11 @@ impl Question {
     pub fn mark(&self) -> String {
         // FNV-1a: nobody is kept out by it, two questions are only told apart.
         let fold = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(16_777_619);
-        let hash = self.value.0.bytes().fold(2_166_136_261, fold);
+        let of = self.about.as_ref().map(|about| (self.provider.as_str(), about.words()));
+        let words =
+            of.iter().flat_map(|(whom, words)| std::iter::once(*whom).chain(words.iter().map(|(_, text)| *text)));
+        let text = std::iter::once(self.value.0.as_str()).chain(words);
+        let hash = text.flat_map(str::bytes).fold(2_166_136_261, fold);
         format!("{hash:08x}")
     }
 

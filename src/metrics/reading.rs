@@ -49,6 +49,13 @@ pub enum NoData {
     Throttled,
 }
 
+impl NoData {
+    /// The same in words about whom was asked: a provider, or an endpoint.
+    pub fn said_of(&self, whom: &str) -> String {
+        self.to_string().replace("provider", whom)
+    }
+}
+
 impl fmt::Display for NoData {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

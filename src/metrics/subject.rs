@@ -1,4 +1,4 @@
-//! What a gate looks at: a metric of the profile, a query of the user's own, or alerts. Reads a query once, as a tree, and
+//! What a gate looks at: a metric of the profile, a query of the user's own, alerts, or a number of an endpoint. Reads a query once, as a tree, and
 //! puts the labels of a color into its selectors; no text of a manifest is ever pasted into another. Never asks anybody.
 
 use std::fmt::Write;
@@ -8,7 +8,7 @@ use promql_parser::{
     parser::{self, Expr, VectorSelector},
 };
 
-use super::{need::Texts, promql::quoted, question::WINDOW, scope::Scope, source::is_label, table::series};
+use super::{Number, need::Texts, promql::quoted, question::WINDOW, scope::Scope, source::is_label, table::series};
 use crate::api::gates::{Alerts, Metric};
 
 /// What a gate looks at.
@@ -22,14 +22,29 @@ pub enum Subject {
     Query(Query),
     /// Alerts that fire.
     Alerts(Alerts),
+    /// A number in the JSON of an endpoint.
+    Number(Number),
 }
 
 impl Subject {
+    /// Who is asked, in a word.
+    pub const fn whom(&self) -> &'static str {
+        match self {
+            Self::Number(_) => "endpoint",
+            Self::Metric(..) | Self::Above(..) | Self::Query(_) | Self::Alerts(_) => "provider",
+        }
+    }
+
+    /// Whether anything tells on how many samples its figures rest.
+    pub const fn counts(&self) -> bool {
+        !matches!(self, Self::Number(Number { samples: None, .. }))
+    }
+
     /// The metric, if it is one.
     pub const fn metric(&self) -> Option<Metric> {
         match self {
             Self::Metric(metric, _) | Self::Above(metric, _) => Some(*metric),
-            Self::Query(_) | Self::Alerts(_) => None,
+            Self::Query(_) | Self::Alerts(_) | Self::Number(_) => None,
         }
     }
 }

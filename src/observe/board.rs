@@ -210,6 +210,7 @@ mod tests {
     fn question(text: &str) -> Question {
         Question {
             provider: "default".into(),
+            about: None,
             value: Template::new(text.into()),
             samples: Template::new("n".into()),
             since: Moment::from_unix(0),

@@ -1,4 +1,4 @@
-//! One task per provider: asks what the board wants to know, each question at its interval, and puts the readings up.
+//! One task per provider or endpoint: asks what the board wants to know, each question at its interval, and puts the readings up.
 //! A provider that is down, slow or talks nonsense is a reading too; no other provider and no rollout waits for it.
 //! Never judges, and never lets an address, a header or a text of the provider out.
 //!
@@ -11,13 +11,14 @@ mod schedule;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod url;
 
 use std::{fmt, future::Future, pin::pin, sync::Arc, time::Duration};
 
 use futures::{StreamExt, stream::FuturesUnordered};
 use tokio::time::{sleep, timeout};
 
-pub use self::settings::{BasicAuth, ProviderError, ProviderSettings};
+pub use self::settings::{BasicAuth, ProviderError, ProviderSettings, Speaks};
 use self::{
     line::{Fault, Line},
     schedule::Schedule,
@@ -58,8 +59,10 @@ impl Provider {
         let mut stop = pin!(stop);
         let mut changes = board.changes();
         changes.mark_changed();
-        // A question is two requests, one after the other.
-        let mut schedule = Schedule::new(Duration::from_secs(2) / self.settings.max_per_second);
+        let name = self.settings.asked_as();
+        // A question for a provider is two requests, one after the other.
+        let requests = if self.settings.speaks == Speaks::Json { 1 } else { 2 };
+        let mut schedule = Schedule::new(Duration::from_secs(requests) / self.settings.max_per_second);
         let mut on_the_way = FuturesUnordered::new();
         let mut log = Log::default();
         loop {
@@ -79,14 +82,14 @@ impl Provider {
                 outcome = changes.changed() => {
                     // The board lives as long as we hold it, so its sender does too.
                     if outcome.is_err() { return; }
-                    schedule.set(board.questions(&self.settings.name), clock.now(), clock.running());
+                    schedule.set(board.questions(&name), clock.now(), clock.running());
                 }
                 Some((question, answered)) = on_the_way.next() => {
                     schedule.done(&question, clock.now(), clock.running());
                     if let Some(Answered { reading, rest, took }) = answered {
                         schedule.heed(&reading.outcome, rest, clock.running());
-                        log.tell(&self.settings.name, &reading);
-                        told(&self.settings.name, &reading, took);
+                        log.tell(&name, &reading);
+                        told(&name, &reading, took);
                         board.publish(&question, reading);
                     }
                 }
@@ -113,6 +116,9 @@ impl Provider {
     /// provider's own now, because its clock told the times of its series; the value for the instant that it names.
     async fn sample(&self, question: &Question, window: Duration, at: Moment) -> Result<Sample, Fault> {
         let client = self.line.client().await?;
+        if let Some(about) = &question.about {
+            return self.line.number(&client, question, about, at).await;
+        }
         let samples = self.line.figure(&client, &question.samples.render(window), None, at).await?;
         if samples.value == 0.0 {
             return Err(NoData::Empty.into());

@@ -131,7 +131,11 @@ fn gates(d: &mut Draw<'_>) -> Value {
         224..252 => vec![json!({"gateSet": "org-defaults"})],
         _ => vec![],
     };
-    sets.into_iter().chain(own).collect()
+    let score = json!({
+        "name": "score", "http": {"name": "eval", "path": "/score", "samples": "/count"}, "max": "1", "minSamples": 50,
+    });
+    let number = (192..224).contains(&byte).then_some(score);
+    sets.into_iter().chain(own).chain(number).collect()
 }
 
 /// What stands around the steps.

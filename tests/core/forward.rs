@@ -330,6 +330,8 @@ impl Case<'_> {
         let own = if color == self.candidate() { weight } else { 100 - weight };
         let ask = metrics::Ask {
             provider: &plan.provider,
+            rollout: "chat",
+            revision: "",
             namespace,
             workload: &workload,
             other: (own < 100).then_some(&other),
@@ -341,7 +343,7 @@ impl Case<'_> {
             interval,
         };
         let question = metrics::question(&plan.source, &ask).unwrap();
-        let of_this = self.s.readings.get(&question).into_iter().flatten();
+        let of_this = self.s.readings.iter().filter(|(q, _)| of_any_revision(q) == question).flat_map(|(_, all)| all);
         of_this.filter(|r| r.at >= since && r.at <= self.s.now).collect()
     }
 
@@ -359,11 +361,18 @@ impl Case<'_> {
     }
 }
 
-/// Without traffic only a count can be judged; with traffic nobody can demand silence.
+/// A question without the revision that an endpoint is told: the color says it.
+fn of_any_revision(question: &Question) -> Question {
+    let mut question = question.clone();
+    question.about.iter_mut().for_each(|about| about.revision.clear());
+    question
+}
+
+/// Without traffic only a count, alerts and the number of an endpoint can be judged; with traffic nobody can demand silence.
 fn can_speak(gate: &PlannedGate, weight: i32) -> bool {
     match (&gate.subject, gate.test) {
         (Subject::Metric(Metric::Requests, _), Test::Equals(limit)) => weight == 0 || limit.value() >= 0.5,
-        (Subject::Alerts(_) | Subject::Metric(Metric::Requests, _), _) => true,
+        (Subject::Alerts(_) | Subject::Number(_) | Subject::Metric(Metric::Requests, _), _) => true,
         _ => weight != 0,
     }
 }

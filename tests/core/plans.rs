@@ -22,7 +22,7 @@ fn read_with(sets: &[(&str, Value)], change: impl FnOnce(&mut Value)) -> Result<
     let mut manifest: Value = serde_saphyr::from_str(MANIFEST).unwrap();
     change(&mut manifest["spec"]);
     let rollout: LlmRollout = serde_json::from_value(manifest).unwrap();
-    let offers = Offers { providers: vec!["default".into(), "thanos".into()], ..Offers::default() };
+    let offers = Offers { providers: vec!["default".into(), "thanos".into()], ..super::world::offers() };
     Plan::read(&rollout.spec, &sets, &offers).map_err(|w| (w.reason, w.message))
 }
 
@@ -136,6 +136,56 @@ fn a_set_that_cannot_be_taken_over_is_refused_in_words() {
     }
     let both = json!([{"gateSet": "a"}, {"gateSet": "b"}, errors]);
     assert!(read_with(&sets, |s| s["gates"] = both).is_ok(), "the rollout's own takes the place of both");
+}
+
+#[test]
+fn a_number_of_an_endpoint_is_looked_at_as_the_endpoint_can_tell_it() {
+    let gate = |more: Value| {
+        let mut gate = json!({"name": "score", "http": {"name": "eval", "path": "/score"}});
+        gate.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        read(|s| s["gates"] = json!([gate]))
+    };
+    let counted = json!({"name": "eval", "path": "/score", "samples": "/count"});
+    for good in [
+        json!({"min": "95%"}),
+        json!({"max": "1.5s"}),
+        json!({"between": ["1", "2"]}),
+        json!({"equals": "0"}),
+        json!({"target": "$2", "tolerance": "5%"}),
+        json!({"comparedTo": "active", "minRatio": "0.98"}),
+        json!({"comparedTo": "baseline", "maxDelta": "0.5pp"}),
+        json!({"http": counted, "min": "95%", "minSamples": 300}),
+        json!({"http": {"name": "nightly", "path": ""}, "min": "0.5"}),
+    ] {
+        let plan = gate(good.clone());
+        assert!(plan.as_ref().is_ok_and(|p| p.gates[0].rests_on() == "samples"), "{good}: {plan:?}");
+    }
+    for (bad, reason, words) in [
+        (
+            json!({"http": {"name": "other", "path": "/a"}, "min": "1"}),
+            Reason::EndpointUnknown,
+            "it has: eval, nightly",
+        ),
+        (json!({"window": "5m", "min": "1"}), Reason::InvalidSpec, "has no `window`"),
+        (json!({"minSamples": 3, "min": "1"}), Reason::InvalidSpec, "samples: /count"),
+        (
+            json!({"http": {"name": "nightly", "path": "/a"}, "comparedTo": "active", "maxRatio": "1.1"}),
+            Reason::InvalidSpec,
+            "its `url` in the operator's configuration needs `{{color}}`",
+        ),
+        (json!({"http": {"name": "eval", "path": "score"}, "min": "1"}), Reason::InvalidSpec, "JSON pointers"),
+        (
+            json!({"http": {"name": "eval", "path": "", "samples": ""}, "min": "1"}),
+            Reason::InvalidSpec,
+            "JSON pointers",
+        ),
+        (json!({"metric": "errorRate", "max": "1%"}), Reason::InvalidSpec, "`alerts` and `http`"),
+        (json!({"quantile": "0.95", "http": null, "min": "1"}), Reason::InvalidSpec, "exactly one of"),
+    ] {
+        let (got, message) = gate(bad).unwrap_err();
+        assert_eq!(got, reason, "{message}");
+        assert!(message.contains(words), "{message} does not say {words}");
+    }
 }
 
 #[test]

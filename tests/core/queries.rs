@@ -85,6 +85,8 @@ fn asked_above(
     };
     let ask = Ask {
         provider: "default",
+        rollout: "chat",
+        revision: "",
         namespace: "prod-1",
         workload: "chat-green",
         other: Some("chat-blue"),

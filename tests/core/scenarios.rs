@@ -118,6 +118,10 @@ fn command(world: &mut World, line: &str) {
             let signal = Signal::Value(value.parse().unwrap(), samples.parse().unwrap());
             world.signals.insert(gate_name(gate), signal);
         }
+        ["odd", gate] => {
+            let odd = NoData::WrongShape("a string instead of a number");
+            drop(world.signals.insert(gate_name(gate), Signal::Silent(odd)));
+        }
         ["silent", gate] => drop(world.signals.insert(gate_name(gate), Signal::Silent(NoData::Empty))),
         _ => disturbance(world, &words),
     }
@@ -240,10 +244,12 @@ fn gate_name(word: &str) -> &'static str {
         "cost",
         "requests",
         "alerts",
+        "score",
+        "active-score",
         "active-errors",
         "active-p95",
         "active-cost",
         "active-requests",
     ];
-    known.into_iter().find(|g| *g == word).expect("errors, p95, cost or requests, or the same with `active-`")
+    known.into_iter().find(|g| *g == word).expect("errors, p95, cost, score or requests, or the same with `active-`")
 }

@@ -10,7 +10,7 @@ use llmrollout::{
         intent::Owned,
         plan::revision,
         snapshot::{
-            ColorSeen, DependencySeen, DeploymentSeen, GateSetSeen, GateSets, Offers, OrderSeen, OwnedSeen, Rival,
+            ColorSeen, DependencySeen, DeploymentSeen, GateSetSeen, GateSets, OrderSeen, OwnedSeen, Rival,
             Standing,
         },
         workload::{self, Role},
@@ -45,7 +45,7 @@ pub(crate) fn snapshot(bytes: &[u8]) -> Option<Snapshot> {
         orders: orders(d, &status),
         dependencies: dependencies(d, &rollout),
         gate_sets: gate_sets(d, &rollout),
-        offers: Arc::new(Offers { providers: vec!["default".into()], ..Offers::default() }),
+        offers: Arc::new(super::world::offers()),
         rollout: Arc::new(rollout),
     };
     // What would be asked if nothing were known yet is what may have been answered.

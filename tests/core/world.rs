@@ -10,8 +10,8 @@ use llmrollout::{
         Decision, Intent, Snapshot, decide,
         intent::OwnedKind,
         snapshot::{
-            ColorSeen, DependencySeen, DeploymentSeen, GateSetSeen, GateSets, Offers, OrderSeen, OwnedSeen, Rival,
-            Standing,
+            ColorSeen, DependencySeen, DeploymentSeen, EndpointOffer, GateSetSeen, GateSets, Offers, OrderSeen,
+            OwnedSeen, Rival, Standing,
         },
     },
     metrics::{NoData, Question, Reading, Sample},
@@ -112,6 +112,8 @@ impl World {
         }
         world.signals.insert("requests", Signal::Value(1000.0, 2.0));
         world.signals.insert("alerts", Signal::Value(0.0, 1.0));
+        world.signals.insert("score", Signal::Value(0.98, 400.0));
+        world.signals.insert("active-score", Signal::Value(0.97, 400.0));
         world.signals.insert("active-requests", Signal::Value(1000.0, 2.0));
         world
     }
@@ -148,7 +150,7 @@ impl World {
             orders: self.orders.clone(),
             dependencies: self.dependencies(),
             gate_sets: self.sets(),
-            offers: Arc::new(Offers { providers: vec!["default".into()], ..Offers::default() }),
+            offers: Arc::new(offers()),
         }
     }
 
@@ -394,6 +396,8 @@ impl World {
             let serving = self.rollout.status.as_ref().and_then(|s| s.active).map(Color::word);
             let beside = serving.is_some_and(|color| text.contains(&format!("chat-{color}-")));
             let gate = match () {
+                () if question.about.as_ref().is_some_and(|a| Some(a.color) == serving) => "active-score",
+                () if question.about.is_some() => "score",
                 () if text.contains("ALERTS") => "alerts",
                 () if beside && question.samples.to_string().contains("max_over_time") => "active-requests",
                 () if beside && text.contains("_latency_seconds") => "active-p95",
@@ -418,6 +422,13 @@ impl World {
     pub(crate) fn shares(&self) -> (i64, i64) {
         self.route.as_ref().map_or((0, 0), |r| (weight(r, 0), weight(r, 1)))
     }
+}
+
+/// What the operator's configuration has: one endpoint tells a number of each color, the other one for all.
+pub(crate) fn offers() -> Offers {
+    let endpoint = |name: &str, tells_colors| EndpointOffer { name: name.into(), tells_colors };
+    let endpoints = vec![endpoint("eval", true), endpoint("nightly", false)];
+    Offers { providers: vec!["default".into()], endpoints, ..Offers::default() }
 }
 
 /// What a question about a latency gets for an answer when nearly all requests take as long as the slowest do: the share

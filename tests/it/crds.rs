@@ -8,7 +8,10 @@ use std::{
 
 use llmrollout::{
     api::{LlmRollout, v1alpha1::Prices},
-    decide::{plan::Plan, snapshot::Offers},
+    decide::{
+        plan::Plan,
+        snapshot::{EndpointOffer, Offers},
+    },
 };
 use serde_json::{Value, json};
 
@@ -105,7 +108,9 @@ fn good_manifests_are_understood() {
 /// Rollouts with the sets of gates that lie beside them.
 fn understood(files: &[PathBuf]) {
     let prices = Some(Prices { input: "$1".into(), output: "$1".into(), ..Prices::default() });
-    let offers = Offers { providers: vec!["default".into()], prices, gpu_price: Some("$2".into()) };
+    let endpoint = |name: &str| EndpointOffer { name: name.into(), tells_colors: true };
+    let endpoints = ["eval", "scanner"].map(endpoint).into();
+    let offers = Offers { providers: vec!["default".into()], endpoints, prices, gpu_price: Some("$2".into()) };
     let documents: Vec<Value> = files.iter().flat_map(|file| yaml(file)).collect();
     let sets = gate_sets(&documents);
     for file in files {

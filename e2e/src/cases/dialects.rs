@@ -166,6 +166,8 @@ fn asked(profile: Profile, metric: Metric, namespace: &str, workload: &str) -> R
     let subject = Subject::Metric(metric, quantile(metric).map(ToOwned::to_owned));
     let ask = Ask {
         provider: "default",
+        rollout: "chat",
+        revision: "",
         namespace,
         workload,
         other: None,

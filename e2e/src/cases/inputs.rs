@@ -119,7 +119,7 @@ fn rules(objects: &mut Objects) -> Option<&mut Vec<Value>> {
     objects.route.as_mut()?.pointer_mut("/spec/rules/0/backendRefs")?.as_array_mut()
 }
 
-const MISTAKES: [Mistake; 8] = [
+const MISTAKES: [Mistake; 9] = [
     Mistake { name: "no-service", reason: "ServiceNotFound", words: "no-service", make: |o| o.front = None },
     Mistake { name: "no-route", reason: "RouteNotFound", words: "no-route", make: |o| o.route = None },
     Mistake {
@@ -145,6 +145,14 @@ const MISTAKES: [Mistake; 8] = [
         reason: "ProviderUnknown",
         words: "nobody",
         make: |o| o.rollout["spec"]["metrics"]["provider"] = json!("nobody"),
+    },
+    Mistake {
+        name: "no-endpoint",
+        reason: "EndpointUnknown",
+        words: "no endpoint nobody",
+        make: |o| {
+            o.rollout["spec"]["gates"] = json!([{"name": "a", "http": {"name": "nobody", "path": "/a"}, "max": "1"}])
+        },
     },
     Mistake {
         name: "no-set",

@@ -3,6 +3,7 @@
 
 mod abort;
 mod dialects;
+mod endpoints;
 mod forms;
 mod gatesets;
 mod hands;
@@ -130,6 +131,7 @@ const CASES: &[Case] = cases![
     Alone "abort": abort::abort_works_while_prometheus_hangs,
     Alone "provider stops": providers::prometheus_that_stops_is_waited_for,
     Own "provider lies": providers::provider_that_lies_moves_nothing,
+    Own "number of an endpoint": endpoints::a_number_of_an_endpoint_is_believed_when_it_is_one,
     Own "operator killed in the middle of each step": operators::operator_killed_in_each_step,
     Own "operator away while the release changes": moments::release_changes_while_the_operator_is_away,
     Own "two replicas with the leader killed": operators::leader_killed_of_two_replicas,

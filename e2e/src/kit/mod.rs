@@ -12,6 +12,7 @@ pub(crate) mod prometheus;
 pub(crate) mod recipe;
 pub(crate) mod rogue;
 pub(crate) mod space;
+pub(crate) mod teller;
 
 pub(crate) use error::{KitError, claim};
 pub(crate) use film::{Film, Frame};

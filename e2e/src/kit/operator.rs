@@ -27,6 +27,8 @@ pub(crate) struct Install {
     pub lease: Duration,
     /// Fields of the provider's settings that differ from the ground's Prometheus.
     pub provider: Value,
+    /// The endpoints in its configuration.
+    pub endpoints: Value,
 }
 
 impl Default for Install {
@@ -38,6 +40,7 @@ impl Default for Install {
             own_namespace_only: false,
             lease: Duration::from_secs(10),
             provider: json!({}),
+            endpoints: json!([]),
         }
     }
 }
@@ -69,6 +72,7 @@ impl Install {
             "rbac": {"scope": scope},
             "config": {
                 "providers": [provider],
+                "endpoints": self.endpoints,
                 "watchNamespaces": watched,
                 "leaderElection": {"leaseDuration": format!("{}s", self.lease.as_secs())},
             },

@@ -164,7 +164,7 @@ async fn answer(
 }
 
 /// The path and the body of a request.
-async fn request(stream: &mut TcpStream) -> std::io::Result<(String, String)> {
+pub(super) async fn request(stream: &mut TcpStream) -> std::io::Result<(String, String)> {
     let mut bytes = Vec::new();
     loop {
         let text = String::from_utf8_lossy(&bytes);
@@ -181,7 +181,7 @@ async fn request(stream: &mut TcpStream) -> std::io::Result<(String, String)> {
     }
 }
 
-fn head(status: &str, headers: &str, length: usize) -> Vec<u8> {
+pub(super) fn head(status: &str, headers: &str, length: usize) -> Vec<u8> {
     let kind = if headers.contains("content-type") { "" } else { "content-type: application/json\r\n" };
     format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n{kind}{headers}\r\n").into_bytes()
 }

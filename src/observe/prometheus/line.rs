@@ -12,15 +12,16 @@ use std::{
 use k8s_openapi::jiff::fmt::rfc2822;
 use reqwest::{
     Client, RequestBuilder, Response, StatusCode, Url,
-    header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
+    header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
 };
 
-use super::{ProviderError, ProviderSettings, address::Refused, settings::Files};
+use super::{ProviderError, ProviderSettings, address::Refused, settings::Files, url};
 use crate::{
     api::Moment,
     metrics::{
-        NoData,
+        About, NoData, Question, Sample,
         answer::{self, Figure},
+        number,
     },
 };
 
@@ -107,7 +108,25 @@ impl Line {
             ("nocache", "1"),
         ];
         form.extend(instant.as_deref().map(|at| ("time", at)));
-        let mut request = client.post(self.endpoint.clone()).form(&form);
+        let request = client.post(self.endpoint.clone()).form(&form);
+        Ok(answer::figure(&self.document(request, asked).await?, asked)?)
+    }
+
+    /// A number of an endpoint, asked at `asked`. What somebody in between keeps is of another time.
+    pub(super) async fn number(
+        &self,
+        client: &Client,
+        question: &Question,
+        about: &About,
+        asked: Moment,
+    ) -> Result<Sample, Fault> {
+        let request = client.get(url::about(&self.endpoint, about)).header(CACHE_CONTROL, "no-cache");
+        let document = self.document(request.header(ACCEPT, "application/json"), asked).await?;
+        Ok(number::sample(&document, &question.value.to_string(), &question.samples.to_string())?)
+    }
+
+    /// The JSON that answers a request.
+    async fn document(&self, mut request: RequestBuilder, asked: Moment) -> Result<Vec<u8>, Fault> {
         if let Some(host) = self.settings.host_header(&self.endpoint) {
             request = request.header("host", host);
         }
@@ -120,7 +139,7 @@ impl Line {
             status if !status.is_success() => return Err(NoData::Status(status.as_u16()).into()),
             _ => look_at(response.headers())?,
         }
-        Ok(answer::figure(&body(response).await?, asked)?)
+        Ok(body(response).await?)
     }
 
     async fn authorized(&self, request: RequestBuilder) -> Result<RequestBuilder, NoData> {

@@ -80,7 +80,7 @@ impl Schedule {
     fn waiting(&self) -> impl Iterator<Item = (&Arc<Question>, &Turn)> {
         let asking = self.turns.iter().filter(|(_, turn)| turn.asking.is_some());
         let asking: Vec<&Question> = asking.map(|(question, _)| question.as_ref()).collect();
-        let same = |a: &Question, b: &Question| a.value == b.value && a.samples == b.samples;
+        let same = |a: &Question, b: &Question| a.value == b.value && a.samples == b.samples && a.about == b.about;
         let free = move |(question, _): &(&Arc<Question>, &Turn)| !asking.iter().any(|asked| same(asked, question));
         self.turns.iter().filter(free)
     }
@@ -178,6 +178,7 @@ mod tests {
     fn question(text: &str, since: i64) -> Arc<Question> {
         Arc::new(Question {
             provider: "default".into(),
+            about: None,
             value: Template::new(text.into()),
             samples: Template::new("n".into()),
             since: Moment::from_unix(START.unix() + since),

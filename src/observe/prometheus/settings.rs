@@ -1,5 +1,5 @@
-//! How the operator's configuration names a metrics provider, and the HTTP client made of it. Providers come from here
-//! only, never from a rollout. Never shows an address, a header or a secret: errors name the provider and the field.
+//! How the operator's configuration names a metrics provider, or an endpoint that tells a number, and the HTTP client made
+//! of it. Both come from here only, never from a rollout. Never shows an address, a header or a secret: errors name the provider and the field.
 
 use std::{collections::BTreeMap, fmt, io, path::PathBuf, time::Duration};
 
@@ -10,15 +10,33 @@ use reqwest::{
 };
 use serde::Deserialize;
 
-use super::address::{Resolver, is_refused};
+use super::{
+    address::{Resolver, is_refused},
+    url,
+};
+use crate::metrics::ask;
 
-/// A provider that speaks the Prometheus query API.
+/// What is spoken with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Speaks {
+    /// The Prometheus query API.
+    #[default]
+    Prometheus,
+    /// One JSON document for each GET.
+    Json,
+}
+
+/// A provider that speaks the Prometheus query API, or an endpoint.
 #[derive(Clone, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ProviderSettings {
-    /// The name that rollouts give in `metrics.provider`.
+    /// What is spoken with it; said by the list that it stands in.
+    #[serde(skip)]
+    pub speaks: Speaks,
+    /// The name that rollouts give in `metrics.provider`, or in a gate's `http.name`.
     pub name: String,
-    /// Where it is; a path in front of `/api/v1` is kept.
+    /// Where it is; a path in front of `/api/v1` is kept. Values in the query of an endpoint may hold `{{namespace}}`,
+    /// `{{name}}`, `{{color}}` and `{{revision}}`.
     pub url: String,
     /// Headers that go with every question, for example a tenant's. Secrets belong in files.
     #[serde(default)]
@@ -86,17 +104,21 @@ impl fmt::Debug for ProviderSettings {
 #[derive(Debug, thiserror::Error)]
 pub enum ProviderError {
     /// A field has a value that cannot be used.
-    #[error("provider {name}: {problem}")]
+    #[error("{whom} {name}: {problem}")]
     Invalid {
-        /// The provider.
+        /// A provider or an endpoint.
+        whom: &'static str,
+        /// Its name.
         name: String,
         /// The field and what to write.
         problem: &'static str,
     },
     /// A file with certificates could not be read.
-    #[error("provider {name}: {field} cannot be read: {source}")]
+    #[error("{whom} {name}: {field} cannot be read: {source}")]
     Unreadable {
-        /// The provider.
+        /// A provider or an endpoint.
+        whom: &'static str,
+        /// Its name.
         name: String,
         /// The field that names the file.
         field: &'static str,
@@ -116,7 +138,12 @@ pub(super) struct Files {
 impl Files {
     pub(super) fn read(settings: &ProviderSettings) -> Result<Self, ProviderError> {
         let read = |field: &'static str, path: &Option<PathBuf>| {
-            let unreadable = |source| ProviderError::Unreadable { name: settings.name.clone(), field, source };
+            let unreadable = |source| ProviderError::Unreadable {
+                whom: settings.whom(),
+                name: settings.name.clone(),
+                field,
+                source,
+            };
             path.as_ref().map(std::fs::read).transpose().map_err(unreadable)
         };
         Ok(Self {
@@ -145,8 +172,10 @@ impl ProviderSettings {
     /// resolver sees to it that the configured host is dialed.
     pub(super) fn endpoint(&self) -> Result<Url, ProviderError> {
         let mut url = self.configured()?;
-        let path = format!("{}/api/v1/query", url.path().trim_end_matches('/'));
-        url.set_path(&path);
+        if self.speaks == Speaks::Prometheus {
+            let path = format!("{}/api/v1/query", url.path().trim_end_matches('/'));
+            url.set_path(&path);
+        }
         if let Some(name) = &self.server_name {
             let problem = "serverName: write a DNS name, for example prometheus.example";
             url.set_host(Some(name)).map_err(|_| self.invalid(problem))?;
@@ -158,20 +187,30 @@ impl ProviderSettings {
     }
 
     fn configured(&self) -> Result<Url, ProviderError> {
-        let url = Url::parse(&self.url)
-            .map_err(|_| self.invalid("url: write for example http://prometheus.monitoring:9090"))?;
+        let example = match self.speaks {
+            Speaks::Prometheus => "url: write for example http://prometheus.monitoring:9090",
+            Speaks::Json => "url: write for example https://eval.example/score?revision={{revision}}",
+        };
+        // Before it is parsed: a `{` of a path is encoded then.
+        if let Some(problem) = url::wrong(&self.url).filter(|_| self.speaks == Speaks::Json) {
+            return Err(self.invalid(problem));
+        }
+        let url = Url::parse(&self.url).map_err(|_| self.invalid(example))?;
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
             return Err(self.invalid("url: must begin with http:// or https://"));
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(self.invalid("url: must not hold a user or a password; use basicAuth with a passwordFile"));
         }
-        if url.query().is_some() || url.fragment().is_some() {
-            return Err(self.invalid("url: must end with its path, without ? or #"));
+        if url.query().is_some() && self.speaks == Speaks::Prometheus || url.fragment().is_some() {
+            return Err(self.invalid(match self.speaks {
+                Speaks::Prometheus => "url: must end with its path, without ? or #",
+                Speaks::Json => "url: must not hold a #",
+            }));
         }
         if bare_host(&url).parse().is_ok_and(is_refused) {
             return Err(self.invalid(
-                "url: no provider is asked at a link-local address or where a cloud keeps its metadata; write another",
+                "url: nobody is asked at a link-local address or where a cloud keeps its metadata; write another",
             ));
         }
         Ok(url)
@@ -275,7 +314,28 @@ impl ProviderSettings {
     }
 
     fn invalid(&self, problem: &'static str) -> ProviderError {
-        ProviderError::Invalid { name: self.name.clone(), problem }
+        ProviderError::Invalid { whom: self.whom(), name: self.name.clone(), problem }
+    }
+
+    /// What it is, in a word.
+    const fn whom(&self) -> &'static str {
+        match self.speaks {
+            Speaks::Prometheus => "provider",
+            Speaks::Json => "endpoint",
+        }
+    }
+
+    /// As questions name it.
+    pub(super) fn asked_as(&self) -> String {
+        match self.speaks {
+            Speaks::Prometheus => self.name.clone(),
+            Speaks::Json => ask::endpoint(&self.name),
+        }
+    }
+
+    /// Whether it can be asked about one color.
+    pub fn tells_colors(&self) -> bool {
+        self.speaks == Speaks::Json && url::tells_colors(&self.url)
     }
 }
 

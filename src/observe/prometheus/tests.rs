@@ -1,5 +1,6 @@
 //! A provider's task against a small server on loopback that answers badly in every way it can.
 
+mod endpoint;
 mod server;
 mod tls;
 
@@ -31,6 +32,7 @@ fn patient(name: &str, url: &str) -> ProviderSettings {
 fn question(provider: &str, text: &str) -> Question {
     Question {
         provider: provider.into(),
+        about: None,
         value: Template::new(format!("value_{text}[{}]", crate::metrics::question::WINDOW)),
         samples: Template::new(format!("samples_{text}[{}]", crate::metrics::question::WINDOW)),
         since: Moment::from_unix(Clock::start().now().unix() - 60),

@@ -202,6 +202,8 @@ fn texts(profile: Profile, metric: Metric) -> Option<[String; 2]> {
     let subject = Subject::Metric(metric, needs.then(|| "0.95".to_owned()));
     let ask = Ask {
         provider: "default",
+        rollout: "chat",
+        revision: "",
         namespace: "n",
         workload: "w",
         other: None,
