@@ -84,6 +84,7 @@ impl Hands {
         let (group, kind) = match owned.kind {
             OwnedKind::Deployment => ("apps", "Deployment"),
             OwnedKind::Service => ("", "Service"),
+            OwnedKind::Job => return self.create(namespace, owned).await,
         };
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, "v1", kind));
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &resource);
@@ -94,6 +95,21 @@ impl Hands {
         let call = api.patch(&owned.name, &params, &body);
         self.within(&what, owned.kind == OwnedKind::Deployment, call).await?;
         Ok(what)
+    }
+
+    /// A Job is never changed and never made twice: one that is there already is done.
+    async fn create(&self, namespace: &str, owned: &Owned) -> Result<String, ActError> {
+        let what = format!("create Job {namespace}/{}", owned.name);
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(format!("/apis/batch/v1/namespaces/{namespace}/jobs?fieldManager={}", labels::MANAGER))
+            .header(CONTENT_TYPE, "application/json")
+            .body(owned.body.to_string().into_bytes())
+            .map_err(|source| ActError::Request { what: what.clone(), source })?;
+        match self.within(&what, false, self.client.request::<serde_json::Value>(request)).await {
+            Ok(_) | Err(ActError::Moved { .. }) => Ok(what),
+            Err(other) => Err(other),
+        }
     }
 
     /// Deletes a Deployment that is still as it was seen; one that is gone already is done.

@@ -11,22 +11,23 @@ use kube::KubeSchema;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::sources::Http;
+use super::sources::{Http, Job};
 
 /// What must hold of the candidate.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("has(self.gateSet) != has(self.name)").message("gates: each item has a `name`, or takes over a set; write for example `{name: errors, metric: errorRate, max: 1%}` or `{gateSet: org-defaults}`"),
-    validation = Rule::new("!has(self.gateSet) || self.severity == 'Rollback' && ![has(self.metric), has(self.query), has(self.alerts), has(self.http), has(self.quantile), has(self.max), has(self.min), has(self.between), has(self.equals), has(self.target), has(self.tolerance), has(self.comparedTo), has(self.maxRatio), has(self.minRatio), has(self.change), has(self.maxDelta), has(self.during), has(self.failures), has(self.interval), has(self.window), has(self.minSamples), has(self.noData), has(self.runbook), has(self.dashboard)].exists(x, x)").message("gates: beside `gateSet` nothing else is written; to replace a gate of the set, write a whole gate of the same `name` in an item of its own"),
-    validation = Rule::new("has(self.gateSet) || [has(self.metric), has(self.query), has(self.alerts), has(self.http)].filter(x, x).size() == 1").message("gates: exactly one of `metric`, `query`, `alerts` and `http` says what is looked at; write for example `metric: errorRate, max: 1%`"),
+    validation = Rule::new("!has(self.gateSet) || self.severity == 'Rollback' && ![has(self.metric), has(self.query), has(self.alerts), has(self.http), has(self.job), has(self.quantile), has(self.max), has(self.min), has(self.between), has(self.equals), has(self.target), has(self.tolerance), has(self.comparedTo), has(self.maxRatio), has(self.minRatio), has(self.change), has(self.maxDelta), has(self.during), has(self.failures), has(self.interval), has(self.window), has(self.minSamples), has(self.noData), has(self.runbook), has(self.dashboard)].exists(x, x)").message("gates: beside `gateSet` nothing else is written; to replace a gate of the set, write a whole gate of the same `name` in an item of its own"),
+    validation = Rule::new("has(self.gateSet) || [has(self.metric), has(self.query), has(self.alerts), has(self.http), has(self.job)].filter(x, x).size() == 1").message("gates: exactly one of `metric`, `query`, `alerts`, `http` and `job` says what is looked at; write for example `metric: errorRate, max: 1%`"),
+    validation = Rule::new("!has(self.job) || ![has(self.window), has(self.interval), has(self.failures), has(self.minSamples), has(self.comparedTo)].exists(x, x)").message("gates: a Job is run once in each step, about the candidate, so `job` has no `window`, `interval`, `failures`, `minSamples` and `comparedTo`; leave them out"),
     validation = Rule::new("!has(self.http) || !has(self.window)").message("gates: an endpoint tells one number whenever it is asked, so `http` has no `window`; leave it out"),
     validation = Rule::new("!has(self.http) || !has(self.minSamples) || has(self.http.samples)").message("gates: with `http`, `minSamples` needs the path of their number; write for example `http: {name: eval, path: /score, samples: /count}, minSamples: 300`"),
     validation = Rule::new("has(self.quantile) ? has(self.metric) && self.metric in ['latency', 'timeToFirstToken', 'timePerOutputToken'] : !has(self.metric) || !(self.metric in ['latency', 'timeToFirstToken'])").message("gates: `quantile` belongs to `metric: latency` and is needed there, as for `timeToFirstToken`; `timePerOutputToken` may have one; write for example `metric: latency, quantile: \"0.95\", max: 1.5s`"),
     validation = Rule::new("has(self.gateSet) || [has(self.max), has(self.min), has(self.between), has(self.equals), has(self.target), has(self.maxRatio) || has(self.minRatio), has(self.change), has(self.maxDelta), has(self.alerts)].filter(x, x).size() == 1").message("gates: exactly one of `max`, `min`, `between`, `equals`, `target`, `maxRatio`/`minRatio`, `change` and `maxDelta`, and none for `alerts`; write for example `max: 1%`"),
     validation = Rule::new("has(self.target) == has(self.tolerance)").message("gates: `target` and `tolerance` belong together; write for example `target: $0.032, tolerance: 20%`"),
     validation = Rule::new("has(self.comparedTo) == (has(self.maxRatio) || has(self.minRatio) || has(self.change) || has(self.maxDelta))").message("gates: `maxRatio`, `minRatio`, `change` and `maxDelta` need `comparedTo`, and nothing else has it; write for example `comparedTo: active, maxRatio: \"1.2\"`"),
-    validation = Rule::new("!has(self.equals) || has(self.query) || has(self.http) || has(self.metric) && self.metric == 'requests'").message("gates: `equals` belongs to `metric: requests` and to queries and endpoints that count; write `max` with a limit in the metric's unit"),
+    validation = Rule::new("!has(self.equals) || has(self.query) || has(self.http) || has(self.job) || has(self.metric) && self.metric == 'requests'").message("gates: `equals` belongs to `metric: requests` and to what else counts: a query, an endpoint, a Job; write `max` with a limit in the metric's unit"),
     validation = Rule::new("!has(self.metric) || self.metric != 'requests' || !has(self.max) || self.max.matches('^[0-9]+$')").message("gates: the limit of `requests` is a count; write for example `equals: \"0\"`"),
     validation = Rule::new("!has(self.metric) || !(self.metric in ['errorRate', 'abortRate', 'kvCacheUse', 'cacheHitRate', 'truncationRate', 'gpuUtilisation']) || (has(self.max) ? [self.max] : has(self.min) ? [self.min] : has(self.between) ? self.between : has(self.target) ? [self.target] : []).all(l, l.endsWith('%')) && (!has(self.maxDelta) || self.maxDelta.endsWith('pp'))").message("gates: the limit of `errorRate` is a share; write for example `max: 1%` (or `maxDelta: 0.1pp`), and so for `abortRate`, `kvCacheUse`, `cacheHitRate`, `truncationRate` and `gpuUtilisation`"),
     validation = Rule::new("!has(self.metric) || !(self.metric in ['latency', 'timeToFirstToken', 'timePerOutputToken']) || (has(self.max) ? [self.max] : has(self.min) ? [self.min] : has(self.between) ? self.between : has(self.target) ? [self.target] : has(self.maxDelta) ? [self.maxDelta] : []).all(l, l.endsWith('s') && !l.endsWith('/s'))").message("gates: the limit of `latency` is a time; write for example `max: 1.5s` or `max: 800ms`, and so for `timeToFirstToken` and `timePerOutputToken`"),
@@ -58,6 +59,10 @@ pub struct Gate {
     /// A number in the JSON that an endpoint of the operator's configuration tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http: Option<Http>,
+    /// A number that a Job reports. It is made of a `CronJob`'s template, once in each step and bake, and told about the
+    /// candidate by its environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<Job>,
     /// Which quantile of a time, for example "0.95". Without one `timePerOutputToken` means the mean.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^0\.[0-9]{1,4}$"), length(max = 6))]

@@ -8,6 +8,8 @@ pub const ROLLOUT: &str = "llmrollout.io/rollout";
 pub const COLOR: &str = "llmrollout.io/color";
 /// Revision (hash of the pod template) on Deployments and pods.
 pub const REVISION: &str = "llmrollout.io/revision";
+/// Name of the gate on the Jobs that are run for it, and on their pods.
+pub const GATE: &str = "llmrollout.io/gate";
 /// Annotation: hash of what we last applied, so that an unchanged object costs no request.
 pub const APPLIED: &str = "llmrollout.io/applied";
 /// Annotation: hash of the pod template as we made it. What serves is never applied again with another one.

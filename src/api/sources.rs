@@ -1,5 +1,12 @@
-//! What a gate may look at beside Prometheus: a number in the JSON of an endpoint. Fields and bounds; never any logic.
+//! What a gate may look at beside Prometheus: a number in the JSON of an endpoint, and one that a Job reports. Fields and
+//! bounds; never any logic.
 
+#![expect(
+    unreachable_pub,
+    reason = "the schema derive copies each struct, with its attributes, into a function where nothing is reachable"
+)]
+
+use kube::KubeSchema;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +24,23 @@ pub struct Http {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^(/([^/~]|~[01])*)+$"), length(min = 1, max = 256))]
     pub samples: Option<String>,
+}
+
+/// A number that a Job reports, which is run once in each step and bake.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Job {
+    /// Name of the `CronJob` of this namespace whose `jobTemplate` is run; it may be suspended.
+    #[schemars(regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"), length(min = 1, max = 52))]
+    pub cron_job: String,
+    /// Which number counts, of the JSON object that the pod leaves as its termination message.
+    #[schemars(regex(pattern = r"^[a-zA-Z0-9_.-]+$"), length(min = 1, max = 64))]
+    pub value: String,
+    /// How long it may run. Default 15m.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^([0-9]{1,2}h)?([0-9]{1,4}m)?([0-9]{1,5}s)?$"), length(min = 2, max = 14))]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('24h')").message("job.timeout: write a duration between 1s and 24h, for example 15m"))]
+    pub timeout: Option<String>,
 }
 
 fn pointer(_: &mut SchemaGenerator) -> Schema {

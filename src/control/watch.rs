@@ -6,7 +6,12 @@ use std::{collections::BTreeSet, fmt::Debug, sync::Arc, time::Duration};
 use futures::{Stream, StreamExt, stream};
 use k8s_openapi::{
     NamespaceResourceScope,
-    api::{apps::v1::Deployment, core::v1::Service, discovery::v1::EndpointSlice},
+    api::{
+        apps::v1::Deployment,
+        batch::v1::{CronJob, Job},
+        core::v1::{Pod, Service},
+        discovery::v1::EndpointSlice,
+    },
 };
 use kube::{
     Api, Client, Resource, ResourceExt,
@@ -30,8 +35,8 @@ use crate::{
 const WATCH_FOR: u32 = 60;
 
 /// Kinds that a cluster need not know: the Gateway API (a missing route is a condition, not a reason to stand still), and
-/// our own orders and sets of gates while only the operator was upgraded.
-const MAY_BE_MISSING: [&str; 3] = ["HTTPRoute", "LlmRolloutOrder", "LlmGateSet"];
+/// our own orders and sets of gates while only the operator was upgraded; and what only gates on Jobs need.
+const MAY_BE_MISSING: [&str; 6] = ["HTTPRoute", "LlmRolloutOrder", "LlmGateSet", "Job", "Pod", "CronJob"];
 
 /// Rollouts to look at.
 pub(super) type Wakes = stream::BoxStream<'static, ObjectRef<LlmRollout>>;
@@ -66,7 +71,19 @@ pub(super) fn scope(client: &Client, namespace: Option<&str>) -> (Stores, Wakes,
     let (routes, route_writer) = reflector::store();
     let (orders, order_writer) = reflector::store();
     let (gate_sets, set_writer) = reflector::store();
-    let stores = Stores { rollouts: rollouts.clone(), deployments, services, slices, routes, orders, gate_sets };
+    let (of_jobs, (jobs, job_pods, cron_jobs)) = watch_jobs(client, namespace, &full, &rollouts);
+    let stores = Stores {
+        rollouts: rollouts.clone(),
+        deployments,
+        services,
+        slices,
+        routes,
+        orders,
+        gate_sets,
+        jobs,
+        job_pods,
+        cron_jobs,
+    };
     let ours = watcher::Config::default().labels(labels::ROLLOUT).timeout(WATCH_FOR);
     let all = watcher::Config::default().timeout(WATCH_FOR);
     let by_label_or_front = {
@@ -105,8 +122,47 @@ pub(super) fn scope(client: &Client, namespace: Option<&str>) -> (Stores, Wakes,
         watch(api::<LlmRolloutOrder>(client, namespace), all, order_writer, &full, "LlmRolloutOrder", |o| {
             o.metadata.namespace.iter().map(|ns| ObjectRef::new(&o.spec.rollout).within(ns)).collect()
         }),
+        of_jobs,
     ]);
     (stores, wakes.boxed(), full)
+}
+
+/// What gates on Jobs need: the Jobs and their pods, and the `CronJobs` that they are made of.
+fn watch_jobs(
+    client: &Client,
+    namespace: Option<&str>,
+    full: &Filled,
+    rollouts: &Store<LlmRollout>,
+) -> (Wakes, (Store<Job>, Store<Pod>, Store<CronJob>)) {
+    let (jobs, job_writer) = reflector::store();
+    let (pods, pod_writer) = reflector::store();
+    let (cron_jobs, cron_job_writer) = reflector::store();
+    let of_gates = watcher::Config::default().labels(labels::GATE).timeout(WATCH_FOR);
+    let all = watcher::Config::default().timeout(WATCH_FOR);
+    let by_name = {
+        let rollouts = rollouts.clone();
+        move |c: &CronJob| waiting_for(&rollouts, c)
+    };
+    let wakes = stream::select_all([
+        watch(api::<Job>(client, namespace), of_gates.clone(), job_writer, full, "Job", |j| {
+            rollout_of(j).into_iter().collect()
+        }),
+        watch(api::<Pod>(client, namespace), of_gates, pod_writer, full, "Pod", |p| {
+            rollout_of(p).into_iter().collect()
+        }),
+        watch(api::<CronJob>(client, namespace), all, cron_job_writer, full, "CronJob", by_name),
+    ]);
+    (wakes.boxed(), (jobs, pods, cron_jobs))
+}
+
+/// The rollouts of the namespace in which a release is measured: a gate of theirs may name this `CronJob`.
+fn waiting_for(rollouts: &Store<LlmRollout>, cron_job: &CronJob) -> Vec<ObjectRef<LlmRollout>> {
+    let all: Vec<Arc<LlmRollout>> = rollouts.state();
+    let here = all.iter().filter(|r| r.metadata.namespace == cron_job.metadata.namespace);
+    let running = |r: &&Arc<LlmRollout>| {
+        r.status.as_ref().and_then(|s| s.attempt.as_ref()).is_some_and(|a| a.ended_at.is_none())
+    };
+    here.filter(running).map(|r| ObjectRef::from_obj(r.as_ref())).collect()
 }
 
 fn api<K>(client: &Client, namespace: Option<&str>) -> Api<K>

@@ -186,7 +186,7 @@ fn equals(gate: &Gate, text: &str) -> Result<Test, String> {
     let counts = gate.metric.is_none_or(|m| metric::unit(m) == metric::unit(crate::api::gates::Metric::Requests));
     let limit = Limit::read(text).ok().filter(|limit| counts && matches!(limit, Limit::Count(_)));
     limit.map(Test::Equals).ok_or_else(|| {
-        "`equals` takes a count, of `metric: requests`, of a query or of an endpoint; write `max` with a limit in the metric's unit"
+        "`equals` takes a count, of `metric: requests`, of a query, of an endpoint or of a Job; write `max` with a limit in the metric's unit"
             .to_owned()
     })
 }

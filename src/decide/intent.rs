@@ -50,7 +50,7 @@ pub enum Intent {
 /// An object of ours, whole.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Owned {
-    /// `Deployment` or `Service`.
+    /// `Deployment`, `Service` or `Job`.
     pub kind: OwnedKind,
     /// Its name; the namespace is the rollout's.
     pub name: String,
@@ -65,6 +65,8 @@ pub enum OwnedKind {
     Deployment,
     /// v1.
     Service,
+    /// batch/v1; only ever created, so that none is run twice.
+    Job,
 }
 
 /// Something worth an event.

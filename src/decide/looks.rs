@@ -1,35 +1,36 @@
-//! What a gate looks at, read: a metric that the profile can tell, a query, alerts, or a number of an endpoint that the
-//! operator's configuration has. Never what it is held against: that is `criterion`.
+//! What a gate looks at, read: a metric that the profile can tell, a query, alerts, a number of an endpoint that the
+//! operator's configuration has, or one of a Job. Never what it is held against: that is `criterion`.
 
 use super::{
-    plan::{Wrong, invalid},
+    plan::{Wrong, duration_or, invalid},
     snapshot::Offers,
 };
 use crate::{
     api::{
         Reason,
         gates::{Gate, Metric},
-        sources::Http,
+        sources::{Http, Job},
     },
-    metrics::{NO_GPU_PRICE, NO_PRICES, Number, Query, Source, Subject, ask, metric, subject},
+    metrics::{JobNumber, NO_GPU_PRICE, NO_PRICES, Number, Query, Source, Subject, ask, metric, subject},
 };
 
 /// What the gate looks at, if that can be had.
 pub(super) fn subject(gate: &Gate, source: &Source, offers: &Offers) -> Result<Subject, Wrong> {
     let name = &gate.name;
-    match (gate.metric, &gate.query, &gate.alerts, &gate.http) {
-        (Some(metric), None, None, None) => {
+    match (gate.metric, &gate.query, &gate.alerts, &gate.http, &gate.job) {
+        (Some(metric), None, None, None, None) => {
             can_be_asked(gate, metric, source)?;
             Ok(Subject::Metric(metric, gate.quantile.clone()))
         }
-        (None, Some(text), None, None) => query(gate, text, source),
-        (None, None, Some(alerts), None) => match subject::wrong_alerts(alerts) {
+        (None, Some(text), None, None, None) => query(gate, text, source),
+        (None, None, Some(alerts), None, None) => match subject::wrong_alerts(alerts) {
             Some(wrong) => Err(invalid(format!("gates: {name}: {wrong}"))),
             None => Ok(Subject::Alerts(alerts.clone())),
         },
-        (None, None, None, Some(http)) => number(gate, http, offers),
+        (None, None, None, Some(http), None) => number(gate, http, offers),
+        (None, None, None, None, Some(job)) => job_number(gate, job),
         (Some(_) | None, ..) => Err(invalid(format!(
-            "gates: {name}: exactly one of `metric`, `query`, `alerts` and `http`; write for example `metric: errorRate, max: 1%`"
+            "gates: {name}: exactly one of `metric`, `query`, `alerts`, `http` and `job`; write for example `metric: errorRate, max: 1%`"
         ))),
     }
 }
@@ -94,4 +95,23 @@ fn number(gate: &Gate, http: &Http, offers: &Offers) -> Result<Subject, Wrong> {
         )));
     }
     Number::read(http).map(Subject::Number).map_err(|e| wrong(&e))
+}
+
+/// A number of a Job, which is run once in each stage.
+fn job_number(gate: &Gate, job: &Job) -> Result<Subject, Wrong> {
+    let written = [
+        gate.window.is_some(),
+        gate.interval.is_some(),
+        gate.failures.is_some(),
+        gate.min_samples.is_some(),
+        gate.compared_to.is_some(),
+    ];
+    if written.contains(&true) {
+        return Err(invalid(format!(
+            "gates: {}: a Job is run once in each step, about the candidate, so `job` has no `window`, `interval`, `failures`, `minSamples` and `comparedTo`; leave them out",
+            gate.name
+        )));
+    }
+    let timeout = duration_or(job.timeout.as_ref(), 15 * 60, "job.timeout")?;
+    Ok(Subject::Job(JobNumber { cron_job: job.cron_job.clone(), field: job.value.clone(), timeout }))
 }

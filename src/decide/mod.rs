@@ -13,6 +13,7 @@ pub mod gate;
 mod gate_sets;
 mod home;
 pub mod intent;
+mod jobs;
 mod leave;
 mod looks;
 mod narrate;
@@ -40,7 +41,7 @@ use crate::api::Phase;
 /// Decides what happens next.
 pub fn decide(snapshot: &Snapshot) -> Decision {
     let view = View::of(snapshot);
-    let answer = questions(&view);
+    let answer = jobs::begin(&view, questions(&view));
     narrate::tell(&view, answer)
 }
 

@@ -97,7 +97,7 @@ impl PlannedGate {
         match &self.subject {
             Subject::Metric(metric, _) if metric::least_samples(*metric) == 1 => "series",
             Subject::Query(query) if !query.counts_requests() => "series",
-            Subject::Number(_) => "samples",
+            Subject::Number(_) | Subject::Job(_) => "samples",
             Subject::Metric(..) | Subject::Above(..) | Subject::Query(_) | Subject::Alerts(_) => "requests",
         }
     }
@@ -209,7 +209,9 @@ fn read_gate(gate: &Gate, source: &Source, offers: &Offers) -> Result<PlannedGat
     let (bad, of) = read_failures(gate.failures.as_deref().unwrap_or("2 of 3"))
         .ok_or_else(|| invalid(format!("gates: {name}: failures: write for example `2 of 3`")))?;
     let abort = gate.severity == Severity::Abort;
-    let (bad, of) = if abort { (1, 1) } else { (bad, of) };
+    let (bad, of) = if abort || subject.is_told_once() { (1, 1) } else { (bad, of) };
+    // A Job has told nothing as long as it runs.
+    let runs = if let Subject::Job(job) = &subject { job.timeout.as_secs() } else { 0 };
     let no_data = gate.no_data.clone().unwrap_or_default();
     let least = gate.metric.map_or(1, metric::least_samples);
     let during = |when| gate.during.as_ref().is_none_or(|all| all.contains(&when));
@@ -231,7 +233,7 @@ fn read_gate(gate: &Gate, source: &Source, offers: &Offers) -> Result<PlannedGat
         interval: duration_or(gate.interval.as_ref(), if abort { 5 } else { 15 }, "interval")?,
         window: duration_or(gate.window.as_ref(), 5 * 60, "window")?,
         min_samples: gate.min_samples.unwrap_or(least).max(1),
-        budget: duration_or(no_data.budget.as_ref(), 15 * 60, "noData.budget")?,
+        budget: duration_or(no_data.budget.as_ref(), 15 * 60 + runs, "noData.budget")?,
         then: no_data.then,
     })
 }

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use serde_json::Value;
+
 use crate::{
     api::{LlmRollout, LlmRolloutOrderSpec, Moment, Phase, gates::Gate, status::Color},
     metrics::{Question, Reading},
@@ -35,6 +37,10 @@ pub struct Snapshot {
     pub dependencies: Vec<DependencySeen>,
     /// The sets named in `gates`.
     pub gate_sets: GateSets,
+    /// The Jobs that are run for its gates, by name.
+    pub jobs: BTreeMap<String, JobSeen>,
+    /// The templates of the `CronJobs` that its gates name, as far as those are there.
+    pub cron_jobs: BTreeMap<String, Value>,
     /// What the operator's configuration offers.
     pub offers: Arc<Offers>,
 }
@@ -122,6 +128,22 @@ pub enum GateSetSeen {
     Missing,
     /// Its gates.
     There(Vec<Gate>),
+}
+
+/// How far a Job of ours is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JobSeen {
+    /// It has not ended.
+    Running,
+    /// It failed, and why.
+    Failed(&'static str),
+    /// It ended well.
+    Done {
+        /// When.
+        at: Moment,
+        /// What its pod left as its termination message, or why nothing can be read.
+        words: Result<String, &'static str>,
+    },
 }
 
 /// A rollout that this one depends on.

@@ -104,7 +104,7 @@ impl View<'_> {
     }
 
     /// The gates that speak about the stage.
-    fn gates<'a>(&self, plan: &'a Plan) -> Vec<&'a Arc<PlannedGate>> {
+    pub(super) fn gates<'a>(&self, plan: &'a Plan) -> Vec<&'a Arc<PlannedGate>> {
         let Some(attempt) = self.running() else { return Vec::new() };
         let only = self.stage(plan).gates;
         // The traffic that a step up brings is ours: nobody can demand silence of it any more.
@@ -214,7 +214,7 @@ impl View<'_> {
     }
 
     /// What a color stands for, where it is known.
-    fn revision_of(&self, color: Color) -> &str {
+    pub(super) fn revision_of(&self, color: Color) -> &str {
         let of_candidate = self.running().filter(|_| self.candidate() == Some(color)).map(|a| a.revision.as_str());
         let active = self.status.active_revision.as_deref().filter(|_| self.status.active == Some(color));
         of_candidate.or(active).unwrap_or_default()
@@ -261,11 +261,11 @@ const fn during(g: &PlannedGate, bake: bool) -> bool {
     if bake { g.in_bakes } else { g.in_steps }
 }
 
-/// Without traffic only the number of requests, alerts, and what an endpoint knows of the candidate can be judged; with
+/// Without traffic only the number of requests, alerts, and what an endpoint or a Job knows of the candidate can be judged; with
 /// traffic nobody can demand silence.
 fn can_speak(g: &PlannedGate, weight: i32) -> bool {
     match (&g.subject, weight) {
-        (Subject::Alerts(_) | Subject::Number(_), _) => true,
+        (Subject::Alerts(_) | Subject::Number(_) | Subject::Job(_), _) => true,
         (subject, 0) => subject.metric() == Some(Metric::Requests),
         (Subject::Metric(..) | Subject::Above(..) | Subject::Query(_), _) => !demands_silence(g),
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{
     gate::{self, Beside, Measuring, Verdict},
     intent::Intent,
-    orders,
+    jobs, orders,
     plan::{self, Plan, Wrong},
     reference,
     say::{self, Said},
@@ -53,6 +53,7 @@ impl<'a> View<'a> {
         }
         view.questions = view.ask_all();
         view.verdicts = view.judge();
+        view.verdicts.extend(jobs::verdicts(&view));
         view
     }
 

@@ -63,7 +63,7 @@ pub fn marks_of_service(rollout: &LlmRollout, color: Color) -> Marks {
 }
 
 /// The owner is part of every mark: after an object was let go and taken up again it is applied once more.
-fn uid(rollout: &LlmRollout) -> &str {
+pub(super) fn uid(rollout: &LlmRollout) -> &str {
     rollout.metadata.uid.as_deref().unwrap_or_default()
 }
 
@@ -103,6 +103,7 @@ fn owned(rollout: &LlmRollout, kind: OwnedKind, color: Color, spec: &Value, note
     let (api_version, kind_word) = match kind {
         OwnedKind::Deployment => ("apps/v1", "Deployment"),
         OwnedKind::Service => ("v1", "Service"),
+        OwnedKind::Job => ("batch/v1", "Job"),
     };
     let annotations: Map<String, Value> = notes.iter().map(|(k, v)| ((*k).to_owned(), json!(v))).collect();
     let body = json!({

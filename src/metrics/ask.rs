@@ -70,6 +70,7 @@ pub fn question(source: &Source, ask: &Ask<'_>) -> Result<Question, NotAvailable
         }
         Subject::Alerts(alerts) => subject::alerts(alerts),
         Subject::Number(number) => return Ok(number_question(number, ask)),
+        Subject::Job(_) => return Err(NotAvailable("a Job is run, and nobody is asked")),
     };
     Ok(Question {
         provider: ask.provider.to_owned(),

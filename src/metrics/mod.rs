@@ -25,7 +25,7 @@ pub mod unit;
 pub use ask::{Ask, question};
 pub use buckets::Place;
 pub use cost::{NO_GPU_PRICE, NO_PRICES};
-pub use number::{About, Number};
+pub use number::{About, JobNumber, Number};
 pub use profiles::exporters;
 pub use question::{Question, Template};
 pub use reading::{NoData, Reading, Sample};

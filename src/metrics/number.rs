@@ -1,7 +1,7 @@
-//! A number in a JSON document that an endpoint tells: where it stands, whom it is about, and how it is read. As strict as
+//! A number in a JSON document that an endpoint tells, or a Job leaves: where it stands, whom it is about, and how it is read. As strict as
 //! with a provider's answers: what is no finite number at its place is none. Never keeps or repeats a document's text.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
@@ -27,6 +27,29 @@ impl Number {
             return Err("`http.path` and `http.samples` are JSON pointers; write for example `path: /score`".to_owned());
         }
         Ok(Self { endpoint: http.name.clone(), path: http.path.clone(), samples: http.samples.clone() })
+    }
+}
+
+/// A number that a Job reports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobNumber {
+    /// Name of the `CronJob` whose template is run.
+    pub cron_job: String,
+    /// Which field of its last words counts.
+    pub field: String,
+    /// How long it may run.
+    pub timeout: Duration,
+}
+
+impl JobNumber {
+    /// What its last words say of it.
+    pub fn told(&self, words: &str) -> Result<Sample, NoData> {
+        let path = format!("/{}", self.field);
+        match find(words.as_bytes(), &path)? {
+            Found::Number(value) if words.trim_start().starts_with('{') => Ok(Sample { value, samples: 1.0 }),
+            Found::Number(_) | Found::Nothing => Err(NoData::Job("its last words do not hold the number that `value` names")),
+            Found::Other(_) => Err(NoData::Job("what `value` names in its last words is no number")),
+        }
     }
 }
 

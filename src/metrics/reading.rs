@@ -47,6 +47,8 @@ pub enum NoData {
     TooBig,
     /// The provider's limit of questions was reached, ours or its own.
     Throttled,
+    /// A Job has told no number, or not yet.
+    Job(&'static str),
 }
 
 impl NoData {
@@ -69,6 +71,7 @@ impl fmt::Display for NoData {
             Self::Late => f.write_str("provider did not answer in time"),
             Self::TooBig => f.write_str("answer larger than 1 MiB"),
             Self::Throttled => f.write_str("too many questions for the provider"),
+            Self::Job(why) => write!(f, "Job: {why}"),
         }
     }
 }

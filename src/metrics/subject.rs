@@ -1,4 +1,4 @@
-//! What a gate looks at: a metric of the profile, a query of the user's own, alerts, or a number of an endpoint. Reads a query once, as a tree, and
+//! What a gate looks at: a metric of the profile, a query of the user's own, alerts, or a number of an endpoint or of a Job. Reads a query once, as a tree, and
 //! puts the labels of a color into its selectors; no text of a manifest is ever pasted into another. Never asks anybody.
 
 use std::fmt::Write;
@@ -8,7 +8,7 @@ use promql_parser::{
     parser::{self, Expr, VectorSelector},
 };
 
-use super::{Number, need::Texts, promql::quoted, question::WINDOW, scope::Scope, source::is_label, table::series};
+use super::{JobNumber, Number, need::Texts, promql::quoted, question::WINDOW, scope::Scope, source::is_label, table::series};
 use crate::api::gates::{Alerts, Metric};
 
 /// What a gate looks at.
@@ -24,6 +24,8 @@ pub enum Subject {
     Alerts(Alerts),
     /// A number in the JSON of an endpoint.
     Number(Number),
+    /// A number that a Job reports.
+    Job(JobNumber),
 }
 
 impl Subject {
@@ -31,20 +33,26 @@ impl Subject {
     pub const fn whom(&self) -> &'static str {
         match self {
             Self::Number(_) => "endpoint",
+            Self::Job(_) => "Job",
             Self::Metric(..) | Self::Above(..) | Self::Query(_) | Self::Alerts(_) => "provider",
         }
     }
 
     /// Whether anything tells on how many samples its figures rest.
     pub const fn counts(&self) -> bool {
-        !matches!(self, Self::Number(Number { samples: None, .. }))
+        !matches!(self, Self::Number(Number { samples: None, .. }) | Self::Job(_))
+    }
+
+    /// Whether it is told once in a stage, and then stands for it.
+    pub const fn is_told_once(&self) -> bool {
+        matches!(self, Self::Job(_))
     }
 
     /// The metric, if it is one.
     pub const fn metric(&self) -> Option<Metric> {
         match self {
             Self::Metric(metric, _) | Self::Above(metric, _) => Some(*metric),
-            Self::Query(_) | Self::Alerts(_) | Self::Number(_) => None,
+            Self::Query(_) | Self::Alerts(_) | Self::Number(_) | Self::Job(_) => None,
         }
     }
 }

@@ -5,6 +5,7 @@
 pub mod board;
 pub mod clock;
 mod cluster;
+mod jobs;
 pub mod live;
 pub mod prometheus;
 pub mod stores;
@@ -24,7 +25,7 @@ use crate::{
     api::{LlmRollout, status::Color},
     decide::{
         Snapshot,
-        snapshot::{ColorSeen, Offers},
+        snapshot::{ColorSeen, GateSets, Offers},
         workload,
     },
     routers::{Claim, RouterSeen},
@@ -58,6 +59,7 @@ pub fn observe(rollout: &Arc<LlmRollout>, world: &World) -> Snapshot {
         cluster::router(rollout, claim, front.as_deref(), route.as_deref())
     });
     let routers: Vec<RouterSeen> = routers.collect();
+    let gate_sets = gate_sets(rollout, world);
     Snapshot {
         now: world.clock.now(),
         watching_since: world.clock.began(),
@@ -69,12 +71,18 @@ pub fn observe(rollout: &Arc<LlmRollout>, world: &World) -> Snapshot {
         rival: cluster::rival(rollout, others.iter().map(AsRef::as_ref)),
         orders: world.stores.orders_to(namespace, rollout.metadata.name.as_deref().unwrap_or_default()),
         dependencies: cluster::dependencies(rollout, &others),
-        gate_sets: cluster::named_sets(rollout)
-            .map(|set| (set.to_owned(), cluster::gate_set(named(&world.stores.gate_sets, namespace, set).as_deref())))
-            .collect(),
+        jobs: jobs::jobs(rollout, &world.stores.jobs_of(rollout), &world.stores.job_pods.state()),
+        cron_jobs: jobs::templates(rollout, &gate_sets, |name| named(&world.stores.cron_jobs, namespace, name)),
+        gate_sets,
         readings: world.board.readings_of(&ObjectRef::from_obj(rollout)),
         offers: Arc::clone(&world.offers),
     }
+}
+
+fn gate_sets(rollout: &LlmRollout, world: &World) -> GateSets {
+    let namespace = rollout.metadata.namespace.as_deref().unwrap_or_default();
+    let seen = |set: &str| cluster::gate_set(named(&world.stores.gate_sets, namespace, set).as_deref());
+    cluster::named_sets(rollout).map(|set| (set.to_owned(), seen(set))).collect()
 }
 
 fn cached_color(rollout: &LlmRollout, world: &World, color: Color) -> ColorSeen {

@@ -3,7 +3,12 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::{apps::v1::Deployment, core::v1::Service, discovery::v1::EndpointSlice};
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    batch::v1::{CronJob, Job},
+    core::v1::{Pod, Service},
+    discovery::v1::EndpointSlice,
+};
 use kube::{
     Resource,
     runtime::reflector::{ObjectRef, Store},
@@ -31,6 +36,12 @@ pub struct Stores {
     pub orders: Store<LlmRolloutOrder>,
     /// All sets of gates.
     pub gate_sets: Store<LlmGateSet>,
+    /// Jobs with our label.
+    pub jobs: Store<Job>,
+    /// Their pods.
+    pub job_pods: Store<Pod>,
+    /// All `CronJobs`: gates name those of the users.
+    pub cron_jobs: Store<CronJob>,
 }
 
 impl Stores {
@@ -49,6 +60,13 @@ impl Stores {
         let mut seen: Vec<OrderSeen> = ours.map(|o| order(o)).collect();
         seen.sort_by(|a, b| (a.at, &a.name).cmp(&(b.at, &b.name)));
         seen
+    }
+
+    /// The Jobs that bear a rollout's name.
+    pub fn jobs_of(&self, rollout: &LlmRollout) -> Vec<Arc<Job>> {
+        let mut all = self.jobs.state();
+        all.retain(|job| rollout_of(job.as_ref()).is_some_and(|of| of == ObjectRef::from_obj(rollout)));
+        all
     }
 
     /// The slices of one colour's Service.

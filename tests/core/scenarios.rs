@@ -9,7 +9,7 @@ use llmrollout::{
     api::{LlmGateSetSpec, LlmRolloutSpec, Moment, Phase, status::Color},
     decide::{
         plan::duration,
-        snapshot::{OrderSeen, Rival, Standing},
+        snapshot::{JobSeen, OrderSeen, Rival, Standing},
     },
     metrics::NoData,
 };
@@ -117,6 +117,15 @@ fn command(world: &mut World, line: &str) {
         ["signal", gate, value, samples] => {
             let signal = Signal::Value(value.parse().unwrap(), samples.parse().unwrap());
             world.signals.insert(gate_name(gate), signal);
+        }
+        ["cron-job", name] => {
+            let spec = json!({"template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "eval"}]}}});
+            drop(world.cron_jobs.insert((*name).to_owned(), json!({"spec": spec})));
+        }
+        ["job", "fails"] => world.end(JobSeen::Failed("its pods failed too often")),
+        ["job", "says", words @ ..] => {
+            let words = Ok(words.join(" "));
+            world.end(JobSeen::Done { at: world.now, words });
         }
         ["odd", gate] => {
             let odd = NoData::WrongShape("a string instead of a number");

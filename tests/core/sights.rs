@@ -45,6 +45,8 @@ pub(crate) fn snapshot(bytes: &[u8]) -> Option<Snapshot> {
         orders: orders(d, &status),
         dependencies: dependencies(d, &rollout),
         gate_sets: gate_sets(d, &rollout),
+        jobs: BTreeMap::new(),
+        cron_jobs: BTreeMap::new(),
         offers: Arc::new(super::world::offers()),
         rollout: Arc::new(rollout),
     };

@@ -10,8 +10,8 @@ use llmrollout::{
         Decision, Intent, Snapshot, decide,
         intent::OwnedKind,
         snapshot::{
-            ColorSeen, DependencySeen, DeploymentSeen, EndpointOffer, GateSetSeen, GateSets, Offers, OrderSeen,
-            OwnedSeen, Rival, Standing,
+            ColorSeen, DependencySeen, DeploymentSeen, EndpointOffer, GateSetSeen, GateSets, JobSeen, Offers,
+            OrderSeen, OwnedSeen, Rival, Standing,
         },
     },
     metrics::{NoData, Question, Reading, Sample},
@@ -64,6 +64,10 @@ pub(crate) struct World {
     pub(crate) orders: Vec<OrderSeen>,
     pub(crate) others: BTreeMap<String, Standing>,
     pub(crate) gate_sets: BTreeMap<String, Vec<Gate>>,
+    pub(crate) jobs: BTreeMap<String, JobSeen>,
+    pub(crate) cron_jobs: BTreeMap<String, Value>,
+    /// The Jobs as they were made, the newest last.
+    pub(crate) made: Vec<Value>,
     pub(crate) gateway: Gateway,
     pub(crate) refuse_writes: bool,
     /// When the last decision wants to be asked again.
@@ -94,6 +98,9 @@ impl World {
             orders: Vec::new(),
             others: BTreeMap::new(),
             gate_sets: BTreeMap::new(),
+            jobs: BTreeMap::new(),
+            cron_jobs: BTreeMap::new(),
+            made: Vec::new(),
             gateway: Gateway::Follows,
             refuse_writes: false,
             wake: None,
@@ -150,6 +157,8 @@ impl World {
             orders: self.orders.clone(),
             dependencies: self.dependencies(),
             gate_sets: self.sets(),
+            jobs: self.jobs.clone(),
+            cron_jobs: self.cron_jobs.clone(),
             offers: Arc::new(offers()),
         }
     }
@@ -293,12 +302,16 @@ impl World {
     }
 
     fn apply(&mut self, kind: OwnedKind, name: &str, body: &Value) {
+        if kind == OwnedKind::Job {
+            return self.run(name, body);
+        }
         let version = self.next_version();
         let slot = self.slots.get_mut(&color_of(name)).unwrap();
         let mut body = body.clone();
         body["metadata"]["resourceVersion"] = json!(version);
         self.log.push(format!("  apply {kind:?} {name}"));
         match kind {
+            OwnedKind::Job => {}
             OwnedKind::Service => slot.service = Some(body),
             OwnedKind::Deployment => {
                 let wanted = i32::try_from(body["spec"]["replicas"].as_i64().unwrap()).unwrap();
@@ -306,6 +319,22 @@ impl World {
                 slot.deployment = Some(body);
             }
         }
+    }
+
+    /// A Job is never made twice.
+    fn run(&mut self, name: &str, body: &Value) {
+        assert!(!self.jobs.contains_key(name), "{name} is there already");
+        self.jobs.insert(name.to_owned(), JobSeen::Running);
+        self.made.push(body.clone());
+        let environment = body["spec"]["template"]["spec"]["containers"][0]["env"].as_array().unwrap();
+        let told: Vec<_> = environment.iter().filter_map(|e| e["value"].as_str()).collect();
+        self.log.push(format!("  create Job {name} about {}", told.join(" ")));
+    }
+
+    /// The newest Job ends.
+    pub(crate) fn end(&mut self, end: JobSeen) {
+        let name = self.made.last().expect("a Job")["metadata"]["name"].as_str().unwrap().to_owned();
+        self.jobs.insert(name, end);
     }
 
     fn delete(&mut self, name: &str, version: &str) -> bool {

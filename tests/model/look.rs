@@ -70,6 +70,8 @@ pub(crate) fn snapshot(table: &Table, look: &Look, questions: &[Question], route
         orders: people::seen(table.setting, &look.orders, NOW),
         dependencies: dependencies(table, look),
         gate_sets: BTreeMap::new(),
+        jobs: BTreeMap::new(),
+        cron_jobs: BTreeMap::new(),
         offers: table.offers(look.wish.known),
         rollout: Arc::new(rollout),
     }
