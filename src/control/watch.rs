@@ -159,9 +159,8 @@ fn watch_jobs(
 fn waiting_for(rollouts: &Store<LlmRollout>, cron_job: &CronJob) -> Vec<ObjectRef<LlmRollout>> {
     let all: Vec<Arc<LlmRollout>> = rollouts.state();
     let here = all.iter().filter(|r| r.metadata.namespace == cron_job.metadata.namespace);
-    let running = |r: &&Arc<LlmRollout>| {
-        r.status.as_ref().and_then(|s| s.attempt.as_ref()).is_some_and(|a| a.ended_at.is_none())
-    };
+    let running =
+        |r: &&Arc<LlmRollout>| r.status.as_ref().and_then(|s| s.attempt.as_ref()).is_some_and(|a| a.ended_at.is_none());
     here.filter(running).map(|r| ObjectRef::from_obj(r.as_ref())).collect()
 }
 

@@ -17,6 +17,8 @@ use crate::{
 
 /// What a gate says until it has heard anything.
 pub(super) const NO_ANSWER: &str = "no answer yet";
+/// How it begins what it says of a Job that has told nothing.
+pub(super) const OF_A_JOB: &str = "Job: ";
 
 /// The step that is being measured.
 #[derive(Clone, Copy, Debug)]

@@ -50,9 +50,14 @@ pub(super) fn begin(v: &View<'_>, answer: Answer) -> Answer {
     if !measuring || !answer.intents.is_empty() || answer.wants_live || answer.status.intent.is_some() {
         return answer;
     }
-    let Some((attempt, _)) = stage(v).filter(|(_, entered)| *entered <= v.now()) else { return answer };
-    let missing = wanted(v).into_iter().filter(|(gate, _)| !v.s.jobs.contains_key(&name(v, attempt, gate)));
-    let made = missing.filter_map(|(gate, job)| {
+    let Some((attempt, entered)) = stage(v) else { return answer };
+    let missing = |(gate, _): &(Arc<PlannedGate>, JobNumber)| !v.s.jobs.contains_key(&name(v, attempt, gate));
+    let missing: Vec<_> = wanted(v).into_iter().filter(missing).collect();
+    if entered > v.now() && !missing.is_empty() {
+        let wake = answer.wake.map_or(entered, |wake| wake.min(entered));
+        return answer.by(wake);
+    }
+    let made = missing.into_iter().filter_map(|(gate, job)| {
         let template = v.s.cron_jobs.get(&job.cron_job)?;
         Some(Intent::Apply(made(v, attempt, &gate, &job, template)))
     });

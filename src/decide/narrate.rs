@@ -2,7 +2,7 @@
 
 use super::{
     answer::Answer,
-    gate::NO_ANSWER,
+    gate::{NO_ANSWER, OF_A_JOB},
     intent::{Decision, News},
     reference, say,
     view::{self, View},
@@ -145,8 +145,8 @@ fn calm(v: &View<'_>, old: &[GateStatus]) -> Vec<GateStatus> {
 fn alike(old: &GateStatus, new: &GateStatus) -> bool {
     let fresh = match (old.at, new.at) {
         (Some(o), Some(n)) => n.since(o).as_secs() < AT_MOST_EVERY,
-        // Why there is nothing is told as soon as it is known, and then once: it may waver.
-        (None, None) => old.reason != NO_ANSWER || new.reason == NO_ANSWER,
+        // Why there is nothing is told as soon as it is known, and then once: it may waver. A Job only goes on.
+        (None, None) => old.reason == new.reason || !(old.reason == NO_ANSWER || old.reason.starts_with(OF_A_JOB)),
         (Some(_), None) | (None, Some(_)) => false,
     };
     // The limit of a comparison moves with every sample, like the value.
@@ -189,9 +189,7 @@ fn summary(next: &LlmRolloutStatus) -> String {
         gates.retain(|g| g.verdict != VerdictWord::Pass);
     }
     let one = |g: &GateStatus| match g.verdict {
-        VerdictWord::Fail => {
-            format!("{} {}{} ({} samples)", g.name, g.value, say::beyond(g, ""), g.samples.unwrap_or_default())
-        }
+        VerdictWord::Fail => format!("{} {}{}{}", g.name, g.value, say::beyond(g, ""), say::rests_on(g, "")),
         VerdictWord::Pass => format!("{} {}{}", g.name, g.value, say::within(g)),
         VerdictWord::NoData => format!("{} ? ({})", g.name, g.reason),
     };

@@ -245,8 +245,14 @@ pub(super) fn broken(g: &GateStatus) -> String {
         return format!("{} has no usable data: {}", g.name, g.reason);
     }
     let beyond = beyond(g, " ");
-    let compared = if g.compared.is_empty() { String::new() } else { format!(", {}", g.compared) };
-    format!("{} {}{beyond} ({} samples{compared})", g.name, g.value, g.samples.unwrap_or_default())
+    format!("{} {}{beyond}{}", g.name, g.value, rests_on(g, &g.compared))
+}
+
+/// What a value rests on, as far as anything says so: ` (300 samples, 1.2× of active 0.9)`.
+pub(super) fn rests_on(g: &GateStatus, compared: &str) -> String {
+    let samples = g.samples.map(|n| format!("{n} samples"));
+    let all: Vec<String> = samples.into_iter().chain((!compared.is_empty()).then(|| compared.to_owned())).collect();
+    if all.is_empty() { String::new() } else { format!(" ({})", all.join(", ")) }
 }
 
 /// `; runbook https://…; dashboard https://…`, as far as they are written.

@@ -47,7 +47,9 @@ impl JobNumber {
         let path = format!("/{}", self.field);
         match find(words.as_bytes(), &path)? {
             Found::Number(value) if words.trim_start().starts_with('{') => Ok(Sample { value, samples: 1.0 }),
-            Found::Number(_) | Found::Nothing => Err(NoData::Job("its last words do not hold the number that `value` names")),
+            Found::Number(_) | Found::Nothing => {
+                Err(NoData::Job("its last words do not hold the number that `value` names"))
+            }
             Found::Other(_) => Err(NoData::Job("what `value` names in its last words is no number")),
         }
     }

@@ -8,7 +8,9 @@ use promql_parser::{
     parser::{self, Expr, VectorSelector},
 };
 
-use super::{JobNumber, Number, need::Texts, promql::quoted, question::WINDOW, scope::Scope, source::is_label, table::series};
+use super::{
+    JobNumber, Number, need::Texts, promql::quoted, question::WINDOW, scope::Scope, source::is_label, table::series,
+};
 use crate::api::gates::{Alerts, Metric};
 
 /// What a gate looks at.

@@ -168,11 +168,13 @@ mod tests {
     fn templates_are_those_that_gates_name_wherever_the_gates_stand() {
         let mut rollout = rollout();
         let gate = |cron_job: &str| {
-            serde_json::from_value(json!({"name": cron_job, "job": {"cronJob": cron_job, "value": "a"}, "min": "1"})).unwrap()
+            serde_json::from_value(json!({"name": cron_job, "job": {"cronJob": cron_job, "value": "a"}, "min": "1"}))
+                .unwrap()
         };
         rollout.spec.gates = vec![gate("own"), gate("gone")];
         let sets: GateSets =
-            [("a".to_owned(), GateSetSeen::There(vec![gate("of-a-set")])), ("b".to_owned(), GateSetSeen::Missing)].into();
+            [("a".to_owned(), GateSetSeen::There(vec![gate("of-a-set")])), ("b".to_owned(), GateSetSeen::Missing)]
+                .into();
         let template = json!({"spec": {"template": {"spec": {"containers": []}}}});
         let cron_job = json!({"metadata": {}, "spec": {"schedule": "", "jobTemplate": template}});
         let found = templates(&rollout, &sets, |name| {

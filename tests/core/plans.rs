@@ -179,11 +179,42 @@ fn a_number_of_an_endpoint_is_looked_at_as_the_endpoint_can_tell_it() {
             Reason::InvalidSpec,
             "JSON pointers",
         ),
-        (json!({"metric": "errorRate", "max": "1%"}), Reason::InvalidSpec, "`alerts` and `http`"),
+        (json!({"metric": "errorRate", "max": "1%"}), Reason::InvalidSpec, "`http` and `job`"),
         (json!({"quantile": "0.95", "http": null, "min": "1"}), Reason::InvalidSpec, "exactly one of"),
     ] {
         let (got, message) = gate(bad).unwrap_err();
         assert_eq!(got, reason, "{message}");
+        assert!(message.contains(words), "{message} does not say {words}");
+    }
+}
+
+#[test]
+fn a_job_is_judged_by_its_one_number() {
+    let gate = |more: Value| {
+        let mut gate = json!({"name": "accuracy", "job": {"cronJob": "eval", "value": "accuracy"}, "min": "90%"});
+        gate.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        read(|s| s["gates"] = json!([gate]))
+    };
+    let plan = gate(json!({})).unwrap();
+    let one = &plan.gates[0];
+    assert_eq!(
+        (one.bad, one.of, one.min_samples, one.budget.as_secs()),
+        (1, 1, 1, 30 * 60),
+        "as long as it runs, and more"
+    );
+    let short = json!({"job": {"cronJob": "eval", "value": "a", "timeout": "1m"}, "noData": {"budget": "5m"}});
+    assert_eq!(gate(short).unwrap().gates[0].budget.as_secs(), 300, "what is written counts");
+    for (bad, words) in [
+        (json!({"window": "5m"}), "run once in each step"),
+        (json!({"interval": "5s"}), "run once in each step"),
+        (json!({"failures": "1 of 2"}), "run once in each step"),
+        (json!({"minSamples": 2}), "run once in each step"),
+        (json!({"min": null, "comparedTo": "active", "maxRatio": "1.1"}), "run once in each step"),
+        (json!({"job": {"cronJob": "eval", "value": "a", "timeout": "soon"}}), "job.timeout: soon is not a duration"),
+        (json!({"metric": "errorRate"}), "exactly one of"),
+    ] {
+        let (reason, message) = gate(bad).unwrap_err();
+        assert_eq!(reason, Reason::InvalidSpec, "{message}");
         assert!(message.contains(words), "{message} does not say {words}");
     }
 }

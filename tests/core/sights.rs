@@ -10,8 +10,7 @@ use llmrollout::{
         intent::Owned,
         plan::revision,
         snapshot::{
-            ColorSeen, DependencySeen, DeploymentSeen, GateSetSeen, GateSets, OrderSeen, OwnedSeen, Rival,
-            Standing,
+            ColorSeen, DependencySeen, DeploymentSeen, GateSetSeen, GateSets, OrderSeen, OwnedSeen, Rival, Standing,
         },
         workload::{self, Role},
     },

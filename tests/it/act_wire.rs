@@ -68,6 +68,11 @@ fn deployment() -> Intent {
     Intent::Apply(Owned { kind: OwnedKind::Deployment, name: "chat-green".into(), body })
 }
 
+fn job() -> Intent {
+    let body = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "chat-1"}, "spec": {}});
+    Intent::Apply(Owned { kind: OwnedKind::Job, name: "chat-1".into(), body })
+}
+
 fn decision(intents: Vec<Intent>, home: bool) -> Decision {
     Decision {
         intents,
@@ -118,6 +123,23 @@ async fn our_objects_are_applied_with_our_name_and_force() {
     let (method, uri, kind, _) = &sent[0];
     assert_eq!((method.as_str(), kind.as_str()), ("PATCH", "application/apply-patch+yaml"));
     assert_eq!(uri, "/apis/apps/v1/namespaces/llm/deployments/chat-green?&force=true&fieldManager=llmrollout-operator");
+}
+
+#[tokio::test]
+async fn a_job_is_created_and_never_changed() {
+    let (acted, sent) = run(vec![job()], false, vec![]).await;
+    assert_eq!(acted.done(), ["create Job llm/chat-1"]);
+    let (method, uri, kind, body) = &sent[0];
+    assert_eq!((method.as_str(), kind.as_str()), ("POST", "application/json"));
+    assert_eq!(uri, "/apis/batch/v1/namespaces/llm/jobs?fieldManager=llmrollout-operator");
+    assert_eq!((&body["kind"], &body["metadata"]["name"]), (&json!("Job"), &json!("chat-1")));
+    let (acted, sent) = run(vec![job(), deployment()], false, vec![refusal(409, "already exists")]).await;
+    assert!(acted.stopped().is_none(), "one that is there already is done");
+    assert_eq!(sent.len(), 2);
+    for (code, class) in [(422, Class::Refused), (403, Class::Denied), (503, Class::Transient)] {
+        let (acted, _) = run(vec![job()], false, vec![refusal(code, "no")]).await;
+        assert_eq!(acted.stopped().map(llmrollout::act::ActError::class), Some(class), "{code}");
+    }
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use k8s_openapi::api::{
+    batch::v1::CronJob,
     core::v1::{Namespace, Service},
     rbac::v1::{Role, RoleBinding},
 };
@@ -53,6 +54,7 @@ fn judge(schemas: &BTreeMap<String, Value>, document: &Value) -> Vec<String> {
         "LlmRollout" | "LlmRolloutOrder" | "LlmGateSet" => complaints(schemas, document),
         "Namespace" => lost::<Namespace>(document),
         "Service" => lost::<Service>(document),
+        "CronJob" => lost::<CronJob>(document),
         "Role" => lost::<Role>(document),
         "RoleBinding" => lost::<RoleBinding>(document),
         // Our view of a route is narrow; that it can be driven is tested below.

@@ -41,7 +41,7 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{ toYaml $config }}
 {{- end -}}
 
-{{/* What the operator may do where it watches. No secrets, no pods, and no verb that it does not use. */}}
+{{/* What the operator may do where it watches. No secrets, no pod is touched, and no verb that it does not use. */}}
 {{- define "llmrollout.rules" -}}
 - apiGroups: [llmrollout.io]
   resources: [llmrollouts]
@@ -73,6 +73,16 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 - apiGroups: [gateway.networking.k8s.io]
   resources: [httproutes]
   verbs: [get, list, watch, patch]
+# For gates on Jobs: made of the CronJobs that they name, once, and their pods' last words read.
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [list, watch, create]
+- apiGroups: [batch]
+  resources: [cronjobs]
+  verbs: [list, watch]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list, watch]
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]

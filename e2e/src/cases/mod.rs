@@ -8,6 +8,7 @@ mod forms;
 mod gatesets;
 mod hands;
 mod inputs;
+mod jobs;
 mod leaving;
 mod moments;
 mod operators;
@@ -113,6 +114,7 @@ const CASES: &[Case] = cases![
     Beside "gates of every form": forms::gates_of_every_form_pass_and_fail,
     Beside "pause and resume": abort::pause_holds_and_resume_goes_on,
     Beside "approval by the right person": orders::approval_is_given_by_the_right_person_only,
+    Beside "number of a Job": jobs::a_job_is_run_once_in_each_step_and_its_number_counts,
     Beside "gates of a set": gatesets::gates_of_a_set_hold_a_rollout_that_names_no_other,
     Beside "gates of a set": gatesets::a_set_that_vanishes_stops_the_step,
     Beside "reject and retry": orders::reject_takes_back_and_retry_tries_again,
