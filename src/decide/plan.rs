@@ -11,6 +11,7 @@ use super::{
     course::Course,
     criterion::{self, Test},
     gate_sets::{self, Written},
+    proof,
     snapshot::{GateSets, Offers},
 };
 use crate::{
@@ -197,6 +198,7 @@ fn read_gate(gate: &Gate, source: &Source) -> Result<PlannedGate, Wrong> {
     let subject = read_subject(gate, source)?;
     let (test, against) = criterion::read(gate).map_err(wrong)?;
     told_above(gate, source, test).map_err(wrong)?;
+    test.proof().map_or(Ok(()), |proof| proof::can_be_counted(gate, source, proof)).map_err(wrong)?;
     let note = bound::note(gate, source, test);
     let (shown, subject, test) = bound::judged(gate, source, subject, test);
     let (bad, of) = read_failures(gate.failures.as_deref().unwrap_or("2 of 3"))
@@ -222,7 +224,7 @@ fn read_gate(gate: &Gate, source: &Source) -> Result<PlannedGate, Wrong> {
         bad,
         of,
         interval: duration_or(gate.interval.as_ref(), if abort { 5 } else { 15 }, "interval")?,
-        window: duration_or(gate.window.as_ref(), 5 * 60, "window")?,
+        window: duration_or(gate.window.as_ref(), if test.proof().is_some() { 3600 } else { 300 }, "window")?,
         min_samples: gate.min_samples.unwrap_or(least).max(1),
         budget: duration_or(no_data.budget.as_ref(), 15 * 60, "noData.budget")?,
         then: no_data.then,
