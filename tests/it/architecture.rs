@@ -17,7 +17,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("api", &[]),
     ("metrics", &["api"]),
     ("routers", &["api"]),
-    ("stats", &["api"]),
+    ("stats", &[]),
     ("decide", &["api", "metrics", "routers", "stats"]),
     ("observe", &["api", "decide", "metrics", "routers"]),
     ("act", &["api", "decide", "metrics", "routers"]),
