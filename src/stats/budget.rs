@@ -162,16 +162,16 @@ mod tests {
     fn an_early_step_needs_tens_of_requests_and_the_last_hundreds() {
         let first = outlook(0.05, 0.2, 0.2).requests().unwrap();
         let last = outlook(0.05, 1.0, 0.05).requests().unwrap();
-        assert!((25.0..60.0).contains(&first), "{first}");
-        assert!((600.0..1100.0).contains(&last), "{last}");
+        assert!((40.0..80.0).contains(&first), "{first}");
+        assert!((700.0..1300.0).contains(&last), "{last}");
     }
 
     #[test]
     fn the_smallest_share_that_fits_is_found_or_none_is() {
         let step = outlook(0.05, 0.2, 0.2);
-        let share = step.smallest_share(0.3, 10.0).unwrap();
+        let share = step.smallest_share(1.0, 10.0).unwrap();
         assert!(share > 0.05);
-        assert!(Outlook { share, next: 0.2_f64.max(share), ..step }.minutes(0.3).unwrap() <= 10.0);
+        assert!(Outlook { share, next: 0.2_f64.max(share), ..step }.minutes(1.0).unwrap() <= 10.0);
         assert_eq!(step.smallest_share(0.0001, 10.0), None);
         assert_eq!(outlook(1.0, 1.0, 0.05).requests(), None, "at all there is no blue to compare with");
         assert_eq!(outlook(f64::NAN, 1.0, 0.05).requests(), None);

@@ -42,12 +42,12 @@ impl Checkpoint {
         let bets = bets(gate.config.kind);
         let mut numbers = Vec::new();
         for (_, wealth) in kept(&gate.fail) {
-            numbers.extend(wealth.logs.iter().take(bets.fail).map(|log| (log * PARTS).floor()));
-            numbers.extend(wealth.largest.iter().take(bets.fail).map(|best| (best * PARTS).ceil()));
+            numbers.extend(wealth.logs.iter().take(bets.fail).map(|log| down(*log)));
+            numbers.extend(wealth.largest.iter().take(bets.fail).map(|best| up(*best)));
         }
-        numbers.extend(gate.pass.logs.iter().take(bets.pass).map(|log| (log * PARTS).floor()));
-        numbers.extend(gate.environment.logs.iter().take(bets.environment).map(|log| (log * PARTS).ceil()));
-        numbers.extend(gate.split.logs.iter().map(|log| (log * PARTS).ceil()));
+        numbers.extend(gate.pass.logs.iter().take(bets.pass).map(|log| down(*log)));
+        numbers.extend(gate.environment.logs.iter().take(bets.environment).map(|log| up(*log)));
+        numbers.extend(gate.split.logs.iter().take(bets.split).map(|log| up(*log)));
         let blue = match gate.config.kind {
             Kind::Mean { .. } => [gate.moments.mean, gate.moments.variance],
             _ => [gate.memory.seen.n, gate.memory.seen.x],
@@ -73,7 +73,7 @@ impl Checkpoint {
         }
         gate.pass.logs = numbers.take(bets.pass)?;
         gate.environment.logs = numbers.take(bets.environment)?;
-        for (log, kept) in gate.split.logs.iter_mut().zip(numbers.take(6)?) {
+        for (log, kept) in gate.split.logs.iter_mut().zip(numbers.take(bets.split)?) {
             *log = kept;
         }
         let [green_n, green_x, blue_n, blue_x] = self.counts;
@@ -121,14 +121,14 @@ struct Bets {
     fail: usize,
     pass: usize,
     environment: usize,
+    split: usize,
 }
 
 fn bets(kind: Kind) -> Bets {
     match kind {
-        Kind::Compare(_) => Bets { fail: 9, pass: 4, environment: 0 },
-        // A bound knows no split worth two processes and blue's nine bets; the sixty numbers hold.
-        Kind::Bound { .. } => Bets { fail: 7, pass: 4, environment: 7 },
-        Kind::Mean { .. } => Bets { fail: 4, pass: 3, environment: 0 },
+        Kind::Compare(_) => Bets { fail: 9, pass: 4, environment: 0, split: 6 },
+        Kind::Bound { .. } => Bets { fail: 9, pass: 4, environment: 9, split: 0 },
+        Kind::Mean { .. } => Bets { fail: 4, pass: 3, environment: 0, split: 6 },
     }
 }
 
@@ -136,6 +136,15 @@ fn bets(kind: Kind) -> Bets {
 fn kept(processes: &[(usize, Wealth)]) -> impl Iterator<Item = &(usize, Wealth)> {
     let last = processes.last().filter(|_| processes.len() > 1);
     processes.first().into_iter().chain(last)
+}
+
+/// In hundredths; what is whole already stays.
+fn down(log: f64) -> f64 {
+    (log * PARTS + 1e-6).floor()
+}
+
+fn up(log: f64) -> f64 {
+    (log * PARTS - 1e-6).ceil()
 }
 
 /// Six digits of a figure.
@@ -195,5 +204,91 @@ impl Numbers<'_> {
             *slot = self.next()?;
         }
         Some(all)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::{Stratum, strata::Health};
+
+    fn configs() -> [Config; 3] {
+        [Config::compare(4), Config::bound(4, 0.02), Config::mean(4)]
+    }
+
+    /// Four steps of a release that is a little worse, until each figure has as many digits as it will.
+    fn gate(config: Config, ticks: u32) -> Gate {
+        let mut gate = Gate::new(config, &[Count::new(36_000.0, 360.0)]);
+        for (index, (share, next)) in [(0.05, 0.2), (0.2, 0.5), (0.5, 1.0), (0.5, 1.0)].into_iter().enumerate() {
+            gate.begin_step(index, share, next);
+            for tick in 1..=ticks {
+                let until = 1.8e9 + 15.0 * f64::from(u32::try_from(index).unwrap() * ticks + tick);
+                let (n_g, n_b) = ((1500.0 * share).round(), (1500.0 * (1.0 - share)).round());
+                let green = Count::new(n_g, (n_g * 0.013).round());
+                gate.close(&Stratum { seconds: 15.0, until, green, blue: Count::new(n_b, (n_b * 0.01).round()) });
+            }
+        }
+        gate
+    }
+
+    #[test]
+    fn six_gates_fit_in_two_kilobytes_and_sixty_numbers_each() {
+        let mut all = Vec::new();
+        for config in configs() {
+            let kept = Checkpoint::of(&gate(config, 240)).unwrap();
+            let bets = bets(config.kind);
+            let numbers = 2 + 4 + 2 + 4 * bets.fail + bets.pass + bets.environment + bets.split;
+            assert!(numbers <= 60, "{numbers} numbers");
+            all.extend([kept.clone(), kept]);
+        }
+        let size = serde_json::to_string(&all).unwrap().len();
+        assert!(size <= 2048, "{size} bytes");
+    }
+
+    #[test]
+    fn a_restored_gate_has_no_more_evidence_and_little_less() {
+        for config in configs() {
+            let gate = gate(config, 40);
+            let text = serde_json::to_string(&Checkpoint::of(&gate).unwrap()).unwrap();
+            let kept: Checkpoint = serde_json::from_str(&text).unwrap();
+            let back = kept.restore(config, 0.5, 1.0).unwrap();
+            assert!(back.ln_fail() <= gate.ln_fail() && back.ln_pass() <= gate.ln_pass());
+            assert!((back.ln_pass() - gate.ln_pass()).abs() < 0.02);
+            // The two processes in between weigh a fifteenth each.
+            assert!(gate.ln_fail() - back.ln_fail() < 0.5, "{} {}", gate.ln_fail(), back.ln_fail());
+            let (now, before) = (back.evidence(Health::default()), gate.evidence(Health::default()));
+            assert_eq!((now.split_wrong, now.environment), (before.split_wrong, before.environment));
+            assert_eq!(Checkpoint::of(&back), Some(kept), "kept twice is kept once");
+        }
+    }
+
+    #[test]
+    fn what_is_not_ours_is_not_restored() {
+        let good = Checkpoint::of(&gate(Config::compare(4), 4)).unwrap();
+        let broken = [
+            Checkpoint { logs: String::new(), ..good.clone() },
+            Checkpoint { logs: format!("{}A", good.logs), ..good.clone() },
+            Checkpoint { logs: good.logs.replacen(|_| true, "!", 1), ..good.clone() },
+            Checkpoint { logs: "/".repeat(400), ..good.clone() },
+            Checkpoint { as_of: f64::NAN, ..good.clone() },
+            Checkpoint { counts: [-1.0, 0.0, 0.0, 0.0], ..good.clone() },
+        ];
+        for kept in broken {
+            assert_eq!(kept.restore(Config::compare(4), 0.5, 1.0), None, "{kept:?}");
+        }
+        assert_eq!(good.restore(Config::mean(4), 0.5, 1.0), None, "it was another gate's");
+    }
+
+    #[test]
+    fn of_two_evidences_the_smaller_is_kept_side_by_side() {
+        let (long, short) = (gate(Config::compare(4), 40), gate(Config::compare(4), 20));
+        let (same, differs) = smaller(long.clone(), &long);
+        assert!(!differs && same == long);
+        for (a, b) in [(&long, &short), (&short, &long)] {
+            let (kept, differs) = smaller(a.clone(), b);
+            assert!(differs);
+            assert!((kept.ln_fail() - a.ln_fail().min(b.ln_fail())).abs() < SAME);
+            assert!((kept.ln_pass() - a.ln_pass().min(b.ln_pass())).abs() < SAME);
+        }
     }
 }

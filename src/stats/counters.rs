@@ -8,6 +8,8 @@ use super::{Arm, Count};
 
 /// Two samples so close are of one scrape.
 const SAME: f64 = 0.0005;
+/// No counter is beyond what an f64 counts one by one.
+const MOST: f64 = 9_007_199_254_740_992.0;
 /// More samples than these of one counter wait for nothing that will come.
 const MOST_PENDING: usize = 20_000;
 
@@ -59,7 +61,7 @@ impl Counter {
         let mut fresh: Vec<(f64, f64)> = samples.iter().copied().filter(|(t, _)| *t > after + SAME).collect();
         fresh.sort_by(|a, b| a.0.total_cmp(&b.0));
         for (at, value) in fresh {
-            let value = (value.is_finite() && value >= 0.0).then_some(value);
+            let value = (0.0..=MOST).contains(&value).then_some(value);
             match self.pending.back_mut() {
                 Some(back) if at - back.0 <= SAME => {
                     if back.1 != value {
@@ -75,8 +77,9 @@ impl Counter {
         }
     }
 
-    fn at(&self, at: f64) -> Option<Option<f64>> {
-        self.pending.iter().find(|(t, _)| (t - at).abs() <= SAME).map(|(_, value)| *value)
+    /// The sample of a scrape.
+    fn at(&self, at: f64) -> Option<(f64, Option<f64>)> {
+        self.pending.iter().copied().find(|(t, _)| (t - at).abs() <= SAME)
     }
 
     /// What was counted up to and with `until`, and whether it fell on the way. `from_zero`: a first sample counts whole.
@@ -156,7 +159,7 @@ impl Target {
     /// Every counter that should be there is, with a number.
     fn is_whole(&self, at: f64) -> bool {
         let present =
-            |role: Role| self.counters.iter().any(|((r, _), c)| *r == role && matches!(c.at(at), Some(Some(_))));
+            |role: Role| self.counters.iter().any(|((r, _), c)| *r == role && matches!(c.at(at), Some((_, Some(_)))));
         let needed = self.numerator == Role::Bad || present(self.numerator);
         present(Role::Total)
             && needed
@@ -166,7 +169,7 @@ impl Target {
     /// A counter may be missing before its first sample, and after a restart of its process; else a scrape without it says
     /// nothing: a hole in the bad requests would look like none.
     fn is_there_or_excused(&self, role: Role, counter: &Counter, at: f64) -> bool {
-        if let Some(value) = counter.at(at) {
+        if let Some((_, value)) = counter.at(at) {
             return value.is_some();
         }
         let before = counter.pending.iter().rev().map(|(t, _)| *t).find(|t| *t < at).or(counter.counted_at);

