@@ -20,6 +20,7 @@ mod narrate;
 mod orders;
 pub mod plan;
 mod prepare;
+pub mod proof;
 mod reference;
 mod rest;
 mod retire;
@@ -28,7 +29,9 @@ pub mod snapshot;
 mod sound;
 mod stage;
 mod step;
+mod trial;
 mod view;
+mod weigh;
 pub mod workload;
 
 use answer::Answer;

@@ -80,6 +80,7 @@ pub fn question(source: &Source, ask: &Ask<'_>) -> Result<Question, NotAvailable
         since: ask.since,
         window: ask.window,
         interval: ask.interval,
+        raw: None,
     })
 }
 
@@ -98,6 +99,7 @@ fn number_question(number: &Number, ask: &Ask<'_>) -> Question {
         since: ask.since,
         window: Duration::ZERO,
         interval: ask.interval,
+        raw: None,
     }
 }
 

@@ -15,6 +15,7 @@ pub mod number;
 mod profiles;
 mod promql;
 pub mod question;
+pub mod raw;
 pub mod reading;
 mod scope;
 pub mod source;

@@ -2,15 +2,18 @@
 //! since when an answer counts.
 //! Equal questions of different rollouts are asked once. Never sends anything.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
-use super::number::About;
+use super::{number::About, raw::Raw};
 use crate::api::Moment;
 
 /// `PromQL` with the window left open, or where in a document a number stands. Only this crate makes one, out of
 /// validated names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Template(String);
+
+/// A question about raw counters has no window of its own.
+pub const LARGEST_WINDOW: Duration = Duration::from_hours(30 * 24);
 
 /// Stands in a template where the window belongs.
 pub const WINDOW: &str = "{{window}}";
@@ -50,6 +53,8 @@ pub struct Question {
     pub window: Duration,
     /// How often it is asked.
     pub interval: Duration,
+    /// Raw counters instead of figures, for evidence.
+    pub raw: Option<Arc<Raw>>,
 }
 
 impl Question {

@@ -15,7 +15,10 @@ use llmrollout::{
 };
 use serde_json::{Value, json};
 
-use super::world::{Gateway, Signal, World};
+use super::{
+    counted::Rates,
+    world::{Gateway, Signal, World},
+};
 
 const MANIFEST: &str = include_str!("../scenarios/manifest.yaml");
 
@@ -131,6 +134,14 @@ fn command(world: &mut World, line: &str) {
             let odd = NoData::WrongShape("a string instead of a number");
             drop(world.signals.insert(gate_name(gate), Signal::Silent(odd)));
         }
+        ["counted", gate, "nothing"] => drop(world.counted.rates.remove(gate_name(gate))),
+        ["counted", gate, rps, candidate, active] => {
+            let [rps, candidate, active] = [rps, candidate, active].map(|n| n.parse().unwrap());
+            world.counted.rates.insert(gate_name(gate), Rates { rps, candidate, active, share: None });
+        }
+        ["split", gate, share] => {
+            world.counted.rates.get_mut(gate_name(gate)).unwrap().share = Some(share.parse().unwrap());
+        }
         ["silent", gate] => drop(world.signals.insert(gate_name(gate), Signal::Silent(NoData::Empty))),
         _ => disturbance(world, &words),
     }
@@ -229,6 +240,7 @@ fn disturbance(world: &mut World, words: &[&str]) {
         ["restart"] => {
             world.began = world.now;
             world.readings.clear();
+            world.counted.forget();
             world.asks.clear();
         }
         ["delete"] => {

@@ -20,8 +20,9 @@ use crate::{
     api::Moment,
     metrics::{
         About, NoData, Question, Sample,
-        answer::{self, Figure},
+        answer::{self, Figure, matrix},
         number,
+        raw::Series,
     },
 };
 
@@ -88,7 +89,7 @@ impl Line {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One request, asked at `asked`; for the instant `at`, or for the provider's own now.
+    /// One figure, asked for at `asked`; of the instant `at`, or of the provider's own now.
     pub(super) async fn figure(
         &self,
         client: &Client,
@@ -96,6 +97,22 @@ impl Line {
         at: Option<f64>,
         asked: Moment,
     ) -> Result<Figure, Fault> {
+        Ok(answer::figure(&self.ask(client, query, at, asked).await?, asked)?)
+    }
+
+    /// The raw samples of some series.
+    pub(super) async fn series(
+        &self,
+        client: &Client,
+        query: &str,
+        at: Option<f64>,
+        asked: Moment,
+    ) -> Result<Vec<Series>, Fault> {
+        Ok(matrix::series(&self.ask(client, query, at, asked).await?)?)
+    }
+
+    /// One request.
+    async fn ask(&self, client: &Client, query: &str, at: Option<f64>, asked: Moment) -> Result<Vec<u8>, Fault> {
         let deadline = format!("{}s", self.settings.timeout_seconds);
         let instant = at.map(|at| format!("{at:.3}"));
         // Who does not know a word passes over it. Thanos is to fail rather than to leave out a store, and to count
@@ -109,7 +126,7 @@ impl Line {
         ];
         form.extend(instant.as_deref().map(|at| ("time", at)));
         let request = client.post(self.endpoint.clone()).form(&form);
-        Ok(answer::figure(&self.document(request, asked).await?, asked)?)
+        self.document(request, asked).await
     }
 
     /// A number of an endpoint, asked at `asked`. What somebody in between keeps is of another time.
