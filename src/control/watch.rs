@@ -27,7 +27,7 @@ use tokio::sync::watch as cell;
 
 use crate::{
     api::{LlmGateSet, LlmRollout, LlmRolloutOrder, labels, route::HttpRoute},
-    observe::stores::{Stores, rollout_of},
+    observe::stores::{JobStores, Stores, rollout_of},
     routers::Claim,
 };
 
@@ -71,19 +71,9 @@ pub(super) fn scope(client: &Client, namespace: Option<&str>) -> (Stores, Wakes,
     let (routes, route_writer) = reflector::store();
     let (orders, order_writer) = reflector::store();
     let (gate_sets, set_writer) = reflector::store();
-    let (of_jobs, (jobs, job_pods, cron_jobs)) = watch_jobs(client, namespace, &full, &rollouts);
-    let stores = Stores {
-        rollouts: rollouts.clone(),
-        deployments,
-        services,
-        slices,
-        routes,
-        orders,
-        gate_sets,
-        jobs,
-        job_pods,
-        cron_jobs,
-    };
+    let (jobs_wake, of_jobs) = watch_jobs(client, namespace, &full, &rollouts);
+    let stores =
+        Stores { rollouts: rollouts.clone(), deployments, services, slices, routes, orders, gate_sets, of_jobs };
     let ours = watcher::Config::default().labels(labels::ROLLOUT).timeout(WATCH_FOR);
     let all = watcher::Config::default().timeout(WATCH_FOR);
     let by_label_or_front = {
@@ -122,7 +112,7 @@ pub(super) fn scope(client: &Client, namespace: Option<&str>) -> (Stores, Wakes,
         watch(api::<LlmRolloutOrder>(client, namespace), all, order_writer, &full, "LlmRolloutOrder", |o| {
             o.metadata.namespace.iter().map(|ns| ObjectRef::new(&o.spec.rollout).within(ns)).collect()
         }),
-        of_jobs,
+        jobs_wake,
     ]);
     (stores, wakes.boxed(), full)
 }
@@ -133,7 +123,7 @@ fn watch_jobs(
     namespace: Option<&str>,
     full: &Filled,
     rollouts: &Store<LlmRollout>,
-) -> (Wakes, (Store<Job>, Store<Pod>, Store<CronJob>)) {
+) -> (Wakes, JobStores) {
     let (jobs, job_writer) = reflector::store();
     let (pods, pod_writer) = reflector::store();
     let (cron_jobs, cron_job_writer) = reflector::store();
@@ -152,7 +142,7 @@ fn watch_jobs(
         }),
         watch(api::<CronJob>(client, namespace), all, cron_job_writer, full, "CronJob", by_name),
     ]);
-    (wakes.boxed(), (jobs, pods, cron_jobs))
+    (wakes.boxed(), JobStores { jobs, pods, cron_jobs })
 }
 
 /// The rollouts of the namespace in which a release is measured: a gate of theirs may name this `CronJob`.

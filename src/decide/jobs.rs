@@ -122,16 +122,17 @@ fn made(v: &View<'_>, attempt: &Attempt, gate: &PlannedGate, job: &JobNumber, te
             about(v, attempt, pod, &ours);
         }
     }
-    let mut metadata = json!({
+    let bears: Map<String, Value> = ours.iter().map(|(label, value)| ((*label).to_owned(), json!(value))).collect();
+    let metadata = json!({
         "name": name,
         "namespace": rollout.metadata.namespace,
-        "labels": ours.iter().map(|(k, v)| ((*k).to_owned(), json!(v))).collect::<Map<_, _>>(),
+        "labels": bears,
         "annotations": {labels::REVISION: attempt.revision},
+        "ownerReferences": [{
+            "apiVersion": "llmrollout.io/v1alpha1", "kind": "LlmRollout", "name": rollout_name,
+            "uid": workload::uid(rollout), "controller": true, "blockOwnerDeletion": true,
+        }],
     });
-    metadata["ownerReferences"] = json!([{
-        "apiVersion": "llmrollout.io/v1alpha1", "kind": "LlmRollout", "name": rollout_name,
-        "uid": workload::uid(rollout), "controller": true, "blockOwnerDeletion": true,
-    }]);
     let body = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec});
     Owned { kind: OwnedKind::Job, name, body }
 }

@@ -135,13 +135,13 @@ struct Look<'a> {
 
 impl Look<'_> {
     /// What stands here, if this is the place.
-    fn here<E>(self, what: &'static str) -> Result<Found, E> {
-        Ok(if self.names.is_empty() { Found::Other(what) } else { Found::Nothing })
+    const fn here(self, what: &'static str) -> Found {
+        if self.names.is_empty() { Found::Other(what) } else { Found::Nothing }
     }
 
-    fn number<E>(self, value: f64) -> Result<Found, E> {
+    fn number(self, value: f64) -> Found {
         // No negative zero: it would be shown as one.
-        Ok(if self.names.is_empty() { Found::Number(value + 0.0) } else { Found::Nothing })
+        if self.names.is_empty() { Found::Number(value + 0.0) } else { Found::Nothing }
     }
 }
 
@@ -161,34 +161,34 @@ impl<'de> Visitor<'de> for Look<'_> {
     }
 
     fn visit_unit<E>(self) -> Result<Found, E> {
-        self.here("null instead of a number")
+        Ok(self.here("null instead of a number"))
     }
 
     fn visit_bool<E>(self, _: bool) -> Result<Found, E> {
-        self.here("true or false instead of a number")
+        Ok(self.here("true or false instead of a number"))
     }
 
     fn visit_str<E>(self, _: &str) -> Result<Found, E> {
-        self.here("a string instead of a number")
+        Ok(self.here("a string instead of a number"))
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a figure is judged as a float, wherever it comes from")]
     fn visit_i64<E>(self, value: i64) -> Result<Found, E> {
-        self.number(value as f64)
+        Ok(self.number(value as f64))
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a figure is judged as a float, wherever it comes from")]
     fn visit_u64<E>(self, value: u64) -> Result<Found, E> {
-        self.number(value as f64)
+        Ok(self.number(value as f64))
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Found, E> {
-        self.number(value)
+        Ok(self.number(value))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<Found, A::Error> {
         let place = self.names.split_first().and_then(|(name, rest)| Some((index(name)?, rest)));
-        let mut found = self.here("a list instead of a number")?;
+        let mut found = self.here("a list instead of a number");
         let mut count = 0;
         loop {
             let next = match place {
@@ -216,7 +216,7 @@ impl<'de> Visitor<'de> for Look<'_> {
                 _ => drop(from.next_value::<IgnoredAny>()?),
             }
         }
-        found.map_or_else(|| self.here("an object instead of a number"), Ok)
+        Ok(found.unwrap_or_else(|| self.here("an object instead of a number")))
     }
 }
 

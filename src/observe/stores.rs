@@ -36,10 +36,17 @@ pub struct Stores {
     pub orders: Store<LlmRolloutOrder>,
     /// All sets of gates.
     pub gate_sets: Store<LlmGateSet>,
-    /// Jobs with our label.
+    /// What gates on Jobs need.
+    pub of_jobs: JobStores,
+}
+
+/// What gates on Jobs need.
+#[derive(Clone)]
+pub struct JobStores {
+    /// Jobs with a gate's label.
     pub jobs: Store<Job>,
     /// Their pods.
-    pub job_pods: Store<Pod>,
+    pub pods: Store<Pod>,
     /// All `CronJobs`: gates name those of the users.
     pub cron_jobs: Store<CronJob>,
 }
@@ -64,7 +71,7 @@ impl Stores {
 
     /// The Jobs that bear a rollout's name.
     pub fn jobs_of(&self, rollout: &LlmRollout) -> Vec<Arc<Job>> {
-        let mut all = self.jobs.state();
+        let mut all = self.of_jobs.jobs.state();
         all.retain(|job| rollout_of(job.as_ref()).is_some_and(|of| of == ObjectRef::from_obj(rollout)));
         all
     }

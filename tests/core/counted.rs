@@ -41,24 +41,24 @@ impl Counted {
         let reading = |outcome, weighed| Reading { at: now, window: question.window, outcome, weighed };
         let Some(rates) = self.rates.get(gate) else { return reading(Err(NoData::Empty), None) };
         let key = format!("{} {:?} {}", question.mark(), raw.demand, question.since);
-        let stage = *raw.stages.last().expect("a share");
+        let newest = *raw.stages.last().expect("a share");
         let index = raw.stages.len() - 1;
         let (state, counted) = self.gates.entry(key).or_insert_with(|| {
             let kept =
                 raw.resume.0.as_deref().map(|state| serde_json::from_str::<Vec<Option<Checkpoint>>>(state).unwrap());
-            let kept =
-                kept.and_then(|all| all.into_iter().next()??.restore(raw.config(), stage.share(), stage.next_share()));
+            let kept = kept
+                .and_then(|all| all.into_iter().next()??.restore(raw.config(), newest.share(), newest.next_share()));
             let before = Count::new(1000.0, 1000.0 * rates.active);
-            (kept.unwrap_or_else(|| Gate::new(raw.config(), &[before; 10])), stage.at)
+            (kept.unwrap_or_else(|| Gate::new(raw.config(), &[before; 10])), newest.at)
         });
-        state.begin_step(index, stage.share(), stage.next_share());
-        let since = (*counted).max(stage.at);
+        state.begin_step(index, newest.share(), newest.next_share());
+        let since = (*counted).max(newest.at);
         let seconds = now.since(since).as_secs_f64();
-        let green = rates.share.unwrap_or(stage.share()) * rates.rps * seconds;
-        let blue = (1.0 - rates.share.unwrap_or(stage.share())) * rates.rps * seconds;
+        let green = rates.share.unwrap_or(newest.share()) * rates.rps * seconds;
+        let blue = (1.0 - rates.share.unwrap_or(newest.share())) * rates.rps * seconds;
         let (green, blue) = (Count::new(green, green * rates.candidate), Count::new(blue, blue * rates.active));
         let blue =
-            if matches!(raw.demand.what, What::Bound(_)) && stage.weight == 100 { Count::default() } else { blue };
+            if matches!(raw.demand.what, What::Bound(_)) && newest.weight == 100 { Count::default() } else { blue };
         #[expect(clippy::cast_precision_loss, reason = "seconds since 1970")]
         state.close(&Stratum { seconds, until: now.unix() as f64, green, blue });
         *counted = now;

@@ -311,8 +311,8 @@ impl Case<'_> {
             })
         };
         let question = self.s.readings.keys().find(fits).ok_or("was not asked about this stage")?;
-        let readings = self.s.readings.get(question).into_iter().flatten();
-        let newest = readings.filter(|r| r.at <= self.s.now).next_back().ok_or("has no reading")?;
+        let mut readings = self.s.readings.get(question).into_iter().flatten();
+        let newest = readings.rfind(|r| r.at <= self.s.now).ok_or("has no reading")?;
         demand(newest.outcome.is_ok(), "has no data")?;
         demand(self.s.now.unix() - newest.at.unix() <= 50, "is stale")?;
         demand(newest.at >= entered, "is older than the stage")?;

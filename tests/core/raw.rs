@@ -32,7 +32,9 @@ fn golden(source: &Source) -> String {
         for (number, view) in (1..).zip(views) {
             line(format!("{word} {number}"));
             for (color, parts) in [("candidate", &view.candidate), ("active", &view.active)] {
-                parts.iter().for_each(|part| line(format!("  {color} {:?} {}", part.role, part.series)));
+                for part in parts {
+                    line(format!("  {color} {:?} {}", part.role, part.series));
+                }
             }
         }
     }

@@ -130,10 +130,9 @@ fn command(world: &mut World, line: &str) {
             let words = Ok(words.join(" "));
             world.end(JobSeen::Done { at: world.now, words });
         }
-        ["odd", gate] => {
-            let odd = NoData::WrongShape("a string instead of a number");
-            drop(world.signals.insert(gate_name(gate), Signal::Silent(odd)));
-        }
+        ["odd", gate] => drop(
+            world.signals.insert(gate_name(gate), Signal::Silent(NoData::WrongShape("a string instead of a number"))),
+        ),
         ["counted", gate, "nothing"] => drop(world.counted.rates.remove(gate_name(gate))),
         ["counted", gate, rps, candidate, active] => {
             let [rps, candidate, active] = [rps, candidate, active].map(|n| n.parse().unwrap());

@@ -55,6 +55,8 @@ fn seen() -> Snapshot {
         orders: vec![],
         dependencies: vec![],
         gate_sets: BTreeMap::new(),
+        jobs: BTreeMap::new(),
+        cron_jobs: BTreeMap::new(),
         offers: Arc::default(),
     }
 }

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use kube::runtime::{reflector::store::Writer, watcher::Event};
 use llmrollout::{
     api::{LlmGateSet, LlmRollout, LlmRolloutOrder, route::HttpRoute},
-    observe::stores::Stores,
+    observe::stores::{JobStores, Stores},
 };
 use serde_json::Value;
 use tokio::{
@@ -46,6 +46,8 @@ pub(crate) fn stores() -> (Stores, Caches) {
             routes: routes.0,
             orders: orders.0,
             gate_sets: gate_sets.0,
+            // No gate of these worlds looks at a Job.
+            of_jobs: JobStores { jobs: store().0, pods: store().0, cron_jobs: store().0 },
         },
         Caches {
             rollouts: rollouts.1,

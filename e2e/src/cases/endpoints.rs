@@ -114,7 +114,8 @@ pub(super) async fn a_number_of_an_endpoint_is_believed_when_it_is_one(stand: &S
     teller.say("blue", Word::score(0.5, 100));
     service.apply(stand, &wish("v3").manifest()).await?;
     goes_back_by(&service, 3, "score").await?;
-    (teller.say("blue", Word::score(0.91, 100)), teller.say("green", Word::score(0.99, 100)));
+    teller.say("blue", Word::score(0.91, 100));
+    teller.say("green", Word::score(0.99, 100));
     service.apply(stand, &wish("v4").manifest()).await?;
     goes_back_by(&service, 4, "not-worse").await?;
     let report = stand.end(service.load).await?;

@@ -20,7 +20,7 @@ fn load() -> LoadPlan {
     LoadPlan { rps: 20, at_most: Duration::from_mins(9), ..LoadPlan::default() }
 }
 
-fn weighing(version: &str, statistical: Value) -> Wish {
+fn weighing(version: &str, statistical: &Value) -> Wish {
     let gate = json!({
         "name": "errors", "metric": "errorRate", "statistical": statistical, "interval": "2s",
         "noData": {"budget": "10m"},
@@ -34,13 +34,13 @@ fn gate(rollout: &Value) -> &Value {
 
 /// One percent of errors in both is proved to be the same; one percent that becomes six goes back with its odds.
 pub(super) async fn equal_errors_are_proved_and_more_go_back(stand: &Stand) -> Result<(), KitError> {
-    let service = stand.serve(&weighing("v1", json!({})), &load()).await?;
-    let v2 = weighing("v2", json!({})).steps(&[(50, "5s"), (100, "5s")]);
+    let service = stand.serve(&weighing("v1", &json!({})), &load()).await?;
+    let v2 = weighing("v2", &json!({})).steps(&[(50, "5s"), (100, "5s")]);
     service.apply(stand, &v2.manifest()).await?;
     let promoted = service.rollout.until("v2 is proved and promoted", PROVED, is_promoted).await?;
     let verdict = promoted.object.as_deref().map(|rollout| gate(rollout)["verdict"].clone()).unwrap_or_default();
     claim(verdict == "Pass", || format!("promoted with {verdict}"))?;
-    let worse = weighing("v3", json!({})).with("SIM_ERROR_SHARE", "0.06").steps(&[(50, "120s"), (100, "5s")]);
+    let worse = weighing("v3", &json!({})).with("SIM_ERROR_SHARE", "0.06").steps(&[(50, "120s"), (100, "5s")]);
     service.apply(stand, &worse.manifest()).await?;
     let back = |rollout: &Value| rollout["status"]["phase"] == "RolledBack" && rollout["status"]["attempt"]["id"] == 3;
     let seen = service.rollout.until("v3 goes back", PROVED, back).await?;
@@ -53,7 +53,7 @@ pub(super) async fn equal_errors_are_proved_and_more_go_back(stand: &Stand) -> R
 
 /// Thirty percent of errors in both colors, where five are the most: nobody is to blame, and nothing goes forward.
 pub(super) async fn an_outage_of_both_colors_blames_nobody(stand: &Stand) -> Result<(), KitError> {
-    let sick = |version: &str| weighing(version, json!({"max": "5%"})).with("SIM_ERROR_SHARE", "0.3");
+    let sick = |version: &str| weighing(version, &json!({"max": "5%"})).with("SIM_ERROR_SHARE", "0.3");
     let service = stand.serve(&sick("v1"), &load()).await?;
     service.apply(stand, &sick("v2").steps(&[(50, "5s"), (100, "5s")]).manifest()).await?;
     let blameless = |rollout: &Value| {
@@ -72,8 +72,8 @@ pub(super) async fn an_outage_of_both_colors_blames_nobody(stand: &Stand) -> Res
 /// what the provider still has.
 pub(super) async fn evidence_outlives_the_operator(stand: &Stand) -> Result<(), KitError> {
     let own = own_operator(stand, 1).await?;
-    let service = stand.serve(&weighing("v1", json!({})), &load()).await?;
-    let v2 = weighing("v2", json!({})).steps(&[(20, "5s"), (100, "5s")]);
+    let service = stand.serve(&weighing("v1", &json!({})), &load()).await?;
+    let v2 = weighing("v2", &json!({})).steps(&[(20, "5s"), (100, "5s")]);
     service.apply(stand, &v2.manifest()).await?;
     let some = |rollout: &Value| {
         gate(rollout)["verdict"] == "Undecided" && gate(rollout)["samples"].as_i64().is_some_and(|n| n >= 40)
@@ -90,8 +90,8 @@ pub(super) async fn evidence_outlives_the_operator(stand: &Stand) -> Result<(), 
     let seen = service.rollout.until("the next process has weighed it", Duration::from_mins(2), again).await?;
     let rollout = seen.object.as_deref().cloned().unwrap_or_default();
     let [old, new] = [&before, &rollout].map(gate);
-    let same = |field: &str| old[field] == new[field];
-    claim(same("value") && same("samples") && requests(old) == requests(new), || format!("it was {old} and is {new}"))
+    let kept = |field: &str| old[field] == new[field];
+    claim(kept("value") && kept("samples") && requests(old) == requests(new), || format!("it was {old} and is {new}"))
 }
 
 /// How many requests it still needs, as it says.

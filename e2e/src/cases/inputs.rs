@@ -151,7 +151,7 @@ const MISTAKES: [Mistake; 9] = [
         reason: "EndpointUnknown",
         words: "no endpoint nobody",
         make: |o| {
-            o.rollout["spec"]["gates"] = json!([{"name": "a", "http": {"name": "nobody", "path": "/a"}, "max": "1"}])
+            o.rollout["spec"]["gates"] = json!([{"name": "a", "http": {"name": "nobody", "path": "/a"}, "max": "1"}]);
         },
     },
     Mistake {

@@ -16,7 +16,7 @@ fn wish(version: &str) -> Wish {
     Wish { replicas: 1, gates, ..Wish::new(version) }.steps(&[(50, "2s"), (100, "2s")])
 }
 
-/// A CronJob that never runs by itself, whose Jobs do this and may write their last words to `$1`.
+/// A `CronJob` that never runs by itself, whose Jobs do this and may write their last words to `$1`.
 fn cron_job(script: &str) -> Value {
     let container = json!({
         "name": "eval", "image": "llm-sim:v1",

@@ -40,12 +40,15 @@ impl Word {
     }
 }
 
+/// What is said about each color.
+type Words = Mutex<BTreeMap<String, Word>>;
+
 /// The server, while it is held.
 #[derive(Debug)]
 pub(crate) struct Teller {
     /// Where it is.
     pub url: String,
-    words: Arc<Mutex<BTreeMap<String, Word>>>,
+    words: Arc<Words>,
     seen: Arc<Mutex<Vec<String>>>,
     task: JoinHandle<()>,
 }
@@ -61,7 +64,7 @@ impl Teller {
     pub(crate) async fn start() -> Result<Self, KitError> {
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(KitError::failed("a server of one's own"))?;
         let address = listener.local_addr().map_err(KitError::failed("a server of one's own"))?;
-        let (words, seen): (Arc<Mutex<BTreeMap<String, Word>>>, Arc<Mutex<Vec<String>>>) = Default::default();
+        let (words, seen) = (Arc::new(Words::default()), Arc::new(Mutex::default()));
         let (told, heard) = (words.clone(), seen.clone());
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -84,11 +87,7 @@ impl Teller {
     }
 }
 
-async fn answer(
-    mut stream: TcpStream,
-    words: &Mutex<BTreeMap<String, Word>>,
-    seen: &Mutex<Vec<String>>,
-) -> std::io::Result<()> {
+async fn answer(mut stream: TcpStream, words: &Words, seen: &Mutex<Vec<String>>) -> std::io::Result<()> {
     let (path, _) = request(&mut stream).await?;
     let color = path.split(['?', '&']).find_map(|pair| pair.strip_prefix("color=")).unwrap_or_default().to_owned();
     seen.lock().unwrap_or_else(PoisonError::into_inner).push(path);

@@ -119,7 +119,7 @@ mod tests {
     fn what_is_no_matrix_is_refused_in_our_words() {
         let figure = |kind: &str| format!(r#"{{"status":"success","data":{{"resultType":"{kind}","result":[]}}}}"#);
         let odd: [(String, NoData); 12] = [
-            ("".to_owned(), NoData::WrongShape("not JSON")),
+            (String::new(), NoData::WrongShape("not JSON")),
             ("{".to_owned(), NoData::WrongShape("not JSON")),
             ("[]".to_owned(), NoData::WrongShape("not a matrix of the query API")),
             (figure("vector"), NoData::WrongShape("a figure instead of a range of samples")),
@@ -141,7 +141,7 @@ mod tests {
         for (text, why) in odd {
             assert_eq!(series(text.as_bytes()), Err(why), "{text}");
         }
-        for values in [r#"[[1]]"#, r#"[[1,"1",2]]"#, r#"[["1","1"]]"#, r#"[[1,1]]"#, r#"[[null,"1"]]"#, "7"] {
+        for values in [r"[[1]]", r#"[[1,"1",2]]"#, r#"[["1","1"]]"#, r"[[1,1]]", r#"[[null,"1"]]"#, "7"] {
             let text = answer(&format!(r#"{{"metric":{{}},"values":{values}}}"#));
             assert!(matches!(series(&text), Err(NoData::WrongShape(_))), "{values}");
         }

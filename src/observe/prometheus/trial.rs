@@ -285,7 +285,7 @@ mod tests {
     fn question(stages: &[i64], state: Option<&str>) -> Question {
         let view = || vec![part(Role::All), part(Role::Bad)];
         let weights = [20, 50, 100];
-        let stage = |(n, at): (usize, &i64)| Stage {
+        let one = |(n, at): (usize, &i64)| Stage {
             weight: weights[n],
             next: weights[n + 1],
             at: Moment::from_unix(BEGAN + at),
@@ -302,7 +302,7 @@ mod tests {
             raw: Some(Arc::new(Raw {
                 views: vec![View { candidate: view(), active: view() }],
                 demand: Demand { what: What::Share, relative, absolute, alpha },
-                stages: stages.iter().enumerate().map(stage).collect(),
+                stages: stages.iter().enumerate().map(one).collect(),
                 of: 2,
                 resume: Resume(state.map(Into::into)),
             })),
