@@ -210,8 +210,7 @@ fn read_gate(gate: &Gate, source: &Source, offers: &Offers) -> Result<PlannedGat
         .ok_or_else(|| invalid(format!("gates: {name}: failures: write for example `2 of 3`")))?;
     let abort = gate.severity == Severity::Abort;
     let (bad, of) = if abort || subject.is_told_once() { (1, 1) } else { (bad, of) };
-    // A Job has told nothing as long as it runs.
-    let runs = if let Subject::Job(job) = &subject { job.timeout.as_secs() } else { 0 };
+    let runs = subject.runs_for().as_secs();
     let no_data = gate.no_data.clone().unwrap_or_default();
     let least = gate.metric.map_or(1, metric::least_samples);
     let during = |when| gate.during.as_ref().is_none_or(|all| all.contains(&when));

@@ -1,7 +1,7 @@
 //! What a gate looks at: a metric of the profile, a query of the user's own, alerts, or a number of an endpoint or of a Job. Reads a query once, as a tree, and
 //! puts the labels of a color into its selectors; no text of a manifest is ever pasted into another. Never asks anybody.
 
-use std::fmt::Write;
+use std::{fmt::Write, time::Duration};
 
 use promql_parser::{
     label::Matcher,
@@ -43,6 +43,14 @@ impl Subject {
     /// Whether anything tells on how many samples its figures rest.
     pub const fn counts(&self) -> bool {
         !matches!(self, Self::Number(Number { samples: None, .. }) | Self::Job(_))
+    }
+
+    /// How long nothing can be known, because a Job runs.
+    pub const fn runs_for(&self) -> Duration {
+        match self {
+            Self::Job(job) => job.timeout,
+            Self::Metric(..) | Self::Above(..) | Self::Query(_) | Self::Alerts(_) | Self::Number(_) => Duration::ZERO,
+        }
     }
 
     /// Whether it is told once in a stage, and then stands for it.
