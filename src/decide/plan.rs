@@ -212,7 +212,6 @@ fn read_gate(gate: &Gate, source: &Source, offers: &Offers) -> Result<PlannedGat
     let (bad, of) = if abort || subject.is_told_once() { (1, 1) } else { (bad, of) };
     let runs = subject.runs_for().as_secs();
     let no_data = gate.no_data.clone().unwrap_or_default();
-    let least = gate.metric.map_or(1, metric::least_samples);
     let during = |when| gate.during.as_ref().is_none_or(|all| all.contains(&when));
     let unit = gate.metric.map_or(Limit::Number(0.0), |m| Limit::zero(metric::unit(m)));
     Ok(PlannedGate {
@@ -231,7 +230,7 @@ fn read_gate(gate: &Gate, source: &Source, offers: &Offers) -> Result<PlannedGat
         of,
         interval: duration_or(gate.interval.as_ref(), if abort { 5 } else { 15 }, "interval")?,
         window: duration_or(gate.window.as_ref(), if test.proof().is_some() { 3600 } else { 300 }, "window")?,
-        min_samples: gate.min_samples.unwrap_or(least).max(1),
+        min_samples: gate.min_samples.unwrap_or_else(|| gate.metric.map_or(1, metric::least_samples)).max(1),
         budget: duration_or(no_data.budget.as_ref(), 15 * 60 + runs, "noData.budget")?,
         then: no_data.then,
     })
