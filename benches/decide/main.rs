@@ -84,6 +84,7 @@ fn question(workload: &str) -> Question {
         since: Moment::from_unix(1_800_000_000),
         window: Duration::from_mins(5),
         interval: Duration::from_secs(15),
+        urgent: false,
     };
     metrics::question(&source, &ask).unwrap()
 }

@@ -195,6 +195,9 @@ pub struct Attempt {
     /// Since when it is paused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused_at: Option<Moment>,
+    /// When a pod of the candidate last became ready, or stopped being it, as far as that was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pods_changed_at: Option<Moment>,
     /// When everything that had to come before the start had come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cleared_at: Option<Moment>,

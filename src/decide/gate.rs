@@ -231,12 +231,20 @@ const MUCH_WORSE: f64 = 1.5;
 
 /// Why the newest reading is no proof, if it is none.
 fn missing(gate: &PlannedGate, newest: Option<&Reading>, m: Measuring) -> Option<String> {
-    let Some(newest) = newest else { return Some(NO_ANSWER.to_owned()) };
+    let Some(newest) = newest else { return Some(silence(m)) };
     let stale = gate.interval * 3 + Duration::from_secs(5);
     if m.now.since(newest.at) > stale {
         return Some(format!("the newest answer is older than {}s", stale.as_secs()));
     }
     usable(gate, newest).err()
+}
+
+/// Why there is no answer: nobody asks before figures count. A stage begins with the next second, which is no wait.
+fn silence(m: Measuring) -> String {
+    if m.entered.since(m.now) > Duration::from_secs(1) {
+        return format!("figures count from {}", m.entered);
+    }
+    NO_ANSWER.to_owned()
 }
 
 /// A reading as a figure that counts.

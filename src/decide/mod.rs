@@ -9,6 +9,7 @@ mod bound;
 pub mod calendar;
 pub mod course;
 pub mod criterion;
+mod figures;
 pub mod gate;
 mod gate_sets;
 mod home;
@@ -27,6 +28,7 @@ mod sound;
 mod stage;
 mod step;
 mod view;
+mod warm;
 pub mod workload;
 
 use answer::Answer;

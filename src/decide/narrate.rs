@@ -6,6 +6,7 @@ use super::{
     intent::{Decision, News},
     reference, say,
     view::{self, View},
+    warm,
 };
 use crate::{
     api::{
@@ -36,6 +37,7 @@ pub(super) fn tell(v: &View<'_>, answer: Answer) -> Decision {
         next.gates = calm(v, &v.status.gates);
     }
     reference::keep(v, &mut next);
+    warm::keep(v, &mut next);
     next.next_decision_at = until.filter(|at| *at > v.now());
     show(v, &mut next);
     conditions(v, &mut next, reason);

@@ -8,7 +8,7 @@ use super::{
     plan::{Plan, PlannedGate},
     reference,
     view::View,
-    workload,
+    warm, workload,
 };
 use crate::{
     api::{
@@ -76,6 +76,7 @@ struct Wanted<'a> {
     window: Duration,
     interval: Duration,
     since: Moment,
+    urgent: bool,
 }
 
 impl View<'_> {
@@ -131,8 +132,9 @@ impl View<'_> {
 
     /// A gate with its questions, while a step is being measured.
     fn asked(&self, plan: &Plan, g: &Arc<PlannedGate>) -> Option<Asked> {
-        let since = self.measured_since(g)?;
-        let wanted = Wanted { subject: &g.subject, window: g.window, interval: g.interval, since };
+        let since = self.measured_since(plan, g)?;
+        let urgent = g.severity == Severity::Abort;
+        let wanted = Wanted { subject: &g.subject, window: g.window, interval: g.interval, since, urgent };
         let question = self.ask(plan, self.candidate()?, &wanted)?;
         let suspected = || self.s.readings.get(&question).is_some_and(|r| reference::suspicious(g, r));
         let beside = self.both_serve() && (g.against == Some(ComparedTo::Active) || suspected());
@@ -142,12 +144,13 @@ impl View<'_> {
         Some(Asked { gate: Arc::clone(g), question, beside, shown })
     }
 
-    /// Since when a gate may look back: the stage's beginning. What aborts at once looks from the first share on.
-    pub(super) fn measured_since(&self, g: &PlannedGate) -> Option<Moment> {
+    /// Since when a gate may look back: the stage's beginning, or the warmth of its newest pod. What aborts at once looks
+    /// from the first share on, and whether a pod is warm or not.
+    fn measured_since(&self, plan: &Plan, g: &PlannedGate) -> Option<Moment> {
         let attempt = self.running()?;
         let entered = attempt.step_entered_at;
         if g.severity != Severity::Abort {
-            return entered;
+            return entered.map(|at| warm::since(self, plan).map_or(at, |warm| at.max(warm)));
         }
         let given = self.status.intent.as_ref().filter(|i| i.weight > 0 && attempt.weight == 0).map(|i| i.at);
         entered.map(|at| at.min(attempt.clock_from.max(attempt.started_at))).or(given)
@@ -161,7 +164,7 @@ impl View<'_> {
     /// A question that is asked of the color that serves, before the release moves anything.
     pub(super) fn ask_before(&self, plan: &Plan, g: &PlannedGate) -> Option<Question> {
         let since = self.running()?.started_at.minus(g.window);
-        let wanted = Wanted { subject: &g.subject, window: g.window, interval: g.interval, since };
+        let wanted = Wanted { subject: &g.subject, window: g.window, interval: g.interval, since, urgent: false };
         self.ask(plan, self.status.active?, &wanted)
     }
 
@@ -182,7 +185,9 @@ impl View<'_> {
     fn requests_of(&self, plan: &Plan, color: Color) -> Option<Question> {
         let since = self.running()?.step_entered_at?;
         let subject = Subject::Metric(Metric::Requests, None);
-        self.ask(plan, color, &Wanted { subject: &subject, window: WHOLE_STAGE, interval: COUNT_EVERY, since })
+        let wanted =
+            Wanted { subject: &subject, window: WHOLE_STAGE, interval: COUNT_EVERY, since, urgent: false };
+        self.ask(plan, color, &wanted)
     }
 
     /// A question about a color.
@@ -206,6 +211,7 @@ impl View<'_> {
             since,
             window,
             interval: wanted.interval,
+            urgent: wanted.urgent,
         };
         // A plan is only made of what can be asked.
         metrics::question(&plan.source, &ask).ok()

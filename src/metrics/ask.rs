@@ -38,6 +38,8 @@ pub struct Ask<'a> {
     pub window: Duration,
     /// How often it is asked.
     pub interval: Duration,
+    /// Whether it goes before others.
+    pub urgent: bool,
 }
 
 /// The question behind a gate, or why it cannot be asked.
@@ -73,6 +75,8 @@ pub fn question(source: &Source, ask: &Ask<'_>) -> Result<Question, NotAvailable
         since: ask.since,
         window: ask.window,
         interval: ask.interval,
+        shortest: source.shortest(),
+        urgent: ask.urgent,
     })
 }
 
@@ -100,6 +104,7 @@ pub fn available(source: &Source, metric: Metric, quantile: Option<&str>) -> Res
         since: Moment::from_unix(0),
         window: Duration::ZERO,
         interval: Duration::ZERO,
+        urgent: false,
     };
     question(source, &ask).map(|_| ())
 }

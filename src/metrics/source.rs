@@ -1,9 +1,9 @@
 //! `LlmRollout.spec.metrics`, read once: which table applies, under which names, for which series. Never asks anybody.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    Prices,
+    Prices, Question,
     cost::{Basis, Gpu},
     profiles,
     scope::Scope,
@@ -22,6 +22,7 @@ pub struct Source {
     matchers: Option<[BTreeMap<String, String>; 2]>,
     basis: Basis,
     native: bool,
+    scraped: Option<Duration>,
 }
 
 impl Source {
@@ -48,7 +49,7 @@ impl Source {
             CostBasis::GpuProjected => Basis::Gpu(Gpu::Projected, gpu_price),
         };
         let native = written.native_histograms.unwrap_or(profiles::table(written.profile).native);
-        let source = Self { profile: written.profile, prefix, matchers, basis, native };
+        let source = Self { profile: written.profile, prefix, matchers, basis, native, scraped: None };
         if source.table().in_front && source.matchers.is_none() {
             let word = source.table().word;
             return Err(format!(
@@ -57,6 +58,17 @@ impl Source {
             ));
         }
         Ok(source)
+    }
+
+    /// The same, scraped so often.
+    #[must_use]
+    pub fn scraped_every(self, scraped: Option<Duration>) -> Self {
+        Self { scraped, ..self }
+    }
+
+    /// The shortest window that tells anything: two scrapes, for a rate is the difference of two.
+    pub(super) fn shortest(&self) -> Duration {
+        self.scraped.map_or(Question::SHORTEST, |every| (2 * every).max(Question::SHORTEST))
     }
 
     /// The word of the profile in a manifest.

@@ -215,6 +215,8 @@ mod tests {
             since: Moment::from_unix(0),
             window: Duration::from_mins(5),
             interval: Duration::from_secs(15),
+            shortest: Question::SHORTEST,
+            urgent: false,
         }
     }
 

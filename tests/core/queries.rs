@@ -94,6 +94,7 @@ fn asked_above(
         since: Moment::from_unix(1_790_000_000),
         window: WINDOW,
         interval: Duration::from_secs(15),
+        urgent: false,
     };
     question(source, &ask)
 }

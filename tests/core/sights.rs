@@ -75,6 +75,7 @@ fn color(d: &mut Draw<'_>, rollout: &LlmRollout, color: Color, wanted: &str) -> 
         deployment: (!d.rarely()).then_some(seen),
         service: (!d.rarely()).then_some(service),
         ready: d.mostly(pods, &[0, 1, 2]),
+        changed_at: d.mostly(None, &[-40, 0, 40, 1 << 40].map(|by| Some(Moment::from_unix(NOW + by)))),
     }
 }
 

@@ -45,6 +45,8 @@ pub(crate) struct Slot {
     pub(crate) deployment: Option<Value>,
     pub(crate) service: Option<Value>,
     pub(crate) ready: i32,
+    /// What the slices of its Service say of its pods, where they say it.
+    pub(crate) changed_at: Option<Moment>,
     /// Pods come up by themselves unless told otherwise.
     pub(crate) comes_up: bool,
 }
@@ -225,6 +227,7 @@ impl World {
             }),
             service: slot.service.as_ref().map(owned),
             ready: slot.ready,
+            changed_at: slot.changed_at,
         }
     }
 
@@ -386,7 +389,7 @@ impl World {
         let mut answered = false;
         for question in self.asks.clone() {
             let age = self.now.since(question.since).as_secs();
-            if age < question.interval.as_secs().max(3) || !age.is_multiple_of(question.interval.as_secs()) {
+            if age < question.interval.max(question.shortest).as_secs() || !age.is_multiple_of(question.interval.as_secs()) {
                 continue;
             }
             let text = question.value.to_string();

@@ -120,7 +120,7 @@ fn color(table: &Table, color: Color, slot: Slot) -> ColorSeen {
         }
     });
     let service = (slot.service || !slot.ours).then(|| owned(table.service(color)));
-    ColorSeen { deployment, service, ready }
+    ColorSeen { deployment, service, ready, changed_at: None }
 }
 
 fn router(claim: Claim<'_>, things: &Things) -> RouterSeen {

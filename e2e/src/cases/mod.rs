@@ -18,6 +18,7 @@ mod rollback;
 mod runner;
 mod selector;
 mod stand;
+mod warm;
 
 use std::{path::Path, process::ExitCode};
 
@@ -110,6 +111,7 @@ const CASES: &[Case] = cases![
     Beside "promote and rollback by the profile of another engine": dialects::otel_slow_goes_back,
     Beside "every metric of four engines": dialects::every_promised_metric_is_one_figure,
     Beside "gates of every form": forms::gates_of_every_form_pass_and_fail,
+    Beside "a pod that starts anew midway": warm::pod_that_starts_anew_is_judged_when_it_is_warm,
     Beside "pause and resume": abort::pause_holds_and_resume_goes_on,
     Beside "approval by the right person": orders::approval_is_given_by_the_right_person_only,
     Beside "gates of a set": gatesets::gates_of_a_set_hold_a_rollout_that_names_no_other,
