@@ -139,4 +139,8 @@ pub enum Profile {
     Envoy,
     /// Istio by destination, the colors told apart by `match`.
     Istio,
+    /// No exporter: gates with `query` and `alerts` only.
+    None,
+    /// Whichever of them the provider has series of when a release begins.
+    Auto,
 }

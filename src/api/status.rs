@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use super::verdict::{GateStatus, Reference, VerdictWord};
-use super::{Condition, Moment, Reason, order::Verb};
+use super::{Condition, Moment, Reason, found::MetricsFound, order::Verb};
 
 /// What is going on with the rollout.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
@@ -57,6 +57,9 @@ pub struct LlmRolloutStatus {
     /// The last word of each gate.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub gates: Vec<GateStatus>,
+    /// What the provider was found to have when the release began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<MetricsFound>,
     /// The revision that was taken back and gets no traffic again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aborted_revision: Option<String>,

@@ -8,7 +8,11 @@ use super::{
     snapshot::Offers,
 };
 use crate::{
-    api::{LlmRolloutSpec, v1alpha1},
+    api::{
+        LlmRolloutSpec,
+        exporters::{Metrics, Profile},
+        v1alpha1,
+    },
     metrics::{Prices, Source, metric, unit},
 };
 
@@ -18,6 +22,8 @@ const WARM_UP: u64 = 30;
 pub(super) struct Figures<'a> {
     /// Which series are asked for.
     pub(super) source: Source,
+    /// Which are looked for before that: as `source`, but for an exporter that is to be found out.
+    pub(super) looked_for: Source,
     /// How long a pod that has just become ready is not judged by.
     pub(super) warm_up: Duration,
     /// Prices as they are written.
@@ -26,7 +32,7 @@ pub(super) struct Figures<'a> {
 
 impl<'a> Figures<'a> {
     /// Reads the manifest, or says what is wrong with it.
-    pub(super) fn read(spec: &'a LlmRolloutSpec, offers: &'a Offers) -> Result<Self, Wrong> {
+    pub(super) fn read(spec: &'a LlmRolloutSpec, offers: &'a Offers, found: Option<Profile>) -> Result<Self, Wrong> {
         let written = &spec.metrics;
         let prices = written.prices.as_ref().or(offers.prices.as_ref());
         let parsed = prices.map(Prices::parse).transpose().map_err(|e| invalid(format!("metrics.prices: {e}")))?;
@@ -38,12 +44,19 @@ impl<'a> Figures<'a> {
             Some(text) => Some(duration_or(Some(text), 0, "metrics.scrapeInterval")?),
             None => None,
         };
-        let source = Source::read(written, parsed, gpu_price).map_err(invalid)?.scraped_every(scraped);
+        let looked_for = Source::read(written, parsed, gpu_price).map_err(invalid)?.scraped_every(scraped);
+        let source = match found.filter(|_| looked_for.is_open()) {
+            Some(found) => {
+                let written = Metrics { profile: found, ..written.clone() };
+                Source::read(&written, parsed, gpu_price).map_err(invalid)?.scraped_every(scraped)
+            }
+            None => looked_for.clone(),
+        };
         let warm_up = match written.warm_up.as_deref() {
             Some("0s") => Duration::ZERO,
             _ => duration_or(written.warm_up.as_ref(), WARM_UP, "metrics.warmUp")?,
         };
-        Ok(Self { source, warm_up, prices })
+        Ok(Self { source, looked_for, warm_up, prices })
     }
 
     /// Of which day the prices are that a cost rests on, and in which currency, where that is written.

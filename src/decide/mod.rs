@@ -25,6 +25,7 @@ mod retire;
 mod say;
 pub mod snapshot;
 mod sound;
+mod sources;
 mod stage;
 mod step;
 mod view;
@@ -65,6 +66,7 @@ fn questions(v: &View<'_>) -> Answer {
         .or_else(|| awaiting::start(v))
         .or_else(|| prepare::preparing(v))
         .or_else(|| prepare::installed(v))
+        .or_else(|| sources::unfound(v))
         .or_else(|| step::asked(v))
         .or_else(|| step::shifting(v))
         .or_else(|| step::holding(v))

@@ -4,7 +4,7 @@ use super::{
     answer::Answer,
     gate::NO_ANSWER,
     intent::{Decision, News},
-    reference, say,
+    reference, say, sources,
     view::{self, View},
     warm,
 };
@@ -38,6 +38,7 @@ pub(super) fn tell(v: &View<'_>, answer: Answer) -> Decision {
     }
     reference::keep(v, &mut next);
     warm::keep(v, &mut next);
+    sources::keep(v, &mut next);
     next.next_decision_at = until.filter(|at| *at > v.now());
     show(v, &mut next);
     conditions(v, &mut next, reason);
@@ -87,6 +88,7 @@ const fn odd(reason: Reason) -> bool {
             | Reason::UndecidedTooLong
             | Reason::DependencyRolledBack
             | Reason::GateAsks
+            | Reason::SourceMissing
             | Reason::ActiveUnready
             | Reason::Drifted
             | Reason::Contended

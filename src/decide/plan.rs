@@ -17,6 +17,7 @@ use super::{
 use crate::{
     api::{
         LlmRolloutSpec, Reason,
+        exporters::Profile,
         gates::{ComparedTo, During, Gate, Metric, NoDataThen, Severity},
     },
     metrics::{Limit, NO_GPU_PRICE, NO_PRICES, Query, Source, Subject, ask, metric, subject},
@@ -34,6 +35,8 @@ pub struct Plan {
     pub provider: String,
     /// Which series are asked for.
     pub source: Source,
+    /// Which are looked for before that: as `source`, but for an exporter that is to be found out.
+    pub looked_for: Source,
     /// How long a pod that has just become ready is not judged by.
     pub warm_up: Duration,
     /// Pods of a color at its final size.
@@ -121,6 +124,16 @@ pub struct Wrong {
 impl Plan {
     /// Reads the spec, or says the first thing that is wrong with it.
     pub fn read(spec: &LlmRolloutSpec, sets: &GateSets, offers: &Offers) -> Result<Self, Wrong> {
+        Self::found(spec, sets, offers, None)
+    }
+
+    /// The same where `profile: auto` has found an exporter.
+    pub fn found(
+        spec: &LlmRolloutSpec,
+        sets: &GateSets,
+        offers: &Offers,
+        found: Option<Profile>,
+    ) -> Result<Self, Wrong> {
         if spec.traffic.iter().any(|t| Claim::of(t).is_none()) {
             return Err(invalid(
                 "traffic: each item names exactly one router; write `- service: {name: chat}` or `- httpRoute: {name: chat}`",
@@ -133,7 +146,7 @@ impl Plan {
                 format!("metrics.provider: the operator's configuration has no provider {provider}; it has: {known}");
             return Err(Wrong { reason: Reason::ProviderUnknown, message });
         }
-        let figures = Figures::read(spec, offers)?;
+        let figures = Figures::read(spec, offers, found)?;
         let read = |w: &Written<'_>| noted_gate(w.gate, &figures).map_err(|wrong| w.blame(wrong));
         let gates = gate_sets::gather(&spec.gates, sets)?.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         if gates.is_empty() && !spec.manual {
@@ -150,8 +163,8 @@ impl Plan {
             })?;
         }
         let replicas = spec.release.template.replicas.unwrap_or(1);
-        let Figures { source, warm_up, .. } = figures;
-        Ok(Self { course, gates, provider, source, warm_up, replicas, ready_timeout })
+        let Figures { source, looked_for, warm_up, .. } = figures;
+        Ok(Self { course, gates, provider, source, looked_for, warm_up, replicas, ready_timeout })
     }
 }
 
@@ -240,6 +253,11 @@ fn read_subject(gate: &Gate, source: &Source) -> Result<Subject, Wrong> {
 /// Whether the exporter tells it, with the quantile and the prices that it takes.
 fn can_be_asked(gate: &Gate, metric: Metric, source: &Source) -> Result<(), Wrong> {
     let name = &gate.name;
+    if source.profile() == Profile::None {
+        return Err(invalid(format!(
+            "gates: {name}: `profile: none` knows no exporter, so there is no `metric`; write a `query` of your own, or name the exporter: `metrics: {{profile: vllm}}`"
+        )));
+    }
     let fits = match metric::quantile(metric) {
         metric::Quantile::Foreign => gate.quantile.is_none(),
         metric::Quantile::Needed => gate.quantile.is_some(),

@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use super::{
     criterion::Test,
     plan::{Plan, PlannedGate},
-    reference,
+    reference, sources,
     view::View,
     warm, workload,
 };
@@ -44,6 +44,8 @@ pub(super) struct Questions {
     pub(super) gates: Vec<Asked>,
     /// What is kept for a comparison, before the first share: gate and question.
     pub(super) kept: Vec<(Arc<PlannedGate>, Question)>,
+    /// Which names are told, before the first share.
+    pub(super) names: Vec<Question>,
     /// How many requests either color has seen in this stage: the candidate and the other.
     pub(super) share: Option<(Question, Question)>,
     /// How many requests the stage has seen, if that matters.
@@ -55,7 +57,8 @@ impl Questions {
     pub(super) fn all(&self) -> BTreeSet<Question> {
         let gates = self.gates.iter().flat_map(|g| std::iter::once(&g.question).chain(&g.beside).chain(&g.shown));
         let share = self.share.iter().flat_map(|(candidate, other)| [candidate, other]);
-        gates.chain(self.kept.iter().map(|(_, q)| q)).chain(share).chain(&self.count).cloned().collect()
+        let kept = self.kept.iter().map(|(_, q)| q);
+        gates.chain(kept).chain(&self.names).chain(share).chain(&self.count).cloned().collect()
     }
 }
 
@@ -125,6 +128,7 @@ impl View<'_> {
         Questions {
             gates: gates.filter_map(|g| self.asked(plan, g)).collect(),
             kept: reference::to_keep(self, plan),
+            names: sources::to_ask(self, plan),
             share: self.share_questions(plan),
             count: self.count_question(plan),
         }
@@ -185,8 +189,7 @@ impl View<'_> {
     fn requests_of(&self, plan: &Plan, color: Color) -> Option<Question> {
         let since = self.running()?.step_entered_at?;
         let subject = Subject::Metric(Metric::Requests, None);
-        let wanted =
-            Wanted { subject: &subject, window: WHOLE_STAGE, interval: COUNT_EVERY, since, urgent: false };
+        let wanted = Wanted { subject: &subject, window: WHOLE_STAGE, interval: COUNT_EVERY, since, urgent: false };
         self.ask(plan, color, &wanted)
     }
 

@@ -77,6 +77,7 @@ pub fn question(source: &Source, ask: &Ask<'_>) -> Result<Question, NotAvailable
         interval: ask.interval,
         shortest: source.shortest(),
         urgent: ask.urgent,
+        names: Vec::new(),
     })
 }
 

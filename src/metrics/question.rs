@@ -49,6 +49,8 @@ pub struct Question {
     pub shortest: Duration,
     /// It goes before others where a provider takes only so many.
     pub urgent: bool,
+    /// Which names are looked for; none where a figure is asked for.
+    pub names: Vec<String>,
 }
 
 impl Question {

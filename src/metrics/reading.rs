@@ -13,6 +13,8 @@ pub struct Reading {
     pub window: Duration,
     /// The figures, or why there are none.
     pub outcome: Result<Sample, NoData>,
+    /// The names that were found, where names were looked for.
+    pub names: Vec<String>,
 }
 
 /// Usable figures: both finite, exactly one series each.

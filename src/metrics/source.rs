@@ -60,6 +60,41 @@ impl Source {
         Ok(source)
     }
 
+    /// A profile as it is when nothing else is written, for what is true of its names. Without labels that tell colors
+    /// apart, which only a manifest knows.
+    pub(super) fn bare(profile: Profile) -> Self {
+        let prices = Prices { input: 1.0, cached_input: 1.0, output: 1.0 };
+        let basis = Basis::TokenPrice(Some(prices));
+        Self { profile, prefix: String::new(), matchers: None, basis, native: true, scraped: None }
+    }
+
+    /// The same under the names of this profile.
+    #[must_use]
+    pub fn named(self, profile: Profile) -> Self {
+        Self { profile, ..self }
+    }
+
+    /// Whether the profile is still to be found out.
+    pub fn is_open(&self) -> bool {
+        self.profile == Profile::Auto
+    }
+
+    /// The profile.
+    pub const fn profile(&self) -> Profile {
+        self.profile
+    }
+
+    /// What the scraper puts before every name.
+    pub(super) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// The profiles that may be found: what measures in front of the pods needs labels that tell the colors apart.
+    pub(super) fn eligible(&self) -> impl Iterator<Item = Profile> {
+        let labeled = self.matchers.is_some();
+        profiles::exporters().filter(move |(_, _, in_front)| labeled || !in_front).map(|(profile, ..)| profile)
+    }
+
     /// The same, scraped so often.
     #[must_use]
     pub fn scraped_every(self, scraped: Option<Duration>) -> Self {

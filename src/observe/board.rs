@@ -217,6 +217,7 @@ mod tests {
             interval: Duration::from_secs(15),
             shortest: Question::SHORTEST,
             urgent: false,
+            names: Vec::new(),
         }
     }
 
@@ -225,7 +226,12 @@ mod tests {
     }
 
     fn reading(at: i64) -> Reading {
-        Reading { at: Moment::from_unix(at), window: Duration::from_secs(3), outcome: Err(NoData::Empty) }
+        Reading {
+            at: Moment::from_unix(at),
+            window: Duration::from_secs(3),
+            outcome: Err(NoData::Empty),
+            names: Vec::new(),
+        }
     }
 
     fn set(texts: &[&str]) -> BTreeSet<Question> {

@@ -64,7 +64,8 @@ impl Provider {
         let mut log = Log::default();
         loop {
             for question in schedule.starved(clock.running()) {
-                let reading = Reading { at: clock.now(), window: Duration::ZERO, outcome: Err(NoData::Throttled) };
+                let outcome = Err(NoData::Throttled);
+                let reading = Reading { at: clock.now(), window: Duration::ZERO, outcome, names: Vec::new() };
                 board.publish(&question, reading);
             }
             while on_the_way.len() < self.settings.max_in_flight
@@ -100,13 +101,25 @@ impl Provider {
         let (at, began) = (clock.now(), clock.running());
         let Some(window) = question.window_at(at) else { return (question, None) };
         let deadline = Duration::from_secs(self.settings.timeout_seconds);
-        let asked = timeout(deadline, self.sample(&question, window, at)).await;
-        let (outcome, rest) = match asked.unwrap_or(Err(NoData::Late.into())) {
-            Ok(sample) => (Ok(sample), None),
-            Err(Fault { why, rest }) => (Err(why), rest),
+        let asked = timeout(deadline, self.told(&question, window, at)).await;
+        let (outcome, names, rest) = match asked.unwrap_or(Err(NoData::Late.into())) {
+            Ok((sample, names)) => (Ok(sample), names, None),
+            Err(Fault { why, rest }) => (Err(why), Vec::new(), rest),
         };
         let took = clock.running().saturating_sub(began);
-        (question, Some(Answered { reading: Reading { at, window, outcome }, rest, took }))
+        (question, Some(Answered { reading: Reading { at, window, outcome, names }, rest, took }))
+    }
+
+    /// A figure, or the names that are there; how many those are is a figure too, and none is one.
+    async fn told(&self, question: &Question, window: Duration, at: Moment) -> Result<(Sample, Vec<String>), Fault> {
+        if question.names.is_empty() {
+            return Ok((self.sample(question, window, at).await?, Vec::new()));
+        }
+        let client = self.line.client().await?;
+        let body = self.line.answer(&client, &question.value.render(window), None, at).await?;
+        let names = answer::names(&body, &question.names, at)?;
+        let count = u32::try_from(names.len()).map_or(f64::MAX, f64::from);
+        Ok((Sample { value: count, samples: count }, names))
     }
 
     /// Without requests there is nothing to ask a value of: it would be an empty vector or 0/0. The count is asked of the

@@ -170,7 +170,8 @@ fn a_cost_says_of_which_day_its_prices_are() {
 fn a_window_is_never_shorter_than_two_scrapes() {
     let began = Moment::from_unix(1_800_000_000);
     let window = |scraped: Option<u64>, window: u64, age: u64| {
-        let source = Source::read(&Metrics::default(), None, None).unwrap().scraped_every(scraped.map(Duration::from_secs));
+        let source =
+            Source::read(&Metrics::default(), None, None).unwrap().scraped_every(scraped.map(Duration::from_secs));
         let ask = Ask {
             provider: "default",
             namespace: "llm",

@@ -189,6 +189,7 @@ fn readings(d: &mut Draw<'_>, question: &Question, now: Moment) -> Vec<Reading> 
         at: Moment::from_unix(newest - 15 * (count - 1 - n)),
         window: Duration::from_mins(1),
         outcome: if d.sometimes() { d.pick(&odd) } else { Ok(good) },
+        names: d.mostly(question.names.clone(), &[Vec::new(), question.names.iter().take(1).cloned().collect()]),
     };
     (0..count).map(one).collect()
 }

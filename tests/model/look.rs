@@ -80,7 +80,7 @@ pub(crate) fn of_a_gate(question: &Question, candidate: Color) -> bool {
     let about = question.value.to_string().contains(&format!("-{}-", candidate.word()));
     // A quantile is only shown; what is above a bound is judged.
     let shown = question.value.to_string().contains("histogram_quantile");
-    about && !shown && !question.samples.to_string().starts_with("count(")
+    about && !shown && question.names.is_empty() && !question.samples.to_string().starts_with("count(")
 }
 
 fn dependencies(table: &Table, look: &Look) -> Vec<DependencySeen> {
@@ -90,13 +90,17 @@ fn dependencies(table: &Table, look: &Look) -> Vec<DependencySeen> {
 }
 
 fn read(signal: Signal, limit: f64, window: Duration) -> Vec<Reading> {
-    let sample =
-        |factor: f64| Reading { at: NOW, window, outcome: Ok(Sample { value: limit * factor, samples: 1000.0 }) };
+    let sample = |factor: f64| Reading {
+        at: NOW,
+        window,
+        outcome: Ok(Sample { value: limit * factor, samples: 1000.0 }),
+        names: Vec::new(),
+    };
     match signal {
         Signal::Good => vec![sample(0.5)],
         Signal::Bad => vec![sample(2.0), sample(2.0)],
         Signal::Blip => vec![sample(0.5), sample(2.0)],
-        Signal::Silent => vec![Reading { at: NOW, window, outcome: Err(NoData::Empty) }],
+        Signal::Silent => vec![Reading { at: NOW, window, outcome: Err(NoData::Empty), names: Vec::new() }],
     }
 }
 

@@ -121,7 +121,7 @@ fn went_by_every_gate(service: &Service, count: usize) -> Result<(), KitError> {
 }
 
 /// A version whose server speaks so, on one pod, with every gate that its profile can answer.
-fn wish(profile: Profile, version: &str) -> Result<Wish, KitError> {
+pub(super) fn wish(profile: Profile, version: &str) -> Result<Wish, KitError> {
     let word = word(profile);
     let wish = Wish { replicas: 1, ..Wish::new(version) }.with("SIM_DIALECT", word).with("SIM_CACHED_SHARE", "0.25");
     let prices = json!({"input": "$0.50", "cachedInput": "$0.05", "output": "$1.50"});
@@ -130,7 +130,7 @@ fn wish(profile: Profile, version: &str) -> Result<Wish, KitError> {
     Ok(wish.more(&json!({"metrics": metrics, "gates": gates(profile)?})))
 }
 
-fn word(profile: Profile) -> &'static str {
+pub(super) fn word(profile: Profile) -> &'static str {
     exporters().find(|(known, ..)| *known == profile).map_or("", |(_, word, _)| word)
 }
 

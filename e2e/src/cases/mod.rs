@@ -4,6 +4,7 @@
 mod abort;
 mod dialects;
 mod forms;
+mod found;
 mod gatesets;
 mod hands;
 mod inputs;
@@ -109,6 +110,9 @@ const CASES: &[Case] = cases![
     Beside "promote and rollback by the profile of another engine": dialects::sglang_slow_goes_back,
     Beside "promote and rollback by the profile of another engine": dialects::tgi_slow_goes_back,
     Beside "promote and rollback by the profile of another engine": dialects::otel_slow_goes_back,
+    Beside "the exporter is found out": found::auto_finds_vllm,
+    Beside "the exporter is found out": found::auto_finds_sglang,
+    Beside "the exporter is found out": found::missing_exporter_holds_the_start_and_names_its_flag,
     Beside "every metric of four engines": dialects::every_promised_metric_is_one_figure,
     Beside "gates of every form": forms::gates_of_every_form_pass_and_fail,
     Beside "a pod that starts anew midway": warm::pod_that_starts_anew_is_judged_when_it_is_warm,

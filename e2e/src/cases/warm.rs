@@ -25,7 +25,12 @@ pub(super) async fn pod_that_starts_anew_is_judged_when_it_is_warm(stand: &Stand
     let before = changed_at(&stand.space.rollout().await?)?;
     let green = stand.space.pods("green").await?;
     let (pod, _) = green.first().ok_or_else(|| KitError::Refuted("green has no pod".to_owned()))?;
-    stand.space.api("v1", "Pod").delete(pod, &DeleteParams::default()).await.map_err(KitError::api("deleting a pod"))?;
+    stand
+        .space
+        .api("v1", "Pod")
+        .delete(pod, &DeleteParams::default())
+        .await
+        .map_err(KitError::api("deleting a pod"))?;
     let waits = |gate: &Value| gate["reason"].as_str().is_some_and(|words| words.starts_with("figures count from "));
     let seen = service.rollout.until("every gate waits for warm pods", SOON, |r| says(r, waits)).await?;
     let step = seen.object.as_deref().map_or(Value::Null, |r| r["status"]["attempt"]["weight"].clone());

@@ -8,6 +8,7 @@ mod epp;
 mod istio;
 mod litellm;
 mod llamacpp;
+mod nothing;
 mod otel;
 mod ray;
 mod sglang;
@@ -64,6 +65,9 @@ pub(super) const fn table(profile: Profile) -> &'static Table {
         Profile::Traefik => &traefik::TABLE,
         Profile::Envoy => &envoy::TABLE,
         Profile::Istio => &istio::TABLE,
+        Profile::None => &nothing::TABLE,
+        // Until it is found out nothing is asked; gates are read as for the one that is most often found.
+        Profile::Auto => &vllm::TABLE,
     }
 }
 

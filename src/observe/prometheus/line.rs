@@ -87,7 +87,7 @@ impl Line {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One request, asked at `asked`; for the instant `at`, or for the provider's own now.
+    /// One figure.
     pub(super) async fn figure(
         &self,
         client: &Client,
@@ -95,6 +95,17 @@ impl Line {
         at: Option<f64>,
         asked: Moment,
     ) -> Result<Figure, Fault> {
+        Ok(answer::figure(&self.answer(client, query, at, asked).await?, asked)?)
+    }
+
+    /// One request, asked at `asked`; for the instant `at`, or for the provider's own now.
+    pub(super) async fn answer(
+        &self,
+        client: &Client,
+        query: &str,
+        at: Option<f64>,
+        asked: Moment,
+    ) -> Result<Vec<u8>, Fault> {
         let deadline = format!("{}s", self.settings.timeout_seconds);
         let instant = at.map(|at| format!("{at:.3}"));
         // Who does not know a word passes over it. Thanos is to fail rather than to leave out a store, and to count
@@ -120,7 +131,7 @@ impl Line {
             status if !status.is_success() => return Err(NoData::Status(status.as_u16()).into()),
             _ => look_at(response.headers())?,
         }
-        Ok(answer::figure(&body(response).await?, asked)?)
+        Ok(body(response).await?)
     }
 
     async fn authorized(&self, request: RequestBuilder) -> Result<RequestBuilder, NoData> {

@@ -67,7 +67,8 @@ impl Schedule {
         if now < self.free {
             return None;
         }
-        let (question, _) = self.waiting().filter(|(_, turn)| turn.due <= now).min_by_key(|(q, turn)| (!q.urgent, turn.due))?;
+        let (question, _) =
+            self.waiting().filter(|(_, turn)| turn.due <= now).min_by_key(|(q, turn)| (!q.urgent, turn.due))?;
         let question = question.clone();
         if let Some(turn) = self.turns.get_mut(&question) {
             turn.asking = Some(now);
@@ -185,6 +186,7 @@ mod tests {
             interval: 15 * SECOND,
             shortest: Question::SHORTEST,
             urgent: false,
+            names: Vec::new(),
         })
     }
 

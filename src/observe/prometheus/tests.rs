@@ -38,6 +38,7 @@ fn question(provider: &str, text: &str) -> Question {
         interval: Duration::from_mins(10),
         shortest: Question::SHORTEST,
         urgent: false,
+        names: Vec::new(),
     }
 }
 
