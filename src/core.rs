@@ -5,3 +5,4 @@ pub mod api;
 pub mod decide;
 pub mod metrics;
 pub mod routers;
+pub mod stats;

@@ -13,7 +13,7 @@
 //!        world            Snapshot →        writer of       events,
 //!                         Decision          the world       metrics
 //!                           │
-//!             routers · metrics · api   pure: one file a router, tables of metrics, the types
+//!         routers · metrics · stats · api   pure: one file a router, tables of metrics, arithmetic of evidence, the types
 //! ```
 //!
 //! One pass (`control::reconcile`): observe → decide → act → record → look again. A pass never waits for Prometheus:
@@ -43,7 +43,7 @@
 //! does the message say: `decide::narrate`. What was sent: `act`. When is it tried again: `control::retry` after an
 //! error, the decision's own wake-up otherwise. Every word of a condition or event: `api::conditions::Reason`.
 
-pub use llmrollout_core::{api, decide, metrics, routers};
+pub use llmrollout_core::{api, decide, metrics, routers, stats};
 
 pub mod act;
 pub mod cli;

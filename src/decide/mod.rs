@@ -19,6 +19,7 @@ mod narrate;
 mod orders;
 pub mod plan;
 mod prepare;
+pub mod proof;
 mod reference;
 mod rest;
 mod retire;
@@ -28,8 +29,10 @@ mod sound;
 mod sources;
 mod stage;
 mod step;
+mod trial;
 mod view;
 mod warm;
+mod weigh;
 pub mod workload;
 
 use answer::Answer;

@@ -93,7 +93,7 @@ fn found(v: &View<'_>, plan: &Plan) -> Option<MetricsFound> {
     let Some(profile) = profile else { return candidate().map(|_| empty) };
     let source = source.clone().named(profile);
     if probe::shows(&source, &active) {
-        return Some(judged(plan, &source, &active, empty));
+        return Some(judged(plan, &source, &active, &empty));
     }
     // The release may bring another exporter with it. It has not been asked anything yet, so it need not tell everything.
     let candidate = candidate()?;
@@ -101,11 +101,11 @@ fn found(v: &View<'_>, plan: &Plan) -> Option<MetricsFound> {
         let found = candidate.into_iter().take(MOST).collect();
         return Some(MetricsFound { found, ..empty });
     }
-    Some(judged(plan, &source, &candidate, empty))
+    Some(judged(plan, &source, &candidate, &empty))
 }
 
 /// Which gates rest on what was found, and which on nothing.
-fn judged(plan: &Plan, source: &Source, names: &BTreeSet<String>, empty: MetricsFound) -> MetricsFound {
+fn judged(plan: &Plan, source: &Source, names: &BTreeSet<String>, empty: &MetricsFound) -> MetricsFound {
     let (mut there, mut missing) = (BTreeSet::new(), Vec::new());
     for gate in &plan.gates {
         match probe::rests_on(source, &gate.subject, names) {
@@ -114,7 +114,7 @@ fn judged(plan: &Plan, source: &Source, names: &BTreeSet<String>, empty: Metrics
         }
     }
     let found = there.into_iter().filter(|name| names.contains(name)).take(MOST).collect();
-    MetricsFound { found, missing, ..empty }
+    MetricsFound { found, missing, ..empty.clone() }
 }
 
 fn why(source: &Source, lacking: &[String]) -> String {

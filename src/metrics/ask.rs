@@ -78,6 +78,7 @@ pub fn question(source: &Source, ask: &Ask<'_>) -> Result<Question, NotAvailable
         shortest: source.shortest(),
         urgent: ask.urgent,
         names: Vec::new(),
+        raw: None,
     })
 }
 

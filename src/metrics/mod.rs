@@ -16,6 +16,7 @@ pub mod probe;
 mod profiles;
 mod promql;
 pub mod question;
+pub mod raw;
 pub mod reading;
 mod scope;
 pub mod source;

@@ -96,6 +96,7 @@ pub fn question(source: &Source, look: &Look<'_>) -> Option<Question> {
         shortest: Question::SHORTEST,
         urgent: false,
         names,
+        raw: None,
     })
 }
 
@@ -131,7 +132,9 @@ pub fn shows(source: &Source, found: &BTreeSet<String>) -> bool {
 pub fn rests_on(source: &Source, subject: &Subject, found: &BTreeSet<String>) -> Result<Vec<String>, Vec<String>> {
     let Some(texts) = subject.metric().and_then(|_| texts(source, subject).ok()) else { return Ok(Vec::new()) };
     let mut names = BTreeSet::new();
-    texts.iter().for_each(|tree| each_name(tree, &mut names));
+    for tree in &texts {
+        each_name(tree, &mut names);
+    }
     let own = wanted(source);
     let has = |name: &str| found.contains(name) || !own.contains(name);
     let (there, gone): (BTreeSet<String>, BTreeSet<String>) = names.into_iter().partition(|name| has(name));

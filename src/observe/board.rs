@@ -218,6 +218,7 @@ mod tests {
             shortest: Question::SHORTEST,
             urgent: false,
             names: Vec::new(),
+            raw: None,
         }
     }
 
@@ -231,6 +232,7 @@ mod tests {
             window: Duration::from_secs(3),
             outcome: Err(NoData::Empty),
             names: Vec::new(),
+            weighed: None,
         }
     }
 

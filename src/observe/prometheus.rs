@@ -11,6 +11,7 @@ mod schedule;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod trial;
 
 use std::{fmt, future::Future, pin::pin, sync::Arc, time::Duration};
 
@@ -21,11 +22,15 @@ pub use self::settings::{BasicAuth, ProviderError, ProviderSettings};
 use self::{
     line::{Fault, Line},
     schedule::Schedule,
+    trial::{Fetch, Progress, Trials},
 };
 use super::{board::Board, clock::Clock};
 use crate::{
     api::Moment,
-    metrics::{NoData, Question, Reading, Sample, answer},
+    metrics::{
+        NoData, Question, Reading, Sample, answer,
+        raw::{Raw, Series},
+    },
 };
 
 /// A provider that can be asked.
@@ -62,16 +67,19 @@ impl Provider {
         let mut schedule = Schedule::new(Duration::from_secs(2) / self.settings.max_per_second);
         let mut on_the_way = FuturesUnordered::new();
         let mut log = Log::default();
+        let mut trials = Trials::default();
         loop {
             for question in schedule.starved(clock.running()) {
                 let outcome = Err(NoData::Throttled);
-                let reading = Reading { at: clock.now(), window: Duration::ZERO, outcome, names: Vec::new() };
+                let reading =
+                    Reading { at: clock.now(), window: Duration::ZERO, outcome, names: Vec::new(), weighed: None };
                 board.publish(&question, reading);
             }
             while on_the_way.len() < self.settings.max_in_flight
                 && let Some(question) = schedule.take(clock.running())
             {
-                on_the_way.push(self.read(question, clock));
+                let fetch = question.raw.as_ref().map(|raw| trials.fetch(&question, raw, clock.now()));
+                on_the_way.push(self.read(question, fetch, clock));
             }
             let room = on_the_way.len() < self.settings.max_in_flight;
             let next = schedule.wake().filter(|_| room).map(|at| at.saturating_sub(clock.running()));
@@ -80,46 +88,77 @@ impl Provider {
                 outcome = changes.changed() => {
                     // The board lives as long as we hold it, so its sender does too.
                     if outcome.is_err() { return; }
-                    schedule.set(board.questions(&self.settings.name), clock.now(), clock.running());
+                    let wanted = board.questions(&self.settings.name);
+                    trials.keep(&wanted);
+                    schedule.set(wanted, clock.now(), clock.running());
                 }
                 Some((question, answered)) = on_the_way.next() => {
                     schedule.done(&question, clock.now(), clock.running());
-                    if let Some(Answered { reading, rest, took }) = answered {
-                        schedule.heed(&reading.outcome, rest, clock.running());
-                        log.tell(&self.settings.name, &reading);
-                        told(&self.settings.name, &reading, took);
-                        board.publish(&question, reading);
-                    }
+                    let Some(answered) = answered else { continue };
+                    let (rest, took) = (answered.rest, answered.took);
+                    let Some(reading) = answered.reading(&mut trials, &question) else {
+                        schedule.again(&question, clock.running());
+                        continue;
+                    };
+                    schedule.heed(&reading.outcome, rest, clock.running());
+                    log.tell(&self.settings.name, &reading);
+                    told(&self.settings.name, &reading, took);
+                    board.publish(&question, reading);
                 }
                 () = sleep(next.unwrap_or_default()), if next.is_some() => {}
             }
         }
     }
 
-    /// One question with its reading; none when its step is too young.
-    async fn read(&self, question: Arc<Question>, clock: Clock) -> (Arc<Question>, Option<Answered>) {
+    /// One question with what came of it; none when its step is too young.
+    async fn read(
+        &self,
+        question: Arc<Question>,
+        fetch: Option<Fetch>,
+        clock: Clock,
+    ) -> (Arc<Question>, Option<Answered>) {
         let (at, began) = (clock.now(), clock.running());
         let Some(window) = question.window_at(at) else { return (question, None) };
         let deadline = Duration::from_secs(self.settings.timeout_seconds);
-        let asked = timeout(deadline, self.told(&question, window, at)).await;
-        let (outcome, names, rest) = match asked.unwrap_or(Err(NoData::Late.into())) {
-            Ok((sample, names)) => (Ok(sample), names, None),
-            Err(Fault { why, rest }) => (Err(why), Vec::new(), rest),
+        let ask = async {
+            match (&question.raw, fetch) {
+                (None, _) if !question.names.is_empty() => self.names(&question, window, at).await.map(Came::Names),
+                (Some(raw), Some(fetch)) => self.samples(raw, fetch, at).await.map(|parts| Came::Samples(fetch, parts)),
+                _ => self.sample(&question, window, at).await.map(Came::Figures),
+            }
+        };
+        let (came, rest) = match timeout(deadline, ask).await.unwrap_or(Err(NoData::Late.into())) {
+            Ok(came) => (Ok(came), None),
+            Err(Fault { why, rest }) => (Err(why), rest),
         };
         let took = clock.running().saturating_sub(began);
-        (question, Some(Answered { reading: Reading { at, window, outcome, names }, rest, took }))
+        (question, Some(Answered { at, window, came, rest, took }))
     }
 
-    /// A figure, or the names that are there; how many those are is a figure too, and none is one.
-    async fn told(&self, question: &Question, window: Duration, at: Moment) -> Result<(Sample, Vec<String>), Fault> {
-        if question.names.is_empty() {
-            return Ok((self.sample(question, window, at).await?, Vec::new()));
-        }
+    /// The names that are there.
+    async fn names(&self, question: &Question, window: Duration, at: Moment) -> Result<Vec<String>, Fault> {
         let client = self.line.client().await?;
-        let body = self.line.answer(&client, &question.value.render(window), None, at).await?;
-        let names = answer::names(&body, &question.names, at)?;
-        let count = u32::try_from(names.len()).map_or(f64::MAX, f64::from);
-        Ok((Sample { value: count, samples: count }, names))
+        let body = self.line.ask(&client, &question.value.render(window), None, at).await?;
+        Ok(answer::names(&body, &question.names, at)?)
+    }
+
+    /// The raw samples of each part, all of one instant; nothing of a part that is not wanted.
+    async fn samples(&self, raw: &Raw, fetch: Fetch, at: Moment) -> Result<Vec<Vec<Series>>, Fault> {
+        let client = self.line.client().await?;
+        // Whole seconds of ours: a scrape that is told late is read with the next.
+        #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit an f64 for millions of years")]
+        let instant = fetch.at.unwrap_or(at).unix() as f64;
+        let mut parts = Vec::new();
+        for view in &raw.views {
+            let candidate = view.candidate.iter().map(|part| (part, !fetch.before));
+            for (part, wanted) in candidate.chain(view.active.iter().map(|part| (part, true))) {
+                let query = format!("{}[{}s]", part.series, fetch.window.as_secs());
+                let series =
+                    if wanted { self.line.series(&client, &query, Some(instant), at).await? } else { Vec::new() };
+                parts.push(series);
+            }
+        }
+        Ok(parts)
     }
 
     /// Without requests there is nothing to ask a value of: it would be an empty vector or 0/0. The count is asked of the
@@ -135,12 +174,49 @@ impl Provider {
     }
 }
 
+/// What a provider gave.
+enum Came {
+    /// A value with its count.
+    Figures(Sample),
+    /// Which of the names that were looked for are there.
+    Names(Vec<String>),
+    /// The series of each part.
+    Samples(Fetch, Vec<Vec<Series>>),
+}
+
 /// What came of a question.
 struct Answered {
-    reading: Reading,
+    at: Moment,
+    window: Duration,
+    came: Result<Came, NoData>,
     /// How long the provider wants to be left alone, if it said so.
     rest: Option<Duration>,
     took: Duration,
+}
+
+impl Answered {
+    /// What it means; none as long as there is more of the past to be read.
+    fn reading(self, trials: &mut Trials, question: &Question) -> Option<Reading> {
+        let Self { at, window, came, .. } = self;
+        let reading = |outcome, weighed| Some(Reading { at, window, outcome, names: Vec::new(), weighed });
+        match (came, &question.raw) {
+            (Ok(Came::Samples(fetch, parts)), Some(raw)) => match trials.take((question, raw), fetch, &parts, at) {
+                Progress::More => None,
+                Progress::Told(Ok((sample, weighed))) => reading(Ok(sample), Some(Arc::new(weighed))),
+                Progress::Told(Err(why)) => reading(Err(why), None),
+            },
+            (Ok(Came::Figures(sample)), _) => reading(Ok(sample), None),
+            // How many there are is a figure too, and none is one.
+            (Ok(Came::Names(names)), _) => {
+                let count = u32::try_from(names.len()).map_or(f64::MAX, f64::from);
+                let outcome = Ok(Sample { value: count, samples: count });
+                Some(Reading { at, window, outcome, names, weighed: None })
+            }
+            // Nobody reads samples for a question that has none.
+            (Ok(Came::Samples(..)), None) => reading(Err(NoData::Empty), None),
+            (Err(why), _) => reading(Err(why), None),
+        }
+    }
 }
 
 /// Says in the log when a provider stops answering and when it answers again, not every time.

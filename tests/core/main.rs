@@ -4,6 +4,7 @@
 extern crate llmrollout_core as llmrollout;
 
 mod anything;
+mod counted;
 mod draw;
 mod evidence;
 #[path = "../it/files.rs"]

@@ -95,12 +95,15 @@ fn read(signal: Signal, limit: f64, window: Duration) -> Vec<Reading> {
         window,
         outcome: Ok(Sample { value: limit * factor, samples: 1000.0 }),
         names: Vec::new(),
+        weighed: None,
     };
     match signal {
         Signal::Good => vec![sample(0.5)],
         Signal::Bad => vec![sample(2.0), sample(2.0)],
         Signal::Blip => vec![sample(0.5), sample(2.0)],
-        Signal::Silent => vec![Reading { at: NOW, window, outcome: Err(NoData::Empty), names: Vec::new() }],
+        Signal::Silent => {
+            vec![Reading { at: NOW, window, outcome: Err(NoData::Empty), names: Vec::new(), weighed: None }]
+        }
     }
 }
 
@@ -204,12 +207,15 @@ pub(crate) fn concrete(table: &Table, s: &Status, orders: &Orders) -> LlmRollout
         ended_at: a.over.then(|| before(1)),
         ended: a.ended,
         ended_message: String::new(),
+        pods_changed_at: None,
         cleared_at: a.cleared.then(|| before(60)),
         bake: i32::from(a.bake),
         skipped: a.skipped,
         promoted: a.promoted,
         fast_track: a.fast,
         deaf_before: None,
+        shares: Vec::new(),
+        evidence: Vec::new(),
         references: Vec::new(),
         asked: a.asked.then(|| status::Asked { reason: Reason::GateAsks, message: String::new(), at: NOW }),
     });
@@ -321,7 +327,7 @@ pub(crate) fn status_of(table: &Table, s: &LlmRolloutStatus) -> Status {
         let word = match g.verdict {
             VerdictWord::Pass => Word::Pass,
             VerdictWord::Fail => Word::Fail,
-            VerdictWord::NoData => Word::NoData,
+            VerdictWord::NoData | VerdictWord::Undecided => Word::NoData,
         };
         Some(Gate { word, at: g.at.map(age), missing: g.no_data_since.map(age), step: small(g.step) })
     };

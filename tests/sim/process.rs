@@ -231,12 +231,13 @@ impl Process {
                     // Every series is there: what is found by name is no figure.
                     let outcome = Ok(Sample { value: 1.0, samples: 1.0 });
                     let names = question.names.clone();
-                    board.publish(&question, Reading { at: now, window: question.window, outcome, names });
+                    let reading = Reading { at: now, window: question.window, outcome, names, weighed: None };
+                    board.publish(&question, reading);
                     continue;
                 }
                 let mut sim = self.cluster.sim();
                 let outcome = prometheus::answer(&sim, self.cluster.now(), now, &question);
-                let reading = Reading { at: now, window: question.window, outcome, names: Vec::new() };
+                let reading = Reading { at: now, window: question.window, outcome, names: Vec::new(), weighed: None };
                 let (about, text) = (About::of(&question), question.value.to_string());
                 let workload = ["chat-blue", "chat-green", "base"].into_iter().find(|w| text.contains(w)).unwrap();
                 sim.ops[self.op].log.push(Logged { workload, about, reading: reading.clone() });

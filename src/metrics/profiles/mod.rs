@@ -49,7 +49,8 @@ pub fn exporters() -> impl Iterator<Item = (Profile, &'static str, bool)> {
 /// The table of a profile.
 pub(super) const fn table(profile: Profile) -> &'static Table {
     match profile {
-        Profile::Vllm => &vllm::TABLE,
+        // Until an exporter is found nothing is asked; gates are read as for the one that most often is.
+        Profile::Vllm | Profile::Auto => &vllm::TABLE,
         Profile::Sglang => &sglang::TABLE,
         Profile::Tgi => &tgi::TABLE,
         Profile::Triton => &triton::TABLE,
@@ -66,8 +67,6 @@ pub(super) const fn table(profile: Profile) -> &'static Table {
         Profile::Envoy => &envoy::TABLE,
         Profile::Istio => &istio::TABLE,
         Profile::None => &nothing::TABLE,
-        // Until it is found out nothing is asked; gates are read as for the one that is most often found.
-        Profile::Auto => &vllm::TABLE,
     }
 }
 

@@ -20,7 +20,8 @@ use crate::{
     api::Moment,
     metrics::{
         NoData,
-        answer::{self, Figure},
+        answer::{self, Figure, matrix},
+        raw::Series,
     },
 };
 
@@ -87,7 +88,7 @@ impl Line {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One figure.
+    /// One figure, asked for at `asked`; of the instant `at`, or of the provider's own now.
     pub(super) async fn figure(
         &self,
         client: &Client,
@@ -95,11 +96,22 @@ impl Line {
         at: Option<f64>,
         asked: Moment,
     ) -> Result<Figure, Fault> {
-        Ok(answer::figure(&self.answer(client, query, at, asked).await?, asked)?)
+        Ok(answer::figure(&self.ask(client, query, at, asked).await?, asked)?)
     }
 
-    /// One request, asked at `asked`; for the instant `at`, or for the provider's own now.
-    pub(super) async fn answer(
+    /// The raw samples of some series.
+    pub(super) async fn series(
+        &self,
+        client: &Client,
+        query: &str,
+        at: Option<f64>,
+        asked: Moment,
+    ) -> Result<Vec<Series>, Fault> {
+        Ok(matrix::series(&self.ask(client, query, at, asked).await?)?)
+    }
+
+    /// One request.
+    pub(super) async fn ask(
         &self,
         client: &Client,
         query: &str,

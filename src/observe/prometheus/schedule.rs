@@ -108,6 +108,13 @@ impl Schedule {
         self.free = self.free.max(self.resting);
     }
 
+    /// There is more to be read for it at once.
+    pub(super) fn again(&mut self, question: &Question, now: Duration) {
+        if let Some(turn) = self.turns.get_mut(question) {
+            turn.due = now;
+        }
+    }
+
     /// A question was answered, or could not be asked yet.
     pub(super) fn done(&mut self, question: &Question, moment: Moment, now: Duration) {
         let Some(turn) = self.turns.get_mut(question) else { return };
@@ -187,6 +194,7 @@ mod tests {
             shortest: Question::SHORTEST,
             urgent: false,
             names: Vec::new(),
+            raw: None,
         })
     }
 

@@ -39,6 +39,7 @@ fn question(provider: &str, text: &str) -> Question {
         shortest: Question::SHORTEST,
         urgent: false,
         names: Vec::new(),
+        raw: None,
     }
 }
 
