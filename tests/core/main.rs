@@ -15,6 +15,7 @@ mod objects;
 mod plans;
 mod properties;
 mod queries;
+mod raw;
 mod routes;
 mod scenarios;
 mod sights;

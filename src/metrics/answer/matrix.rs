@@ -80,3 +80,82 @@ fn one(row: Row) -> Result<Series, NoData> {
     let name = format!("{:?}", row.metric);
     Ok(Series { name, process, points })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::series;
+    use crate::metrics::{
+        NoData,
+        raw::{Point, Series},
+    };
+
+    fn answer(result: &str) -> Vec<u8> {
+        format!(r#"{{"status":"success","data":{{"resultType":"matrix","result":[{result}]}}}}"#).into_bytes()
+    }
+
+    #[test]
+    fn series_keep_their_labels_apart_and_their_samples_in_order() {
+        let told = answer(
+            r#"{"metric":{"pod":"a","code":"500"},"values":[[1.5,"1"],[16.5,"2.5e3"]]},{"metric":{"instance":"b:80"},"values":[]}"#,
+        );
+        let [a, b] = <[Series; 2]>::try_from(series(&told).unwrap()).unwrap();
+        assert_eq!((a.process.as_str(), b.process.as_str()), ("a", "b:80"));
+        assert_ne!(a.name, b.name);
+        assert_eq!(a.points, [Point { at: 1.5, value: 1.0 }, Point { at: 16.5, value: 2500.0 }]);
+        assert_eq!(series(&answer("")), Ok(vec![]), "no series is an answer");
+        let quoted = answer(r#"{"metric":{"a":"b\",\"c\":\"d"},"values":[]},{"metric":{"a":"b","c":"d"},"values":[]}"#);
+        let [a, b] = <[Series; 2]>::try_from(series(&quoted).unwrap()).unwrap();
+        assert_ne!(a.name, b.name, "no label can pretend to be two");
+    }
+
+    #[test]
+    fn a_sample_that_is_no_number_is_left_out_and_never_a_zero() {
+        let told = answer(r#"{"metric":{},"values":[[1,"1"],[2,"NaN"],[3,"+Inf"],[4,"-Inf"],[5,"2"]]}"#);
+        let points: Vec<f64> = series(&told).unwrap()[0].points.iter().map(|p| p.at).collect();
+        assert_eq!(points, [1.0, 5.0]);
+    }
+
+    #[test]
+    fn what_is_no_matrix_is_refused_in_our_words() {
+        let figure = |kind: &str| format!(r#"{{"status":"success","data":{{"resultType":"{kind}","result":[]}}}}"#);
+        let odd: [(String, NoData); 12] = [
+            ("".to_owned(), NoData::WrongShape("not JSON")),
+            ("{".to_owned(), NoData::WrongShape("not JSON")),
+            ("[]".to_owned(), NoData::WrongShape("not a matrix of the query API")),
+            (figure("vector"), NoData::WrongShape("a figure instead of a range of samples")),
+            (figure("scalar"), NoData::WrongShape("a figure instead of a range of samples")),
+            (figure("string"), NoData::WrongShape("no known result type")),
+            (r#"{"status":"error"}"#.to_owned(), NoData::WrongShape("status is not success")),
+            (r#"{"status":"success"}"#.to_owned(), NoData::WrongShape("no data")),
+            (figure("matrix").replace("\"data\"", r#""warnings":["x"],"data""#), NoData::Partial),
+            (figure("matrix").replace("\"data\"", r#""isPartial":true,"data""#), NoData::Partial),
+            (
+                figure("matrix").replace("[]", r#"[{"metric":{},"histograms":[]}]"#),
+                NoData::WrongShape("a series without values"),
+            ),
+            (
+                figure("matrix").replace("[]", r#"[{"metric":{},"values":[[1,"1_0"]]}]"#),
+                NoData::WrongShape("a value is not a decimal number"),
+            ),
+        ];
+        for (text, why) in odd {
+            assert_eq!(series(text.as_bytes()), Err(why), "{text}");
+        }
+        for values in [r#"[[1]]"#, r#"[[1,"1",2]]"#, r#"[["1","1"]]"#, r#"[[1,1]]"#, r#"[[null,"1"]]"#, "7"] {
+            let text = answer(&format!(r#"{{"metric":{{}},"values":{values}}}"#));
+            assert!(matches!(series(&text), Err(NoData::WrongShape(_))), "{values}");
+        }
+        let twice = r#"{"metric":{},"values":[],"values":[]}"#;
+        assert!(series(&answer(twice)).is_err(), "a field twice");
+        let deep =
+            answer(&format!(r#"{{"metric":{{}},"x":{}{},"values":[]}}"#, "[".repeat(100_000), "]".repeat(100_000)));
+        assert!(series(&deep).is_ok(), "what is not looked at costs no stack");
+    }
+
+    #[test]
+    fn more_series_than_two_colors_have_are_somebody_elses() {
+        let one = r#"{"metric":{},"values":[]}"#;
+        let many = vec![one; super::MOST_SERIES + 1].join(",");
+        assert_eq!(series(&answer(&many)), Err(NoData::ManySeries(super::MOST_SERIES + 1)));
+    }
+}
