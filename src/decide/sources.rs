@@ -136,8 +136,12 @@ pub(super) fn keep(v: &View<'_>, status: &mut LlmRolloutStatus) {
 pub(super) fn unfound(v: &View<'_>) -> Option<Answer> {
     waiting(v).filter(|a| !a.promoted && !a.skipped && !a.fast_track)?;
     let plan = v.plan.as_ref().ok()?;
-    // Who knows no exporter looks for none.
+    // Who knows no exporter looks for none, and who needs none waits for none.
     question(v, plan, v.status.active?)?;
+    let counted = plan.steps.iter().any(|s| s.min_requests.or(s.max_requests).is_some());
+    if !counted && plan.gates.iter().all(|g| g.subject.metric().is_none()) {
+        return None;
+    }
     let found = found(v, plan);
     if plan.looked_for.is_open() && profile(&v.status).is_none() {
         let known = found.as_ref().is_some_and(|found| found.profile.is_some());
