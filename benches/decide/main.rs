@@ -89,6 +89,7 @@ fn question(workload: &str) -> Question {
         since: Moment::from_unix(1_800_000_000),
         window: Duration::from_mins(5),
         interval: Duration::from_secs(15),
+        urgent: false,
     };
     metrics::question(&source, &ask).unwrap()
 }
@@ -141,6 +142,7 @@ fn full() -> Snapshot {
             at: at(n),
             window: question.window,
             outcome: Ok(Sample { value: 0.002, samples: 900.0 }),
+            names: Vec::new(),
             weighed: None,
         };
         snapshot.readings.insert(question.clone(), (1..=16).map(sample).collect());

@@ -119,6 +119,8 @@ reasons! {
     GateSetMissing,
     /// A cost gate has no prices to work with.
     PricesMissing,
+    /// The provider has none of the series that a gate rests on; the message names them and what would give them.
+    SourceMissing,
     /// A Deployment or Service of a color's name exists and is not ours.
     NotOurs,
     /// Nothing to release.

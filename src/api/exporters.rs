@@ -32,6 +32,17 @@ pub struct Metrics {
     /// Labels that tell the colors apart. Default: the namespace, and the pods of the color.
     #[serde(rename = "match", default, skip_serializing_if = "Option::is_none")]
     pub matchers: Option<Matchers>,
+    /// How long figures are left out after a pod of the candidate has become ready, or has stopped being it: its caches are
+    /// cold, and the others do its work. Gates with `severity: Abort` look at once. Default 30s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^([0-9]{1,2}m)?([0-9]{1,4}s)?$"), length(min = 2, max = 8))]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('0s') && duration(self) <= duration('1h')").message("metrics.warmUp: write a duration between 0s and 1h, for example 30s"))]
+    pub warm_up: Option<String>,
+    /// How often the exporters are scraped. No window is shorter than two scrapes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^([0-9]{1,2}m)?([0-9]{1,3}s)?$"), length(min = 2, max = 7))]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('10m')").message("metrics.scrapeInterval: write a duration between 1s and 10m, for example 15s"))]
+    pub scrape_interval: Option<String>,
     /// Whether native histograms are asked for where an exporter has no classic ones. Default: with `otel`,
     /// `agentgateway` and `envoy-ai-gateway`. A provider that does not know the functions of Prometheus for them refuses
     /// the queries: then `false`.
@@ -128,4 +139,8 @@ pub enum Profile {
     Envoy,
     /// Istio by destination, the colors told apart by `match`.
     Istio,
+    /// No exporter: gates with `query` and `alerts` only.
+    None,
+    /// Whichever of them the provider has series of when a release begins.
+    Auto,
 }

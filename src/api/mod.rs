@@ -4,6 +4,7 @@
 pub mod around;
 pub mod conditions;
 pub mod exporters;
+pub mod found;
 pub mod gate_set;
 pub mod gates;
 pub mod labels;

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use super::verdict::{GateStatus, Kept, Reference, Stood, VerdictWord};
-use super::{Condition, Moment, Reason, order::Verb};
+use super::{Condition, Moment, Reason, found::MetricsFound, order::Verb};
 
 /// What is going on with the rollout.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
@@ -57,6 +57,9 @@ pub struct LlmRolloutStatus {
     /// The last word of each gate.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub gates: Vec<GateStatus>,
+    /// What the provider was found to have when the release began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<MetricsFound>,
     /// The revision that was taken back and gets no traffic again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aborted_revision: Option<String>,
@@ -195,6 +198,9 @@ pub struct Attempt {
     /// Since when it is paused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused_at: Option<Moment>,
+    /// When a pod of the candidate last became ready, or stopped being it, as far as that was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pods_changed_at: Option<Moment>,
     /// When everything that had to come before the start had come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cleared_at: Option<Moment>,

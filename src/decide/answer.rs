@@ -110,6 +110,7 @@ pub(super) fn new_attempt(v: &View<'_>, fast_track: bool, cleared: bool) -> Atte
         hold_until: None,
         clock_from: v.now(),
         paused_at: None,
+        pods_changed_at: None,
         cleared_at: cleared.then(|| v.now()),
         bake: 0,
         skipped: false,

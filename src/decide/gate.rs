@@ -243,11 +243,19 @@ fn missing(gate: &PlannedGate, newest: Option<&Reading>, m: Measuring) -> Option
 
 /// There is no answer, or none that is new enough.
 pub(super) fn too_old(gate: &PlannedGate, newest: Option<&Reading>, m: Measuring) -> Option<String> {
-    let Some(newest) = newest else { return Some(NO_ANSWER.to_owned()) };
+    let Some(newest) = newest else { return Some(silence(m)) };
     let stale = gate.interval * 3 + Duration::from_secs(5);
     // What is told once stands for its stage.
     let old = m.now.since(newest.at) > stale && !gate.subject.is_told_once();
     old.then(|| format!("the newest answer is older than {}s", stale.as_secs()))
+}
+
+/// Why there is no answer: nobody asks before figures count. A stage begins with the next second, which is no wait.
+fn silence(m: Measuring) -> String {
+    if m.entered.since(m.now) > Duration::from_secs(1) {
+        return format!("figures count from {}", m.entered);
+    }
+    NO_ANSWER.to_owned()
 }
 
 /// A reading as a figure that counts.

@@ -104,7 +104,13 @@ fn reading(v: &View<'_>, gate: &PlannedGate, job: &JobNumber, entered: Moment) -
             (*at, told)
         }
     };
-    Some(Reading { at: at.max(entered).min(now), window: std::time::Duration::ZERO, outcome, weighed: None })
+    Some(Reading {
+        at: at.max(entered).min(now),
+        window: std::time::Duration::ZERO,
+        outcome,
+        names: Vec::new(),
+        weighed: None,
+    })
 }
 
 /// The Job as it is to be: the `CronJob`'s template, with an end, an owner, and what it is about.

@@ -8,6 +8,7 @@ use super::{
 use crate::{
     api::{
         Reason,
+        exporters::Profile,
         gates::{Gate, Metric},
         sources::{Http, Job},
     },
@@ -38,6 +39,11 @@ pub(super) fn subject(gate: &Gate, source: &Source, offers: &Offers) -> Result<S
 /// Whether the exporter tells it, with the quantile and the prices that it takes.
 fn can_be_asked(gate: &Gate, metric: Metric, source: &Source) -> Result<(), Wrong> {
     let name = &gate.name;
+    if source.profile() == Profile::None {
+        return Err(invalid(format!(
+            "gates: {name}: `profile: none` knows no exporter, so there is no `metric`; write a `query` of your own, or name the exporter: `metrics: {{profile: vllm}}`"
+        )));
+    }
     let fits = match metric::quantile(metric) {
         metric::Quantile::Foreign => gate.quantile.is_none(),
         metric::Quantile::Needed => gate.quantile.is_some(),

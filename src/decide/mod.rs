@@ -9,6 +9,7 @@ mod bound;
 pub mod calendar;
 pub mod course;
 pub mod criterion;
+mod figures;
 pub mod gate;
 mod gate_sets;
 mod home;
@@ -27,10 +28,12 @@ mod retire;
 mod say;
 pub mod snapshot;
 mod sound;
+mod sources;
 mod stage;
 mod step;
 mod trial;
 mod view;
+mod warm;
 mod weigh;
 pub mod workload;
 
@@ -68,6 +71,7 @@ fn questions(v: &View<'_>) -> Answer {
         .or_else(|| awaiting::start(v))
         .or_else(|| prepare::preparing(v))
         .or_else(|| prepare::installed(v))
+        .or_else(|| sources::unfound(v))
         .or_else(|| step::asked(v))
         .or_else(|| step::shifting(v))
         .or_else(|| step::holding(v))

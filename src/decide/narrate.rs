@@ -4,9 +4,9 @@ use super::{
     answer::Answer,
     gate::{NO_ANSWER, OF_A_JOB},
     intent::{Decision, News},
-    reference, say,
+    reference, say, sources,
     view::{self, View},
-    weigh,
+    warm, weigh,
 };
 use crate::{
     api::{
@@ -37,6 +37,8 @@ pub(super) fn tell(v: &View<'_>, answer: Answer) -> Decision {
         next.gates = calm(v, &v.status.gates);
     }
     reference::keep(v, &mut next);
+    warm::keep(v, &mut next);
+    sources::keep(v, &mut next);
     weigh::keep(v, &mut next);
     next.next_decision_at = until.filter(|at| *at > v.now());
     show(v, &mut next);
@@ -87,6 +89,7 @@ const fn odd(reason: Reason) -> bool {
             | Reason::UndecidedTooLong
             | Reason::DependencyRolledBack
             | Reason::GateAsks
+            | Reason::SourceMissing
             | Reason::ActiveUnready
             | Reason::Drifted
             | Reason::Contended

@@ -10,6 +10,7 @@ use super::{
     bound,
     course::Course,
     criterion::{self, Test},
+    figures::Figures,
     gate_sets::{self, Written},
     looks,
     snapshot::{GateSets, Offers},
@@ -17,10 +18,10 @@ use super::{
 use crate::{
     api::{
         LlmRolloutSpec, Reason,
+        exporters::Profile,
         gates::{ComparedTo, During, Gate, Metric, NoDataThen, Severity},
-        v1alpha1,
     },
-    metrics::{Limit, Prices, Source, Subject, ask, metric, unit},
+    metrics::{Limit, Source, Subject, ask, metric},
     routers::Claim,
 };
 
@@ -35,6 +36,10 @@ pub struct Plan {
     pub provider: String,
     /// Which series are asked for.
     pub source: Source,
+    /// Which are looked for before that: as `source`, but for an exporter that is to be found out.
+    pub looked_for: Source,
+    /// How long a pod that has just become ready is not judged by.
+    pub warm_up: Duration,
     /// Pods of a color at its final size.
     pub replicas: i32,
     /// How long the candidate may take to become ready.
@@ -121,6 +126,16 @@ pub struct Wrong {
 impl Plan {
     /// Reads the spec, or says the first thing that is wrong with it.
     pub fn read(spec: &LlmRolloutSpec, sets: &GateSets, offers: &Offers) -> Result<Self, Wrong> {
+        Self::found(spec, sets, offers, None)
+    }
+
+    /// The same where `profile: auto` has found an exporter.
+    pub fn found(
+        spec: &LlmRolloutSpec,
+        sets: &GateSets,
+        offers: &Offers,
+        found: Option<Profile>,
+    ) -> Result<Self, Wrong> {
         if spec.traffic.iter().any(|t| Claim::of(t).is_none()) {
             return Err(invalid(
                 "traffic: each item names exactly one router; write `- service: {name: chat}` or `- httpRoute: {name: chat}`",
@@ -133,9 +148,8 @@ impl Plan {
                 format!("metrics.provider: the operator's configuration has no provider {provider}; it has: {known}");
             return Err(Wrong { reason: Reason::ProviderUnknown, message });
         }
-        let written = spec.metrics.prices.as_ref().or(offers.prices.as_ref());
-        let source = read_source(spec, written, offers)?;
-        let read = |w: &Written<'_>| noted_gate(w.gate, &source, offers, written).map_err(|wrong| w.blame(wrong));
+        let figures = Figures::read(spec, offers, found)?;
+        let read = |w: &Written<'_>| noted_gate(w.gate, &figures, offers).map_err(|wrong| w.blame(wrong));
         let gates = gate_sets::gather(&spec.gates, sets)?.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         if gates.is_empty() && !spec.manual {
             return Err(invalid(
@@ -146,51 +160,25 @@ impl Plan {
         let course = Course::read(spec)?;
         gate_sets::known(&course, &gates)?;
         if course.steps.iter().any(|s| s.min_requests.or(s.max_requests).is_some()) {
-            ask::available(&source, Metric::Requests, None).map_err(|why| {
-                invalid(format!("steps: with profile {} requests cannot be counted: {why}", source.word()))
+            ask::available(&figures.source, Metric::Requests, None).map_err(|why| {
+                invalid(format!("steps: with profile {} requests cannot be counted: {why}", figures.source.word()))
             })?;
         }
         let replicas = spec.release.template.replicas.unwrap_or(1);
-        Ok(Self { course, gates, provider, source, replicas, ready_timeout })
+        let Figures { source, looked_for, warm_up, .. } = figures;
+        Ok(Self { course, gates, provider, source, looked_for, warm_up, replicas, ready_timeout })
     }
-}
-
-/// Which series are asked for, with the prices that costs rest on.
-fn read_source(spec: &LlmRolloutSpec, prices: Option<&v1alpha1::Prices>, offers: &Offers) -> Result<Source, Wrong> {
-    let prices = match prices {
-        Some(prices) => Some(Prices::parse(prices).map_err(|e| invalid(format!("metrics.prices: {e}")))?),
-        None => None,
-    };
-    let gpu_price = match spec.metrics.gpu_price.as_ref().or(offers.gpu_price.as_ref()) {
-        Some(price) => Some(unit::gpu_price(price).map_err(|e| invalid(format!("metrics.gpuPrice: {e}")))?),
-        None => None,
-    };
-    Source::read(&spec.metrics, prices, gpu_price).map_err(invalid)
-}
-
-/// A gate with what people should know about its figures.
-fn noted_gate(
-    gate: &Gate,
-    source: &Source,
-    offers: &Offers,
-    prices: Option<&v1alpha1::Prices>,
-) -> Result<Arc<PlannedGate>, Wrong> {
-    let gate = read_gate(gate, source, offers)?;
-    let note = gate.note.clone().or_else(|| price_note(&gate, source, prices));
-    Ok(Arc::new(PlannedGate { note, ..gate }))
-}
-
-/// Of which day the prices are that a cost rests on, and in which currency, where that is written.
-fn price_note(gate: &PlannedGate, source: &Source, prices: Option<&v1alpha1::Prices>) -> Option<String> {
-    let metric = gate.subject.metric()?;
-    let prices = prices.filter(|_| metric::unit(metric) == unit::Unit::Dollars)?;
-    let day = prices.as_of.as_ref().filter(|_| source.has_token_prices()).map(|day| format!("prices of {day}"));
-    let currency = prices.currency.as_ref().map(|currency| format!("in {currency}"));
-    Some([day, currency].into_iter().flatten().collect::<Vec<_>>().join(", ")).filter(|note| !note.is_empty())
 }
 
 pub(super) fn invalid(message: impl Into<String>) -> Wrong {
     Wrong { reason: Reason::InvalidSpec, message: message.into() }
+}
+
+/// A gate with what people should know about its figures.
+fn noted_gate(gate: &Gate, figures: &Figures<'_>, offers: &Offers) -> Result<Arc<PlannedGate>, Wrong> {
+    let gate = read_gate(gate, &figures.source, offers)?;
+    let note = gate.note.clone().or_else(|| figures.note(&gate));
+    Ok(Arc::new(PlannedGate { note, ..gate }))
 }
 
 fn read_gate(gate: &Gate, source: &Source, offers: &Offers) -> Result<PlannedGate, Wrong> {

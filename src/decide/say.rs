@@ -125,6 +125,22 @@ pub(super) fn approval_missing(v: &View<'_>, before: &str, role: &str, expired: 
     said(Reason::AwaitingApproval, format!("{why} before {before}, in the role {role}: {what}"))
 }
 
+pub(super) fn source_missing(gate: &str, why: &str) -> Said {
+    said(Reason::SourceMissing, format!("{gate} has no source: {why}"))
+}
+
+pub(super) fn exporter_asked(provider: &str, why: &str) -> Said {
+    said(Reason::SourceMissing, format!("provider {provider} is asked for the exporter's series: {why}"))
+}
+
+pub(super) fn no_exporter(provider: &str, hint: &str) -> Said {
+    said(Reason::SourceMissing, format!("provider {provider} has no series of any known exporter; {hint}"))
+}
+
+pub(super) fn exporter_found(profile: &str) -> Said {
+    said(Reason::Preparing, format!("the exporter is {profile}"))
+}
+
 // Steps.
 
 pub(super) fn due(number: i32, of: usize, weight: i32) -> Said {

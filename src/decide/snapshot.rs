@@ -64,6 +64,8 @@ pub struct ColorSeen {
     pub service: Option<OwnedSeen>,
     /// Ready addresses behind its Service.
     pub ready: i32,
+    /// When a pod behind it last became ready, or stopped being it, where that is told.
+    pub changed_at: Option<Moment>,
 }
 
 /// What was seen of an object that should be ours.

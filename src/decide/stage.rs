@@ -6,9 +6,9 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use super::{
     criterion::Test,
     plan::{Plan, PlannedGate},
-    reference, trial,
+    reference, sources, trial,
     view::View,
-    workload,
+    warm, workload,
 };
 use crate::{
     api::{
@@ -44,6 +44,8 @@ pub(super) struct Questions {
     pub(super) gates: Vec<Asked>,
     /// What is kept for a comparison, before the first share: gate and question.
     pub(super) kept: Vec<(Arc<PlannedGate>, Question)>,
+    /// Which names are told, before the first share.
+    pub(super) names: Vec<Question>,
     /// How many requests either color has seen in this stage: the candidate and the other.
     pub(super) share: Option<(Question, Question)>,
     /// How many requests the stage has seen, if that matters.
@@ -55,7 +57,8 @@ impl Questions {
     pub(super) fn all(&self) -> BTreeSet<Question> {
         let gates = self.gates.iter().flat_map(|g| std::iter::once(&g.question).chain(&g.beside).chain(&g.shown));
         let share = self.share.iter().flat_map(|(candidate, other)| [candidate, other]);
-        let all = gates.chain(self.kept.iter().map(|(_, q)| q)).chain(share).chain(&self.count);
+        let kept = self.kept.iter().map(|(_, q)| q);
+        let all = gates.chain(kept).chain(&self.names).chain(share).chain(&self.count);
         // Raw counters of nothing are asked of nobody.
         all.filter(|q| q.raw.as_ref().is_none_or(|raw| !raw.views.is_empty())).cloned().collect()
     }
@@ -78,6 +81,7 @@ struct Wanted<'a> {
     window: Duration,
     interval: Duration,
     since: Moment,
+    urgent: bool,
 }
 
 impl View<'_> {
@@ -126,6 +130,7 @@ impl View<'_> {
         Questions {
             gates: gates.filter_map(|g| self.asked(plan, g)).collect(),
             kept: reference::to_keep(self, plan),
+            names: sources::to_ask(self, plan),
             share: self.share_questions(plan),
             count: self.count_question(plan),
         }
@@ -138,8 +143,9 @@ impl View<'_> {
             let question = self.trial(plan, g, proof)?;
             return Some(Asked { gate: Arc::clone(g), question, beside: None, shown: None });
         }
-        let since = self.measured_since(g)?;
-        let wanted = Wanted { subject: &g.subject, window: g.window, interval: g.interval, since };
+        let since = self.measured_since(plan, g)?;
+        let urgent = g.severity == Severity::Abort;
+        let wanted = Wanted { subject: &g.subject, window: g.window, interval: g.interval, since, urgent };
         let question = self.ask(plan, self.candidate()?, &wanted)?;
         let suspected = || self.s.readings.get(&question).is_some_and(|r| reference::suspicious(g, r));
         let beside = self.both_serve() && (g.against == Some(ComparedTo::Active) || suspected());
@@ -149,12 +155,13 @@ impl View<'_> {
         Some(Asked { gate: Arc::clone(g), question, beside, shown })
     }
 
-    /// Since when a gate may look back: the stage's beginning. What aborts at once looks from the first share on.
-    pub(super) fn measured_since(&self, g: &PlannedGate) -> Option<Moment> {
+    /// Since when a gate may look back: the stage's beginning, or the warmth of its newest pod. What aborts at once looks
+    /// from the first share on, and whether a pod is warm or not.
+    fn measured_since(&self, plan: &Plan, g: &PlannedGate) -> Option<Moment> {
         let attempt = self.running()?;
         let entered = attempt.step_entered_at;
         if g.severity != Severity::Abort {
-            return entered;
+            return entered.map(|at| warm::since(self, plan).map_or(at, |warm| at.max(warm)));
         }
         let given = self.status.intent.as_ref().filter(|i| i.weight > 0 && attempt.weight == 0).map(|i| i.at);
         entered.map(|at| at.min(attempt.clock_from.max(attempt.started_at))).or(given)
@@ -168,7 +175,7 @@ impl View<'_> {
     /// A question that is asked of the color that serves, before the release moves anything.
     pub(super) fn ask_before(&self, plan: &Plan, g: &PlannedGate) -> Option<Question> {
         let since = self.running()?.started_at.minus(g.window);
-        let wanted = Wanted { subject: &g.subject, window: g.window, interval: g.interval, since };
+        let wanted = Wanted { subject: &g.subject, window: g.window, interval: g.interval, since, urgent: false };
         self.ask(plan, self.status.active?, &wanted)
     }
 
@@ -189,7 +196,8 @@ impl View<'_> {
     fn requests_of(&self, plan: &Plan, color: Color) -> Option<Question> {
         let since = self.running()?.step_entered_at?;
         let subject = Subject::Metric(Metric::Requests, None);
-        self.ask(plan, color, &Wanted { subject: &subject, window: WHOLE_STAGE, interval: COUNT_EVERY, since })
+        let wanted = Wanted { subject: &subject, window: WHOLE_STAGE, interval: COUNT_EVERY, since, urgent: false };
+        self.ask(plan, color, &wanted)
     }
 
     /// A question about a color.
@@ -215,6 +223,7 @@ impl View<'_> {
             since,
             window,
             interval: wanted.interval,
+            urgent: wanted.urgent,
         };
         // A plan is only made of what can be asked.
         metrics::question(&plan.source, &ask).ok()

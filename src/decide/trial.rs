@@ -67,6 +67,9 @@ impl View<'_> {
             since,
             window: LARGEST_WINDOW,
             interval: gate.interval,
+            shortest: Question::SHORTEST,
+            urgent: false,
+            names: Vec::new(),
             raw: None,
         };
         let kept = attempt.evidence.iter().find(|k| k.gate == gate.name && k.query == question.mark());

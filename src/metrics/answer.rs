@@ -4,6 +4,8 @@
 pub mod matrix;
 mod tree;
 
+use serde::{Deserialize, de::IgnoredAny};
+
 use self::tree::Node;
 use super::{NoData, Sample};
 use crate::api::Moment;
@@ -49,6 +51,58 @@ pub fn figure(body: &[u8], asked: Moment) -> Result<Figure, NoData> {
     }
 }
 
+/// The names of the series in an answer to a question that was asked at `asked`; only those that were `wanted`.
+pub fn names(body: &[u8], wanted: &[String], asked: Moment) -> Result<Vec<String>, NoData> {
+    let answer: Listing = serde_json::from_slice(body).map_err(|_| NoData::WrongShape("not a list of names"))?;
+    if answer.status != "success" {
+        return Err(NoData::WrongShape("status is not success"));
+    }
+    if !answer.warnings.unwrap_or_default().is_empty() || answer.is_partial.is_some_and(|partial| partial) {
+        return Err(NoData::Partial);
+    }
+    let data = answer.data.ok_or(NoData::WrongShape("no data"))?;
+    if data.result_type != "vector" {
+        return Err(NoData::WrongShape("no vector of names"));
+    }
+    if data.result.iter().any(|series| far(series.value.0, asked)) {
+        return Err(NoData::WrongShape("evaluated for an instant more than a minute away from our clock"));
+    }
+    let mut found: Vec<String> = data.result.into_iter().filter_map(|series| series.metric.name).collect();
+    found.retain(|name| wanted.contains(name));
+    found.sort();
+    found.dedup();
+    Ok(found)
+}
+
+/// An answer as far as its names are looked at.
+#[derive(Deserialize)]
+struct Listing {
+    status: String,
+    warnings: Option<Vec<IgnoredAny>>,
+    #[serde(rename = "isPartial")]
+    is_partial: Option<bool>,
+    data: Option<Listed>,
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    #[serde(rename = "resultType")]
+    result_type: String,
+    result: Vec<Named>,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    metric: Labels,
+    value: (f64, IgnoredAny),
+}
+
+#[derive(Deserialize)]
+struct Labels {
+    #[serde(rename = "__name__")]
+    name: Option<String>,
+}
+
 /// A value with the count that it rests on, of one and the same instant. A second is what a provider may round by.
 pub fn sample(samples: Figure, value: Figure) -> Result<Sample, NoData> {
     if (samples.at - value.at).abs() > 1.0 {
@@ -80,13 +134,17 @@ fn one_figure(series: &Node, asked: Moment) -> Result<Figure, NoData> {
         _ => return Err(NoData::WrongShape("a value is not a pair")),
     };
     let Node::Number(at) = *at else { return Err(NoData::WrongShape("a time is not a number")) };
-    #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit an f64 for millions of years")]
-    let apart = (at - asked.unix() as f64).abs();
-    if apart > APART {
+    if far(at, asked) {
         return Err(NoData::WrongShape("evaluated for an instant more than a minute away from our clock"));
     }
     let value = number(value.text().ok_or(NoData::WrongShape("a value is not a string"))?)?;
     Ok(Figure { value, at })
+}
+
+/// Whether an instant is not the one for which was asked.
+#[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit an f64 for millions of years")]
+fn far(at: f64, asked: Moment) -> bool {
+    (at - asked.unix() as f64).abs() > APART
 }
 
 /// A finite decimal number.
@@ -206,6 +264,31 @@ mod tests {
         let at = |at: f64| Figure { value: at - 1000.0, at };
         assert_eq!(sample(at(1000.5), at(1001.0)).map(|s| (s.samples, s.value)), Ok((0.5, 1.0)));
         assert!(sample(at(1000.0), at(1001.5)).is_err() && sample(at(1001.5), at(1000.0)).is_err());
+    }
+
+    #[test]
+    fn names_are_those_that_were_looked_for() {
+        let wanted = ["a".to_owned(), "b".to_owned(), "c".to_owned()];
+        let rows = r#"[{"metric":{"__name__":"b"},"value":[1790000000,"3"]},{"metric":{"__name__":"x"},"value":[1790000000,"1"]},
+            {"metric":{},"value":[1790000000,"1"]},{"metric":{"__name__":"a"},"value":[1790000000.5,"1"]}]"#;
+        let read = |body: &str| super::names(body.as_bytes(), &wanted, NOW);
+        assert_eq!(read(&vector(rows)), Ok(vec!["a".to_owned(), "b".to_owned()]));
+        assert_eq!(read(&vector("[]")), Ok(vec![]));
+        let warned = format!(r#"{{"warnings":["secret"],{}"#, &vector("[]")[1..]);
+        let error = vector("[]").replace("success", "error");
+        let old = vector(&rows.replace("1790000000.5", "1789999000"));
+        for (odd, why) in [
+            (warned, NoData::Partial),
+            (error, NoData::WrongShape("status is not success")),
+            (r#"{"status":"success"}"#.to_owned(), NoData::WrongShape("no data")),
+            (vector("[]").replace("vector", "matrix"), NoData::WrongShape("no vector of names")),
+            (old, NoData::WrongShape("evaluated for an instant more than a minute away from our clock")),
+        ] {
+            assert_eq!(read(&odd), Err(why), "{odd}");
+        }
+        for odd in ["", "[]", "<html>", &vector("null"), &vector(r#"[{"metric":{"__name__":7},"value":[1,"1"]}]"#)] {
+            assert_eq!(read(odd), Err(NoData::WrongShape("not a list of names")), "{odd}");
+        }
     }
 
     #[test]

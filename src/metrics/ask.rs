@@ -42,6 +42,8 @@ pub struct Ask<'a> {
     pub window: Duration,
     /// How often it is asked.
     pub interval: Duration,
+    /// Whether it goes before others.
+    pub urgent: bool,
 }
 
 /// The question behind a gate, or why it cannot be asked.
@@ -80,6 +82,9 @@ pub fn question(source: &Source, ask: &Ask<'_>) -> Result<Question, NotAvailable
         since: ask.since,
         window: ask.window,
         interval: ask.interval,
+        shortest: source.shortest(),
+        urgent: ask.urgent,
+        names: Vec::new(),
         raw: None,
     })
 }
@@ -99,6 +104,9 @@ fn number_question(number: &Number, ask: &Ask<'_>) -> Question {
         since: ask.since,
         window: Duration::ZERO,
         interval: ask.interval,
+        shortest: Question::SHORTEST,
+        urgent: ask.urgent,
+        names: Vec::new(),
         raw: None,
     }
 }
@@ -134,6 +142,7 @@ pub fn available(source: &Source, metric: Metric, quantile: Option<&str>) -> Res
         since: Moment::from_unix(0),
         window: Duration::ZERO,
         interval: Duration::ZERO,
+        urgent: false,
     };
     question(source, &ask).map(|_| ())
 }

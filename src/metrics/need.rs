@@ -118,8 +118,8 @@ fn summary(scope: &Scope<'_>, name: &str, per_second: f64, wanted: Wanted) -> Te
     let samples = scope::increase(&part("_count"));
     let value = match wanted {
         Wanted::Quantile(quantile) => {
-            let told = scope.matched(name, &format!(r#"quantile="{quantile}""#));
-            format!("max({told}) / {per_second} and ({samples} > 0)")
+            let told = scope::fresh(&scope.matched(name, &format!(r#"quantile="{quantile}""#)));
+            format!("max{told} / {per_second} and ({samples} > 0)")
         }
         _ => ratio(&format!("{} / {per_second}", scope::rate(&part("_sum"))), &scope::rate(&part("_count"))),
     };
@@ -187,15 +187,15 @@ impl Histogram {
 impl Gauge {
     /// What is read off, and how many series tell it.
     pub(super) fn texts(&self, scope: &Scope<'_>) -> Texts {
-        let fold = |selector: &str| match self.fold {
-            Fold::Max => format!("max({selector})"),
-            Fold::Sum => format!("sum({selector})"),
-            Fold::SumWithoutRanks => format!("sum(max by (pod, dp_rank) ({selector}))"),
+        let fold = |told: &str| match self.fold {
+            Fold::Max => format!("max{told}"),
+            Fold::Sum => format!("sum{told}"),
+            Fold::SumWithoutRanks => format!("sum(max by (pod, dp_rank) {told})"),
         };
         let each = |by: &dyn Fn(&str) -> String| {
-            either(&self.names.iter().map(|series| by(&scope.select(series))).collect::<Vec<_>>())
+            either(&self.names.iter().map(|series| by(&scope::fresh(&scope.select(series)))).collect::<Vec<_>>())
         };
-        Texts { value: each(&fold), samples: each(&|selector| format!("count({selector})")) }
+        Texts { value: each(&fold), samples: each(&|told| format!("count{told}")) }
     }
 }
 

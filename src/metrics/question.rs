@@ -53,6 +53,12 @@ pub struct Question {
     pub window: Duration,
     /// How often it is asked.
     pub interval: Duration,
+    /// The window at least: no figure is told by less.
+    pub shortest: Duration,
+    /// It goes before others where a provider takes only so many.
+    pub urgent: bool,
+    /// Which names are looked for; none where a figure is asked for.
+    pub names: Vec<String>,
     /// Raw counters instead of figures, for evidence.
     pub raw: Option<Arc<Raw>>,
 }
@@ -70,12 +76,12 @@ impl Question {
         format!("{hash:08x}")
     }
 
-    /// The shortest window in which a rate means anything.
+    /// The shortest window in which a rate means anything, however often is scraped.
     pub const SHORTEST: Duration = Duration::from_secs(3);
 
-    /// The window for a question asked now; `None` while the step is too young.
+    /// The window for a question asked now; `None` while the step, or its newest pod, is too young.
     pub fn window_at(&self, now: Moment) -> Option<Duration> {
         let age = now.since(self.since);
-        (age >= Self::SHORTEST).then_some(age.min(self.window))
+        (age >= self.shortest).then_some(age.min(self.window.max(self.shortest)))
     }
 }

@@ -13,6 +13,8 @@ pub struct Reading {
     pub window: Duration,
     /// The figures, or why there are none.
     pub outcome: Result<Sample, NoData>,
+    /// The names that were found, where names were looked for.
+    pub names: Vec<String>,
     /// What was weighed, for a question about raw counters.
     pub weighed: Option<Arc<Weighed>>,
 }

@@ -111,6 +111,12 @@ pub(super) fn present(selector: &str) -> String {
     format!("count(max_over_time({selector}[{WINDOW}]))")
 }
 
+/// What is read off now, if it was told in the window. A selector alone would repeat for five minutes what a server said
+/// before it fell silent; what was said last in a window alone would repeat what a server said before it was gone.
+pub(super) fn fresh(selector: &str) -> String {
+    format!("({selector} and present_over_time({selector}[{WINDOW}]))")
+}
+
 /// How many native histograms there are.
 pub(super) fn present_native(selector: &str) -> String {
     format!("count(present_over_time({selector}[{WINDOW}]))")

@@ -1,9 +1,9 @@
 //! `LlmRollout.spec.metrics`, read once: which table applies, under which names, for which series. Never asks anybody.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    Prices,
+    Prices, Question,
     cost::{Basis, Gpu},
     profiles,
     scope::Scope,
@@ -22,6 +22,7 @@ pub struct Source {
     matchers: Option<[BTreeMap<String, String>; 2]>,
     basis: Basis,
     native: bool,
+    scraped: Option<Duration>,
 }
 
 impl Source {
@@ -48,7 +49,7 @@ impl Source {
             CostBasis::GpuProjected => Basis::Gpu(Gpu::Projected, gpu_price),
         };
         let native = written.native_histograms.unwrap_or(profiles::table(written.profile).native);
-        let source = Self { profile: written.profile, prefix, matchers, basis, native };
+        let source = Self { profile: written.profile, prefix, matchers, basis, native, scraped: None };
         if source.table().in_front && source.matchers.is_none() {
             let word = source.table().word;
             return Err(format!(
@@ -57,6 +58,52 @@ impl Source {
             ));
         }
         Ok(source)
+    }
+
+    /// A profile as it is when nothing else is written, for what is true of its names. Without labels that tell colors
+    /// apart, which only a manifest knows.
+    pub(super) fn bare(profile: Profile) -> Self {
+        let prices = Prices { input: 1.0, cached_input: 1.0, output: 1.0 };
+        let basis = Basis::TokenPrice(Some(prices));
+        Self { profile, prefix: String::new(), matchers: None, basis, native: true, scraped: None }
+    }
+
+    /// The same under the names of this profile.
+    #[must_use]
+    pub fn named(self, profile: Profile) -> Self {
+        Self { profile, ..self }
+    }
+
+    /// Whether the profile is still to be found out.
+    pub fn is_open(&self) -> bool {
+        self.profile == Profile::Auto
+    }
+
+    /// The profile.
+    pub const fn profile(&self) -> Profile {
+        self.profile
+    }
+
+    /// What the scraper puts before every name.
+    pub(super) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// The profiles that may be found: what measures in front of the pods needs labels that tell the colors apart.
+    pub(super) fn eligible(&self) -> impl Iterator<Item = Profile> {
+        let labeled = self.matchers.is_some();
+        profiles::exporters().filter(move |(_, _, in_front)| labeled || !in_front).map(|(profile, ..)| profile)
+    }
+
+    /// The same, scraped so often.
+    #[must_use]
+    pub fn scraped_every(self, scraped: Option<Duration>) -> Self {
+        Self { scraped, ..self }
+    }
+
+    /// The shortest window that tells anything: two scrapes, for a rate is the difference of two.
+    pub(super) fn shortest(&self) -> Duration {
+        self.scraped.map_or(Question::SHORTEST, |every| (2 * every).max(Question::SHORTEST))
     }
 
     /// The word of the profile in a manifest.

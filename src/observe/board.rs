@@ -216,6 +216,9 @@ mod tests {
             since: Moment::from_unix(0),
             window: Duration::from_mins(5),
             interval: Duration::from_secs(15),
+            shortest: Question::SHORTEST,
+            urgent: false,
+            names: Vec::new(),
             raw: None,
         }
     }
@@ -229,6 +232,7 @@ mod tests {
             at: Moment::from_unix(at),
             window: Duration::from_secs(3),
             outcome: Err(NoData::Empty),
+            names: Vec::new(),
             weighed: None,
         }
     }

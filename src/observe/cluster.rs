@@ -3,11 +3,14 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::{apps::v1::Deployment, core::v1::Service, discovery::v1::EndpointSlice};
+use k8s_openapi::{
+    api::{apps::v1::Deployment, core::v1::Service, discovery::v1::EndpointSlice},
+    jiff::Timestamp,
+};
 use kube::{Resource, ResourceExt};
 
 use crate::{
-    api::{LlmGateSet, LlmRollout, labels, route::HttpRoute, status::Color},
+    api::{LlmGateSet, LlmRollout, Moment, labels, route::HttpRoute, status::Color},
     decide::{
         snapshot::{ColorSeen, DependencySeen, DeploymentSeen, GateSetSeen, OwnedSeen, Rival, Standing},
         workload,
@@ -29,6 +32,7 @@ pub(super) fn color(rollout: &LlmRollout, objects: &ColorObjects<'_>) -> ColorSe
         deployment: objects.deployment.map(|d| deployment(rollout, d)),
         service: objects.service.map(|s| owned(rollout, s)),
         ready: ready_addresses(&objects.slices),
+        changed_at: changed_at(&objects.slices),
     }
 }
 
@@ -70,6 +74,16 @@ fn ready_addresses(slices: &[&EndpointSlice]) -> i32 {
     let addresses: std::collections::BTreeSet<_> = ready.flat_map(|e| &e.addresses).collect();
     i32::try_from(addresses.len()).unwrap_or(i32::MAX)
 }
+
+/// When a pod last became ready or stopped being it: what the slices were last changed for, in the words of Kubernetes.
+fn changed_at(slices: &[&EndpointSlice]) -> Option<Moment> {
+    let told = slices.iter().filter_map(|s| s.annotations().get(CHANGED_FOR)?.parse::<Timestamp>().ok());
+    told.max().map(Moment::from)
+}
+
+/// The time of the pod's own condition that made the control plane write a slice anew; gone with the next write for
+/// something else.
+const CHANGED_FOR: &str = "endpoints.kubernetes.io/last-change-trigger-time";
 
 /// What was seen of one router.
 pub(super) fn router(

@@ -74,7 +74,8 @@ impl Provider {
         loop {
             for question in schedule.starved(clock.running()) {
                 let outcome = Err(NoData::Throttled);
-                let reading = Reading { at: clock.now(), window: Duration::ZERO, outcome, weighed: None };
+                let reading =
+                    Reading { at: clock.now(), window: Duration::ZERO, outcome, names: Vec::new(), weighed: None };
                 board.publish(&question, reading);
             }
             while on_the_way.len() < self.settings.max_in_flight
@@ -124,6 +125,7 @@ impl Provider {
         let deadline = Duration::from_secs(self.settings.timeout_seconds);
         let ask = async {
             match (&question.raw, fetch) {
+                (None, _) if !question.names.is_empty() => self.names(&question, window, at).await.map(Came::Names),
                 (Some(raw), Some(fetch)) => self.samples(raw, fetch, at).await.map(|parts| Came::Samples(fetch, parts)),
                 _ => self.sample(&question, window, at).await.map(Came::Figures),
             }
@@ -134,6 +136,13 @@ impl Provider {
         };
         let took = clock.running().saturating_sub(began);
         (question, Some(Answered { at, window, came, rest, took }))
+    }
+
+    /// The names that are there.
+    async fn names(&self, question: &Question, window: Duration, at: Moment) -> Result<Vec<String>, Fault> {
+        let client = self.line.client().await?;
+        let body = self.line.ask(&client, &question.value.render(window), None, at).await?;
+        Ok(answer::names(&body, &question.names, at)?)
     }
 
     /// The raw samples of each part, all of one instant; nothing of a part that is not wanted.
@@ -175,6 +184,8 @@ impl Provider {
 enum Came {
     /// A value with its count.
     Figures(Sample),
+    /// Which of the names that were looked for are there.
+    Names(Vec<String>),
     /// The series of each part.
     Samples(Fetch, Vec<Vec<Series>>),
 }
@@ -193,7 +204,7 @@ impl Answered {
     /// What it means; none as long as there is more of the past to be read.
     fn reading(self, trials: &mut Trials, question: &Question) -> Option<Reading> {
         let Self { at, window, came, .. } = self;
-        let reading = |outcome, weighed| Some(Reading { at, window, outcome, weighed });
+        let reading = |outcome, weighed| Some(Reading { at, window, outcome, names: Vec::new(), weighed });
         match (came, &question.raw) {
             (Ok(Came::Samples(fetch, parts)), Some(raw)) => match trials.take((question, raw), fetch, &parts, at) {
                 Progress::More => None,
@@ -201,6 +212,12 @@ impl Answered {
                 Progress::Told(Err(why)) => reading(Err(why), None),
             },
             (Ok(Came::Figures(sample)), _) => reading(Ok(sample), None),
+            // How many there are is a figure too, and none is one.
+            (Ok(Came::Names(names)), _) => {
+                let count = u32::try_from(names.len()).map_or(f64::MAX, f64::from);
+                let outcome = Ok(Sample { value: count, samples: count });
+                Some(Reading { at, window, outcome, names, weighed: None })
+            }
             // Nobody reads samples for a question that has none.
             (Ok(Came::Samples(..)), None) => reading(Err(NoData::Empty), None),
             (Err(why), _) => reading(Err(why), None),

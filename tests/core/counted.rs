@@ -38,7 +38,8 @@ impl Counted {
     }
 
     pub(crate) fn weigh(&mut self, question: &Question, raw: &Raw, gate: &str, now: Moment) -> Reading {
-        let reading = |outcome, weighed| Reading { at: now, window: question.window, outcome, weighed };
+        let reading =
+            |outcome, weighed| Reading { at: now, window: question.window, outcome, names: Vec::new(), weighed };
         let Some(rates) = self.rates.get(gate) else { return reading(Err(NoData::Empty), None) };
         let key = format!("{} {:?} {}", question.mark(), raw.demand, question.since);
         let newest = *raw.stages.last().expect("a share");

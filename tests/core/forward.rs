@@ -291,13 +291,22 @@ impl Case<'_> {
             }
             // What aborts at once looks from the first share on.
             let from_the_first = attempt.clock_from.max(attempt.started_at).min(entered);
-            let since = if gate.severity == Severity::Abort { from_the_first } else { entered };
-            let readings = self.readings(plan, since, candidate, (&gate.subject, gate.window, gate.interval));
+            let aborts = gate.severity == Severity::Abort;
+            let since = if aborts { from_the_first } else { entered.max(self.warm(attempt, plan)) };
+            let readings = self.readings(plan, since, candidate, (&gate.subject, gate.window, gate.interval), aborts);
             let newest = readings.last().ok_or(format!("I3: {} has no reading of this stage", gate.name))?;
             let reference = self.reference(attempt, plan, gate, since);
             self.passes(gate, newest, reference).map_err(|why| format!("I3: {} {why}", gate.name))?;
         }
         Ok(())
+    }
+
+    /// F25: when the candidate's pods are warm, by what is told of them now and what was written down of them.
+    fn warm(&self, attempt: &Attempt, plan: &Plan) -> Moment {
+        let told = self.s.color(self.candidate()).changed_at.map(Moment::unix).unwrap_or_default();
+        let believed = if told > self.s.now.unix() + 60 { 0 } else { told.min(self.s.now.unix()) };
+        let changed = attempt.pods_changed_at.map(Moment::unix).unwrap_or_default().max(believed);
+        if changed == 0 { entered_long_ago() } else { Moment::from_unix(changed).plus(plan.warm_up) }
     }
 
     /// What evidence must say: every view of the stage's own, fresh, by itself, with nothing odd about it.
@@ -329,7 +338,8 @@ impl Case<'_> {
         let both = attempt.weight > 0 && attempt.weight < 100;
         if gate.against == Some(ComparedTo::Active) && both {
             let active = self.s.rollout.status.as_ref()?.active?;
-            let readings = self.readings(plan, since, active, (&gate.subject, gate.window, gate.interval));
+            let asked = (&gate.subject, gate.window, gate.interval);
+            let readings = self.readings(plan, since, active, asked, gate.severity == Severity::Abort);
             return readings.last()?.outcome.as_ref().ok().map(|s| s.value);
         }
         attempt.references.iter().find(|r| r.gate == gate.name)?.value.parse().ok()
@@ -351,6 +361,7 @@ impl Case<'_> {
         since: Moment,
         color: Color,
         (subject, window, interval): (&Subject, std::time::Duration, std::time::Duration),
+        urgent: bool,
     ) -> Vec<&Reading> {
         let meta = &self.s.rollout.metadata;
         let namespace = meta.namespace.as_deref().unwrap_or_default();
@@ -371,6 +382,7 @@ impl Case<'_> {
             since,
             window,
             interval,
+            urgent,
         };
         let question = metrics::question(&plan.source, &ask).unwrap();
         let of_this = self.s.readings.iter().filter(|(q, _)| of_any_revision(q) == question).flat_map(|(_, all)| all);
@@ -383,12 +395,16 @@ impl Case<'_> {
         let counts = |q: &&Question| q.since == since && q.window > std::time::Duration::from_hours(24 * 29);
         let question = self.s.readings.keys().find(counts)?;
         let subject = Subject::Metric(Metric::Requests, None);
-        let readings = self.readings(plan, since, color, (&subject, question.window, question.interval));
+        let readings = self.readings(plan, since, color, (&subject, question.window, question.interval), false);
         let figures =
             readings.iter().filter_map(|r| r.outcome.as_ref().ok()).map(|s| s.value).filter(|v| v.is_finite());
         #[expect(clippy::cast_possible_truncation, reason = "a count of requests")]
         figures.max_by(f64::total_cmp).map(|n| n.floor() as i64)
     }
+}
+
+const fn entered_long_ago() -> Moment {
+    Moment::from_unix(i64::MIN)
 }
 
 /// A question without the revision that an endpoint is told: the color says it.

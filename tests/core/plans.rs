@@ -1,11 +1,14 @@
 //! What the schema cannot see is said by the plan: the first thing that is wrong, and what to write instead.
 
+use std::time::Duration;
+
 use llmrollout::{
-    api::{LlmRollout, Reason},
+    api::{LlmRollout, Moment, Reason, exporters::Metrics, gates::Metric, status::Color},
     decide::{
         plan::Plan,
         snapshot::{GateSetSeen, GateSets, Offers},
     },
+    metrics::{Ask, Source, Subject, question},
 };
 use serde_json::{Value, json};
 
@@ -241,4 +244,54 @@ fn a_cost_says_of_which_day_its_prices_are() {
     assert_eq!(note(json!({"prices": prices})), [None, None, said]);
     let on_gpus = json!({"prices": prices, "costBasis": "gpuBusy", "gpuPrice": "$2"});
     assert_eq!(note(on_gpus), [None, None, Some("in EUR".to_owned())]);
+}
+
+/// A window holds two scrapes, however young the step and however short the gate's own.
+#[test]
+fn a_window_is_never_shorter_than_two_scrapes() {
+    let began = Moment::from_unix(1_800_000_000);
+    let window = |scraped: Option<u64>, window: u64, age: u64| {
+        let source =
+            Source::read(&Metrics::default(), None, None).unwrap().scraped_every(scraped.map(Duration::from_secs));
+        let ask = Ask {
+            provider: "default",
+            rollout: "chat",
+            revision: "",
+            namespace: "llm",
+            workload: "chat-green",
+            other: None,
+            replicas: 1,
+            color: Color::Green,
+            subject: &Subject::Metric(Metric::ErrorRate, None),
+            since: began,
+            window: Duration::from_secs(window),
+            interval: Duration::from_secs(15),
+            urgent: false,
+        };
+        let question = question(&source, &ask).unwrap();
+        question.window_at(began.plus(Duration::from_secs(age))).map(|window| window.as_secs())
+    };
+    assert_eq!([2, 3, 200, 900].map(|age| window(None, 300, age)), [None, Some(3), Some(200), Some(300)]);
+    assert_eq!([59, 60, 200, 900].map(|age| window(Some(30), 300, age)), [None, Some(60), Some(200), Some(300)]);
+    assert_eq!([59, 60, 200].map(|age| window(Some(30), 10, age)), [None, Some(60), Some(60)]);
+    assert_eq!([2, 3, 200].map(|age| window(Some(1), 10, age)), [None, Some(3), Some(10)]);
+}
+
+#[test]
+fn a_warm_up_may_be_none_and_is_a_duration() {
+    let warm_up = |written: Value| {
+        let change = |s: &mut Value| s["metrics"].as_object_mut().unwrap().extend(written.as_object().unwrap().clone());
+        read(change).map(|plan| plan.warm_up.as_secs())
+    };
+    assert_eq!(warm_up(json!({})), Ok(30));
+    assert_eq!(warm_up(json!({"warmUp": "0s"})), Ok(0));
+    assert_eq!(warm_up(json!({"warmUp": "2m"})), Ok(120));
+    for (metrics, field) in [
+        (json!({"warmUp": "soon"}), "metrics.warmUp"),
+        (json!({"scrapeInterval": "0s"}), "metrics.scrapeInterval"),
+        (json!({"scrapeInterval": "often"}), "metrics.scrapeInterval"),
+    ] {
+        let said = warm_up(metrics).unwrap_err().1;
+        assert!(said.contains(field) && said.contains("30s"), "{said}");
+    }
 }

@@ -96,6 +96,7 @@ fn asked_above(
         since: Moment::from_unix(1_790_000_000),
         window: WINDOW,
         interval: Duration::from_secs(15),
+        urgent: false,
     };
     question(source, &ask)
 }
@@ -352,7 +353,7 @@ fn the_schema_knows_the_same_words() {
     let metrics: Vec<String> = words(&spec["gates"]["items"]["properties"]["metric"]);
     assert_eq!(metrics, metric::ALL.map(|(_, word)| word));
     let profiles: Vec<String> = words(&spec["metrics"]["properties"]["profile"]);
-    assert_eq!(profiles, exporters().map(|(_, word, _)| word).collect::<Vec<_>>());
+    assert_eq!(profiles, exporters().map(|(_, word, _)| word).chain(["none", "auto"]).collect::<Vec<_>>());
     // The rule lists the profiles that need labels; the tables say which those are.
     let rules = spec["metrics"]["x-kubernetes-validations"].to_string();
     for (_, word, in_front) in exporters() {

@@ -215,6 +215,10 @@ fn standing(word: &str) -> Standing {
 fn disturbance(world: &mut World, words: &[&str]) {
     match words {
         ["pods", color, ready] => world.slots.get_mut(&color_of(color)).unwrap().ready = ready.parse().unwrap(),
+        // A pod starts anew in place and is ready again at once; what its slices tell of it is gone with their next write.
+        ["restarts", color] => world.slots.get_mut(&color_of(color)).unwrap().changed_at = Some(world.now),
+        ["forgets", color] => world.slots.get_mut(&color_of(color)).unwrap().changed_at = None,
+        ["exposes", color, begins @ ..] => drop(world.exposed.insert(color_of(color), begins.join(" "))),
         ["crashloop", color] => world.slots.get_mut(&color_of(color)).unwrap().comes_up = false,
         ["route", blue, green] => {
             let mut route = super::objects::route(blue.parse().unwrap(), green.parse().unwrap());

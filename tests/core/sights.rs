@@ -77,6 +77,7 @@ fn color(d: &mut Draw<'_>, rollout: &LlmRollout, color: Color, wanted: &str) -> 
         deployment: (!d.rarely()).then_some(seen),
         service: (!d.rarely()).then_some(service),
         ready: d.mostly(pods, &[0, 1, 2]),
+        changed_at: d.mostly(None, &[-40, 0, 40, 1 << 40].map(|by| Some(Moment::from_unix(NOW + by)))),
     }
 }
 
@@ -191,6 +192,7 @@ fn readings(d: &mut Draw<'_>, question: &Question, now: Moment) -> Vec<Reading> 
         at: Moment::from_unix(newest - 15 * (count - 1 - n)),
         window: Duration::from_mins(1),
         outcome: if d.sometimes() { d.pick(&odd) } else { Ok(good) },
+        names: d.mostly(question.names.clone(), &[Vec::new(), question.names.iter().take(1).cloned().collect()]),
         weighed: weighed.clone(),
     };
     (0..count).map(one).collect()

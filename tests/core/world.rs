@@ -46,6 +46,8 @@ pub(crate) struct Slot {
     pub(crate) deployment: Option<Value>,
     pub(crate) service: Option<Value>,
     pub(crate) ready: i32,
+    /// What the slices of its Service say of its pods, where they say it.
+    pub(crate) changed_at: Option<Moment>,
     /// Pods come up by themselves unless told otherwise.
     pub(crate) comes_up: bool,
 }
@@ -70,6 +72,8 @@ pub(crate) struct World {
     pub(crate) cron_jobs: BTreeMap<String, Value>,
     /// The Jobs as they were made, the newest last.
     pub(crate) made: Vec<Value>,
+    /// What the pods of a color expose, where it is not all of vLLM.
+    pub(crate) exposed: BTreeMap<Color, String>,
     pub(crate) gateway: Gateway,
     pub(crate) refuse_writes: bool,
     /// When the last decision wants to be asked again.
@@ -104,6 +108,7 @@ impl World {
             jobs: BTreeMap::new(),
             cron_jobs: BTreeMap::new(),
             made: Vec::new(),
+            exposed: BTreeMap::new(),
             gateway: Gateway::Follows,
             refuse_writes: false,
             wake: None,
@@ -239,6 +244,7 @@ impl World {
             }),
             service: slot.service.as_ref().map(owned),
             ready: slot.ready,
+            changed_at: slot.changed_at,
         }
     }
 
@@ -420,10 +426,18 @@ impl World {
         let mut answered = false;
         for question in self.asks.clone() {
             let age = self.now.since(question.since).as_secs();
-            if age < question.interval.as_secs().max(3) || !age.is_multiple_of(question.interval.as_secs()) {
+            if age < question.interval.max(question.shortest).as_secs()
+                || !age.is_multiple_of(question.interval.as_secs())
+            {
                 continue;
             }
             let text = question.value.to_string();
+            if !question.names.is_empty() {
+                let reading = self.exposed(&question, &text);
+                self.readings.entry(question).or_default().push(reading);
+                answered = true;
+                continue;
+            }
             // What is asked about the color that serves has a signal of its own; without one it is well.
             let serving = self.rollout.status.as_ref().and_then(|s| s.active).map(Color::word);
             let beside =
@@ -451,11 +465,25 @@ impl World {
                 Signal::Value(value, samples) => Ok(Sample { value: told(&text, value), samples }),
                 Signal::Silent(why) => Err(why),
             };
-            let reading = Reading { at: self.now, window: question.window, outcome, weighed: None };
+            let reading = Reading { at: self.now, window: question.window, outcome, names: Vec::new(), weighed: None };
             self.readings.entry(question).or_default().push(reading);
             answered = true;
         }
         answered
+    }
+
+    /// The names that a color's pods expose, by the words they begin with: unless told otherwise, vLLM's.
+    fn exposed(&self, question: &Question, text: &str) -> Reading {
+        let color = Color::BOTH.into_iter().find(|c| text.contains(&format!("chat-{}-", c.word())));
+        let begin = color.and_then(|c| self.exposed.get(&c)).map_or("vllm: http_", String::as_str);
+        let (names, outcome) = if begin == "silent" {
+            (Vec::new(), Err(NoData::Late))
+        } else {
+            let told = |name: &&String| begin.split(' ').any(|begin| name.starts_with(begin));
+            let names: Vec<String> = question.names.iter().filter(told).cloned().collect();
+            (names, Ok(Sample { value: 1.0, samples: 1.0 }))
+        };
+        Reading { at: self.now, window: question.window, outcome, names, weighed: None }
     }
 
     pub(crate) fn shares(&self) -> (i64, i64) {

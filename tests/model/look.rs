@@ -82,7 +82,7 @@ pub(crate) fn of_a_gate(question: &Question, candidate: Color) -> bool {
     let about = question.value.to_string().contains(&format!("-{}-", candidate.word()));
     // A quantile is only shown; what is above a bound is judged.
     let shown = question.value.to_string().contains("histogram_quantile");
-    about && !shown && !question.samples.to_string().starts_with("count(")
+    about && !shown && question.names.is_empty() && !question.samples.to_string().starts_with("count(")
 }
 
 fn dependencies(table: &Table, look: &Look) -> Vec<DependencySeen> {
@@ -96,13 +96,16 @@ fn read(signal: Signal, limit: f64, window: Duration) -> Vec<Reading> {
         at: NOW,
         window,
         outcome: Ok(Sample { value: limit * factor, samples: 1000.0 }),
+        names: Vec::new(),
         weighed: None,
     };
     match signal {
         Signal::Good => vec![sample(0.5)],
         Signal::Bad => vec![sample(2.0), sample(2.0)],
         Signal::Blip => vec![sample(0.5), sample(2.0)],
-        Signal::Silent => vec![Reading { at: NOW, window, outcome: Err(NoData::Empty), weighed: None }],
+        Signal::Silent => {
+            vec![Reading { at: NOW, window, outcome: Err(NoData::Empty), names: Vec::new(), weighed: None }]
+        }
     }
 }
 
@@ -126,7 +129,7 @@ fn color(table: &Table, color: Color, slot: Slot) -> ColorSeen {
         }
     });
     let service = (slot.service || !slot.ours).then(|| owned(table.service(color)));
-    ColorSeen { deployment, service, ready }
+    ColorSeen { deployment, service, ready, changed_at: None }
 }
 
 fn router(claim: Claim<'_>, things: &Things) -> RouterSeen {
@@ -206,6 +209,7 @@ pub(crate) fn concrete(table: &Table, s: &Status, orders: &Orders) -> LlmRollout
         ended_at: a.over.then(|| before(1)),
         ended: a.ended,
         ended_message: String::new(),
+        pods_changed_at: None,
         cleared_at: a.cleared.then(|| before(60)),
         bake: i32::from(a.bake),
         skipped: a.skipped,

@@ -10,7 +10,7 @@ use llmrollout::{
     api::{LlmRollout, Moment, Phase},
     control::retry::{self, Attempts},
     decide::{self, Decision, Snapshot, snapshot::Offers},
-    metrics::Reading,
+    metrics::{Reading, Sample},
     observe::{self, ObserveError, World, board::Board, clock::Clock, live::Eyes},
     record::{self, Pen, RecordError},
 };
@@ -227,9 +227,17 @@ impl Process {
                 if question.window_at(now).is_none() || !age.is_multiple_of(question.interval.as_secs()) {
                     continue;
                 }
+                if !question.names.is_empty() {
+                    // Every series is there: what is found by name is no figure.
+                    let outcome = Ok(Sample { value: 1.0, samples: 1.0 });
+                    let names = question.names.clone();
+                    let reading = Reading { at: now, window: question.window, outcome, names, weighed: None };
+                    board.publish(&question, reading);
+                    continue;
+                }
                 let mut sim = self.cluster.sim();
                 let outcome = prometheus::answer(&sim, self.cluster.now(), now, &question);
-                let reading = Reading { at: now, window: question.window, outcome, weighed: None };
+                let reading = Reading { at: now, window: question.window, outcome, names: Vec::new(), weighed: None };
                 let (about, text) = (About::of(&question), question.value.to_string());
                 let workload = ["chat-blue", "chat-green", "base"].into_iter().find(|w| text.contains(w)).unwrap();
                 sim.ops[self.op].log.push(Logged { workload, about, reading: reading.clone() });

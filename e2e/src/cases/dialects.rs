@@ -121,15 +121,16 @@ fn went_by_every_gate(service: &Service, count: usize) -> Result<(), KitError> {
 }
 
 /// A version whose server speaks so, on one pod, with every gate that its profile can answer.
-fn wish(profile: Profile, version: &str) -> Result<Wish, KitError> {
+pub(super) fn wish(profile: Profile, version: &str) -> Result<Wish, KitError> {
     let word = word(profile);
     let wish = Wish { replicas: 1, ..Wish::new(version) }.with("SIM_DIALECT", word).with("SIM_CACHED_SHARE", "0.25");
-    let metrics = json!({"profile": word, "prices": {"input": "$0.50", "cachedInput": "$0.05", "output": "$1.50"}});
+    let prices = json!({"input": "$0.50", "cachedInput": "$0.05", "output": "$1.50"});
+    let metrics = json!({"profile": word, "prices": prices, "warmUp": "0s"});
     let wish = wish.steps(&[(20, "4s"), (50, "4s"), (100, "3s")]);
     Ok(wish.more(&json!({"metrics": metrics, "gates": gates(profile)?})))
 }
 
-fn word(profile: Profile) -> &'static str {
+pub(super) fn word(profile: Profile) -> &'static str {
     exporters().find(|(known, ..)| *known == profile).map_or("", |(_, word, _)| word)
 }
 
@@ -177,6 +178,7 @@ fn asked(profile: Profile, metric: Metric, namespace: &str, workload: &str) -> R
         since: Moment::from_unix(0),
         window: WINDOW,
         interval: Duration::from_secs(1),
+        urgent: false,
     };
     Ok(question(&source, &ask).ok())
 }

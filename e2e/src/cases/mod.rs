@@ -6,6 +6,7 @@ mod dialects;
 mod endpoints;
 mod evidence;
 mod forms;
+mod found;
 mod gatesets;
 mod hands;
 mod inputs;
@@ -21,6 +22,7 @@ mod rollback;
 mod runner;
 mod selector;
 mod stand;
+mod warm;
 
 use std::{path::Path, process::ExitCode};
 
@@ -113,8 +115,12 @@ const CASES: &[Case] = cases![
     Beside "promote and rollback by the profile of another engine": dialects::sglang_slow_goes_back,
     Beside "promote and rollback by the profile of another engine": dialects::tgi_slow_goes_back,
     Beside "promote and rollback by the profile of another engine": dialects::otel_slow_goes_back,
+    Beside "the exporter is found out": found::auto_finds_vllm,
+    Beside "the exporter is found out": found::auto_finds_sglang,
+    Beside "the exporter is found out": found::missing_exporter_holds_the_start_and_names_its_flag,
     Beside "every metric of four engines": dialects::every_promised_metric_is_one_figure,
     Beside "gates of every form": forms::gates_of_every_form_pass_and_fail,
+    Beside "a pod that starts anew midway": warm::pod_that_starts_anew_is_judged_when_it_is_warm,
     Beside "pause and resume": abort::pause_holds_and_resume_goes_on,
     Beside "approval by the right person": orders::approval_is_given_by_the_right_person_only,
     Beside "number of a Job": jobs::a_job_is_run_once_in_each_step_and_its_number_counts,

@@ -88,7 +88,7 @@ impl Wish {
                 "release": {"template": {"replicas": self.replicas, "port": 8000, "podTemplate": self.pod_template()}},
                 "traffic": self.traffic,
                 "steps": steps,
-                "metrics": {"profile": "vllm", "prices": {"input": "$0.50", "output": "$1.50"}},
+                "metrics": {"profile": "vllm", "prices": {"input": "$0.50", "output": "$1.50"}, "warmUp": "0s"},
                 "gates": self.gates,
                 "paused": self.paused,
                 "abort": self.abort,

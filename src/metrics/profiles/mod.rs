@@ -8,6 +8,7 @@ mod epp;
 mod istio;
 mod litellm;
 mod llamacpp;
+mod nothing;
 mod otel;
 mod ray;
 mod sglang;
@@ -48,7 +49,8 @@ pub fn exporters() -> impl Iterator<Item = (Profile, &'static str, bool)> {
 /// The table of a profile.
 pub(super) const fn table(profile: Profile) -> &'static Table {
     match profile {
-        Profile::Vllm => &vllm::TABLE,
+        // Until an exporter is found nothing is asked; gates are read as for the one that most often is.
+        Profile::Vllm | Profile::Auto => &vllm::TABLE,
         Profile::Sglang => &sglang::TABLE,
         Profile::Tgi => &tgi::TABLE,
         Profile::Triton => &triton::TABLE,
@@ -64,6 +66,7 @@ pub(super) const fn table(profile: Profile) -> &'static Table {
         Profile::Traefik => &traefik::TABLE,
         Profile::Envoy => &envoy::TABLE,
         Profile::Istio => &istio::TABLE,
+        Profile::None => &nothing::TABLE,
     }
 }
 

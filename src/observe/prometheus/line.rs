@@ -112,7 +112,13 @@ impl Line {
     }
 
     /// One request.
-    async fn ask(&self, client: &Client, query: &str, at: Option<f64>, asked: Moment) -> Result<Vec<u8>, Fault> {
+    pub(super) async fn ask(
+        &self,
+        client: &Client,
+        query: &str,
+        at: Option<f64>,
+        asked: Moment,
+    ) -> Result<Vec<u8>, Fault> {
         let deadline = format!("{}s", self.settings.timeout_seconds);
         let instant = at.map(|at| format!("{at:.3}"));
         // Who does not know a word passes over it. Thanos is to fail rather than to leave out a store, and to count

@@ -62,12 +62,13 @@ impl Schedule {
         }
     }
 
-    /// The question to send now, the longest overdue first.
+    /// The question to send now: what aborts before the rest, and of those the longest overdue.
     pub(super) fn take(&mut self, now: Duration) -> Option<Arc<Question>> {
         if now < self.free {
             return None;
         }
-        let (question, _) = self.waiting().filter(|(_, turn)| turn.due <= now).min_by_key(|(_, turn)| turn.due)?;
+        let (question, _) =
+            self.waiting().filter(|(_, turn)| turn.due <= now).min_by_key(|(q, turn)| (!q.urgent, turn.due))?;
         let question = question.clone();
         if let Some(turn) = self.turns.get_mut(&question) {
             turn.asking = Some(now);
@@ -147,7 +148,7 @@ impl Schedule {
 
 /// How long a question must wait until its step is old enough for the shortest window.
 fn wait(question: &Question, moment: Moment) -> Duration {
-    let ready = question.since.plus(Question::SHORTEST);
+    let ready = question.since.plus(question.shortest);
     ready.since(moment)
 }
 
@@ -191,6 +192,9 @@ mod tests {
             since: Moment::from_unix(START.unix() + since),
             window: Duration::from_mins(5),
             interval: 15 * SECOND,
+            shortest: Question::SHORTEST,
+            urgent: false,
+            names: Vec::new(),
             raw: None,
         })
     }
@@ -240,6 +244,33 @@ mod tests {
             |from: Duration| schedule.turns.values().filter(|t| (from..from + SECOND).contains(&t.due)).count();
         let most = (0..30).map(|second| within(second * SECOND)).max().unwrap();
         assert!(most <= 40, "{most} of 300 in one of 15 seconds");
+    }
+
+    /// Twice as many questions as the provider takes: what aborts is never late for it, and nobody else is forgotten.
+    #[test]
+    fn what_aborts_goes_first_where_few_may_be_asked() {
+        let mut schedule = Schedule::new(SECOND);
+        let aborts: Vec<_> = (0..2)
+            .map(|i| {
+                let calm = question(&format!("abort {i}"), -60).as_ref().clone();
+                Arc::new(Question { urgent: true, interval: 5 * SECOND, ..calm })
+            })
+            .collect();
+        let calm: Vec<_> = (0..20).map(|i| question(&i.to_string(), -60)).collect();
+        schedule.set(calm.iter().chain(&aborts).cloned().collect(), START, Duration::ZERO);
+        let mut asked = std::collections::BTreeMap::<_, Vec<u64>>::new();
+        for second in 0..60 {
+            let now = second * SECOND;
+            let question = schedule.take(now).unwrap();
+            schedule.done(&question, START, now);
+            asked.entry(question).or_default().push(u64::from(second));
+        }
+        for abort in &aborts {
+            let times = &asked[abort];
+            assert!(times[0] <= 1, "{times:?}");
+            assert!(times.windows(2).all(|pair| pair[1] - pair[0] <= 6), "{times:?}");
+        }
+        assert!(calm.iter().all(|question| asked.contains_key(question)), "{asked:?}");
     }
 
     #[test]

@@ -299,6 +299,9 @@ mod tests {
             since: Moment::from_unix(BEGAN),
             window: Duration::from_hours(1),
             interval: Duration::from_secs(15),
+            shortest: Question::SHORTEST,
+            urgent: false,
+            names: Vec::new(),
             raw: Some(Arc::new(Raw {
                 views: vec![View { candidate: view(), active: view() }],
                 demand: Demand { what: What::Share, relative, absolute, alpha },

@@ -36,6 +36,7 @@ fn question(http: &Http) -> Question {
         subject: &subject,
         since: Moment::from_unix(Clock::start().now().unix() - 60),
         window: Duration::from_secs(30),
+        urgent: false,
         interval: Duration::from_mins(10),
     };
     let source = Source::read(&crate::api::exporters::Metrics::default(), None, None).unwrap();

@@ -213,6 +213,7 @@ fn texts(profile: Profile, metric: Metric) -> Option<[String; 2]> {
         since: Moment::from_unix(0),
         window: Duration::from_secs(10),
         interval: Duration::from_secs(1),
+        urgent: false,
     };
     let question = question(&source(profile), &ask).ok()?;
     Some([question.value.to_string(), question.samples.to_string()])
