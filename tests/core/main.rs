@@ -11,6 +11,7 @@ mod files;
 mod forward;
 mod json_patch;
 mod objects;
+mod odds;
 mod plans;
 mod properties;
 mod queries;
