@@ -200,6 +200,7 @@ fn ever_passes(all: &[Vec<(f64, f64)>; 4], live: bool) -> bool {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn broken_data_of_a_bad_release_never_passes(harms in prop::collection::vec(harm(), 0..12), live: bool) {
         // A pod that restarted and whose errors are told no more looks like one that has none since: nobody can know.
@@ -239,7 +240,9 @@ fn one_kind_of_harm_at_a_time_never_passes_a_bad_release() {
     all.push(("blue restarts and restarts", (1..20).map(|k| Harm::Restart(Arm::Blue, 4 * k)).collect()));
     for (what, harms) in all {
         let mut told = samples();
-        harms.iter().for_each(|harm| apply(&mut told, harm));
+        for harm in &harms {
+            apply(&mut told, harm);
+        }
         for live in [true, false] {
             assert!(!ever_passes(&told, live), "{what}: {:?}", harms.first());
         }
