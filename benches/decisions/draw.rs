@@ -41,21 +41,21 @@ impl Draw {
             }
             return count;
         }
-        let b = 0.931 + 2.53 * mean.sqrt();
-        let a = -0.059 + 0.02483 * b;
-        let inverse_alpha = 1.1239 + 1.1328 / (b - 3.4);
-        let v_r = 0.9277 - 3.6224 / (b - 2.0);
+        let slope = 0.931 + 2.53 * mean.sqrt();
+        let lift = -0.059 + 0.02483 * slope;
+        let inverse_alpha = 1.1239 + 1.1328 / (slope - 3.4);
+        let v_r = 0.9277 - 3.6224 / (slope - 2.0);
         loop {
             let (u, v) = (self.unit() - 0.5, self.unit());
             let us = 0.5 - u.abs();
-            let k = ((2.0 * a / us + b) * u + mean + 0.43).floor();
+            let k = ((2.0 * lift / us + slope) * u + mean + 0.43).floor();
             if us >= 0.07 && v <= v_r {
                 return k;
             }
             if k < 0.0 || (us < 0.013 && v > us) {
                 continue;
             }
-            let accept = (v * inverse_alpha / (a / (us * us) + b)).ln();
+            let accept = (v * inverse_alpha / (lift / (us * us) + slope)).ln();
             if accept <= k * mean.ln() - mean - ln_factorial(k) {
                 return k;
             }

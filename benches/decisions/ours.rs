@@ -106,7 +106,9 @@ impl Ours {
         if strata.is_empty() {
             return Move::Stay;
         }
-        strata.iter().for_each(|stratum| self.gate.close(stratum));
+        for stratum in &strata {
+            self.gate.close(stratum);
+        }
         let held = now - self.since;
         let patient = self.variant.max_hold.is_none_or(|most| held < most);
         match judge(&[(1.0, self.gate.evidence(self.feed.health()))], self.variant.alpha) {

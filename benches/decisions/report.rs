@@ -35,7 +35,7 @@ pub(crate) fn to_json(cells: &[Cell], validity: &[Crossed]) -> Value {
         .collect();
     let validity: Vec<Value> = validity
         .iter()
-        .map(|v| json!({"side": v.side, "alpha": Crossed::ALPHA, "crossed": v.crossed, "runs": v.runs, "looks": v.looks}))
+        .map(|v| json!({"side": v.side, "alpha": Crossed::ALPHA, "crossed": v.share, "runs": v.runs, "looks": v.looks}))
         .collect();
     json!({"cells": cells, "validity": validity})
 }
@@ -97,7 +97,7 @@ pub(crate) fn targets(cells: &[Cell], validity: &[Crossed]) -> Vec<(String, bool
         hold(format!("{rps} rps, undecided after 4 h"), means.undecided, 0.1);
     }
     for v in validity {
-        hold(format!("on the boundary, {}", v.side), v.crossed, Crossed::ALPHA);
+        hold(format!("on the boundary, {}", v.side), v.share, Crossed::ALPHA);
     }
     all
 }
@@ -121,7 +121,7 @@ pub(crate) fn to_markdown(cells: &[Cell], validity: &[Crossed]) -> String {
     }
     text.push_str("\n## On the boundary\n\n| side | alpha | crossed | runs | looks |\n|---|---|---|---|---|\n");
     for v in validity {
-        writeln!(text, "| {} | {} | {} % | {} | {} |", v.side, Crossed::ALPHA, percent(v.crossed), v.runs, v.looks)
+        writeln!(text, "| {} | {} | {} % | {} | {} |", v.side, Crossed::ALPHA, percent(v.share), v.runs, v.looks)
             .unwrap();
     }
     text

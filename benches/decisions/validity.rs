@@ -21,7 +21,7 @@ pub(crate) struct Crossed {
     pub(crate) side: &'static str,
     pub(crate) runs: u32,
     pub(crate) looks: u32,
-    pub(crate) crossed: f64,
+    pub(crate) share: f64,
 }
 
 impl Crossed {
@@ -69,7 +69,7 @@ fn side(kind: Kind, runs: u32) -> Crossed {
     });
     let crossed = f64::from(crossed.into_inner()) / f64::from(runs);
     eprintln!("boundary, {}: {:.2} % of {runs} runs crossed", kind.side, 100.0 * crossed);
-    Crossed { side: kind.side, runs, looks: kind.looks, crossed }
+    Crossed { side: kind.side, runs, looks: kind.looks, share: crossed }
 }
 
 fn crosses(kind: Kind, rps: f64, swings: bool, run: u32) -> bool {
