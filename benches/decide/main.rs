@@ -3,6 +3,9 @@
 #![cfg(test)]
 #![expect(clippy::disallowed_methods, reason = "measures, and is told by the environment for how long")]
 
+#[expect(dead_code, reason = "the scenarios need more of it")]
+#[path = "../../tests/core/counted.rs"]
+mod counted;
 #[path = "../../tests/core/json_patch.rs"]
 mod json_patch;
 #[path = "../../tests/core/objects.rs"]
@@ -136,6 +139,7 @@ fn full() -> Snapshot {
             at: at(n),
             window: question.window,
             outcome: Ok(Sample { value: 0.002, samples: 900.0 }),
+            weighed: None,
         };
         snapshot.readings.insert(question.clone(), (1..=16).map(sample).collect());
     }

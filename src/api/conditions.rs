@@ -201,6 +201,8 @@ reasons! {
     TooFewRequests,
     /// Far fewer of the requests reached the candidate than were meant to: its figures prove nothing.
     ShareMissed,
+    /// The evidence of a statistical gate suffices for neither word yet.
+    Undecided,
     /// The evidence stayed undecided for `maxHold`.
     UndecidedTooLong,
     /// Everything is on the candidate, the old color is warm and gates still watch.

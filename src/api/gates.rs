@@ -16,12 +16,13 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("has(self.gateSet) != has(self.name)").message("gates: each item has a `name`, or takes over a set; write for example `{name: errors, metric: errorRate, max: 1%}` or `{gateSet: org-defaults}`"),
-    validation = Rule::new("!has(self.gateSet) || self.severity == 'Rollback' && ![has(self.metric), has(self.query), has(self.alerts), has(self.quantile), has(self.max), has(self.min), has(self.between), has(self.equals), has(self.target), has(self.tolerance), has(self.comparedTo), has(self.maxRatio), has(self.minRatio), has(self.change), has(self.maxDelta), has(self.during), has(self.failures), has(self.interval), has(self.window), has(self.minSamples), has(self.noData), has(self.runbook), has(self.dashboard)].exists(x, x)").message("gates: beside `gateSet` nothing else is written; to replace a gate of the set, write a whole gate of the same `name` in an item of its own"),
+    validation = Rule::new("!has(self.gateSet) || self.severity == 'Rollback' && ![has(self.metric), has(self.query), has(self.alerts), has(self.quantile), has(self.max), has(self.min), has(self.between), has(self.equals), has(self.target), has(self.tolerance), has(self.comparedTo), has(self.maxRatio), has(self.minRatio), has(self.change), has(self.maxDelta), has(self.statistical), has(self.during), has(self.failures), has(self.interval), has(self.window), has(self.minSamples), has(self.noData), has(self.runbook), has(self.dashboard)].exists(x, x)").message("gates: beside `gateSet` nothing else is written; to replace a gate of the set, write a whole gate of the same `name` in an item of its own"),
     validation = Rule::new("has(self.gateSet) || [has(self.metric), has(self.query), has(self.alerts)].filter(x, x).size() == 1").message("gates: exactly one of `metric`, `query` and `alerts` says what is looked at; write for example `metric: errorRate, max: 1%`"),
     validation = Rule::new("has(self.quantile) ? has(self.metric) && self.metric in ['latency', 'timeToFirstToken', 'timePerOutputToken'] : !has(self.metric) || !(self.metric in ['latency', 'timeToFirstToken'])").message("gates: `quantile` belongs to `metric: latency` and is needed there, as for `timeToFirstToken`; `timePerOutputToken` may have one; write for example `metric: latency, quantile: \"0.95\", max: 1.5s`"),
-    validation = Rule::new("has(self.gateSet) || [has(self.max), has(self.min), has(self.between), has(self.equals), has(self.target), has(self.maxRatio) || has(self.minRatio), has(self.change), has(self.maxDelta), has(self.alerts)].filter(x, x).size() == 1").message("gates: exactly one of `max`, `min`, `between`, `equals`, `target`, `maxRatio`/`minRatio`, `change` and `maxDelta`, and none for `alerts`; write for example `max: 1%`"),
+    validation = Rule::new("has(self.gateSet) || [has(self.max), has(self.min), has(self.between), has(self.equals), has(self.target), has(self.maxRatio) || has(self.minRatio), has(self.change), has(self.maxDelta), has(self.statistical), has(self.alerts)].filter(x, x).size() == 1").message("gates: exactly one of `max`, `min`, `between`, `equals`, `target`, `maxRatio`/`minRatio`, `change`, `maxDelta` and `statistical`, and none for `alerts`; write for example `max: 1%`"),
     validation = Rule::new("has(self.target) == has(self.tolerance)").message("gates: `target` and `tolerance` belong together; write for example `target: $0.032, tolerance: 20%`"),
-    validation = Rule::new("has(self.comparedTo) == (has(self.maxRatio) || has(self.minRatio) || has(self.change) || has(self.maxDelta))").message("gates: `maxRatio`, `minRatio`, `change` and `maxDelta` need `comparedTo`, and nothing else has it; write for example `comparedTo: active, maxRatio: \"1.2\"`"),
+    validation = Rule::new("!has(self.statistical) || has(self.metric) && self.metric in ['errorRate', 'abortRate', 'truncationRate', 'latency', 'timeToFirstToken', 'timePerOutputToken', 'costPerRequest', 'tokensPerRequest'] && self.severity != 'Abort' && (!has(self.comparedTo) || self.comparedTo == 'active')").message("gates: `statistical` weighs `errorRate`, `abortRate`, `truncationRate`, `latency`, `timeToFirstToken`, `timePerOutputToken`, `costPerRequest` or `tokensPerRequest` of both colors, and is no `Abort` gate; write for example `metric: errorRate, statistical: {}`"),
+    validation = Rule::new("has(self.statistical) || has(self.comparedTo) == (has(self.maxRatio) || has(self.minRatio) || has(self.change) || has(self.maxDelta))").message("gates: `maxRatio`, `minRatio`, `change` and `maxDelta` need `comparedTo`, and nothing else has it; write for example `comparedTo: active, maxRatio: \"1.2\"`"),
     validation = Rule::new("!has(self.equals) || has(self.query) || has(self.metric) && self.metric == 'requests'").message("gates: `equals` belongs to `metric: requests` and to queries that count; write `max` with a limit in the metric's unit"),
     validation = Rule::new("!has(self.metric) || self.metric != 'requests' || !has(self.max) || self.max.matches('^[0-9]+$')").message("gates: the limit of `requests` is a count; write for example `equals: \"0\"`"),
     validation = Rule::new("!has(self.metric) || !(self.metric in ['errorRate', 'abortRate', 'kvCacheUse', 'cacheHitRate', 'truncationRate', 'gpuUtilisation']) || (has(self.max) ? [self.max] : has(self.min) ? [self.min] : has(self.between) ? self.between : has(self.target) ? [self.target] : []).all(l, l.endsWith('%')) && (!has(self.maxDelta) || self.maxDelta.endsWith('pp'))").message("gates: the limit of `errorRate` is a share; write for example `max: 1%` (or `maxDelta: 0.1pp`), and so for `abortRate`, `kvCacheUse`, `cacheHitRate`, `truncationRate` and `gpuUtilisation`"),
@@ -100,6 +101,10 @@ pub struct Gate {
         length(min = 1, max = 24)
     )]
     pub max_delta: Option<String>,
+    /// Evidence instead of a limit: the candidate is weighed beside the color that serves until it is proved to be as
+    /// good, or worse. `{}` takes the defaults.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statistical: Option<Statistical>,
     /// What a failure leads to. Default `Rollback`.
     #[serde(default)]
     pub severity: Severity,
@@ -216,6 +221,38 @@ pub struct Change {
 
 fn part(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "pattern": r"^-?[0-9]{1,4}(\.[0-9]{1,4})?%$", "maxLength": 11})
+}
+
+/// How much worse than the color that serves is too much, and how sure one must be.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.max) || !has(self.relative) && !has(self.absolute)").message("statistical: `max` is a bound by itself; `relative` and `absolute` say how much worse than the color that serves is too much; write for example `statistical: {relative: 50%, absolute: 0.5pp}`"))]
+pub struct Statistical {
+    /// So much more than the color that serves is too much, in percent of its figure. Default 50%, and 20% of means.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "tolerated")]
+    pub relative: Option<String>,
+    /// And so many points more, for shares. Default 0.5pp.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[0-9]{1,2}(\.[0-9]{1,4})?pp$"), length(max = 9))]
+    pub absolute: Option<String>,
+    /// The share may not be above, whatever the color that serves shows; for shares, in place of a comparison.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "tolerated")]
+    pub max: Option<String>,
+    /// For a latency: what takes longer is bad, for example `1.5s`. Default: the smallest bucket that holds the `quantile`
+    /// of the color that serves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[0-9]{1,6}(\.[0-9]{1,6})?(ms|s)$"), length(max = 16))]
+    pub above: Option<String>,
+    /// How sure a word must be, either way. Default 95%.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[5-9][0-9](\.[0-9]{1,3})?%$"), length(max = 7))]
+    pub confidence: Option<String>,
+}
+
+fn tolerated(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "pattern": r"^[0-9]{1,3}(\.[0-9]{1,4})?%$", "maxLength": 9})
 }
 
 /// What is measured of the candidate.

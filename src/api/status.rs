@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use super::verdict::{GateStatus, Reference, VerdictWord};
+pub use super::verdict::{GateStatus, Kept, Reference, Stood, VerdictWord};
 use super::{Condition, Moment, Reason, order::Verb};
 
 /// What is going on with the rollout.
@@ -214,6 +214,14 @@ pub struct Attempt {
     /// Orders given before this whose answers no longer fit into `orders` are not heard again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deaf_before: Option<Moment>,
+    /// Since when each share was confirmed, as far as gates weigh evidence over several steps.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub shares: Vec<Stood>,
+    /// The evidence of each statistical gate as it stood last, for the next process.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub evidence: Vec<Kept>,
     /// What gates are compared with that no longer, or not yet, can be read from the color that serves.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]

@@ -53,6 +53,8 @@ pub enum VerdictWord {
     Fail,
     /// There is no usable data.
     NoData,
+    /// There is data, but neither word is proved by it yet.
+    Undecided,
     /// The limit holds.
     Pass,
 }
@@ -67,4 +69,30 @@ pub struct Reference {
     pub value: String,
     /// When it was read.
     pub at: Moment,
+}
+
+/// A share of the candidate, since it was confirmed.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[serde(rename_all = "camelCase")]
+pub struct Stood {
+    /// In percent.
+    #[schemars(range(min = 0, max = 100))]
+    pub weight: i32,
+    /// Since when.
+    pub at: Moment,
+}
+
+/// The evidence of a gate as it was last written down.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Kept {
+    /// The gate.
+    pub gate: String,
+    /// Of what question it is the answer: another one starts anew.
+    pub query: String,
+    /// How far it goes.
+    pub at: Moment,
+    /// The figures of it, for the operator alone.
+    #[schemars(length(max = 2048))]
+    pub state: String,
 }

@@ -116,6 +116,8 @@ pub(super) fn new_attempt(v: &View<'_>, fast_track: bool, cleared: bool) -> Atte
         promoted: false,
         fast_track,
         deaf_before: None,
+        shares: Vec::new(),
+        evidence: Vec::new(),
         references: Vec::new(),
         asked: None,
         ended_at: None,

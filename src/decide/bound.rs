@@ -1,7 +1,7 @@
 //! A limit of a quantile against the buckets it is measured in: judged by a count where it is the bound of one, and where
 //! it lies between two, said so. Never a query and never a verdict.
 
-use super::criterion::Test;
+use super::{criterion::Test, proof};
 use crate::{
     api::gates::Gate,
     metrics::{Limit, Place, Source, Subject, ask},
@@ -39,6 +39,22 @@ pub(super) fn note(gate: &Gate, source: &Source, test: Test) -> Option<String> {
     let nearest = if limit - below < above - limit && below > 0.0 { below } else { above };
     let [below, above, nearest] = [below, above, nearest].map(Limit::Seconds);
     Some(format!("interpolated between {below} and {above}; a limit of {nearest} is judged exactly"))
+}
+
+/// Quantiles are never told above the exporter's last bucket, so a limit there would never be exceeded. A mean is. What
+/// evidence is weighed of has to be counted.
+pub(super) fn can_be_told(gate: &Gate, source: &Source, test: Test) -> Result<(), String> {
+    if let Some(proof) = test.proof() {
+        return proof::can_be_counted(gate, source, proof);
+    }
+    let bound = gate.metric.filter(|_| gate.quantile.is_some()).and_then(|m| ask::last_bound(source, m));
+    let most = test.limit().and_then(|_| test.band(None)?.most());
+    match (bound, most) {
+        (Some(bound), Some(most)) if most > bound => Err(format!(
+            "the exporter's last bucket ends at {bound}s, so that nothing above it can be told; write a limit below"
+        )),
+        (None | Some(_), None | Some(_)) => Ok(()),
+    }
 }
 
 #[cfg(test)]

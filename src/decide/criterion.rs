@@ -1,6 +1,7 @@
 //! What a value is held against: a limit, a band, or what the other color, or the time before, makes of it. Reads it from
 //! the manifest, resolves it to a band of values, and says it in words. Never looks at a reading.
 
+use super::proof::{self, Proof};
 use crate::{
     api::gates::{ComparedTo, Gate},
     metrics::{
@@ -30,6 +31,8 @@ pub enum Test {
     Change(Option<f64>, Option<f64>),
     /// So much above the reference at most.
     Delta(Limit),
+    /// Proved by evidence, and not by a limit.
+    Proved(Proof),
 }
 
 /// The values that hold.
@@ -71,6 +74,8 @@ impl Test {
                 parts_of.and_then(|r| band(least.map(|n| r * (1.0 + n)), most.map(|n| r * (1.0 + n))))
             }
             Self::Delta(limit) => reference.and_then(|r| band(None, Some(r + limit.value()))),
+            // No single value tells anything.
+            Self::Proved(_) => None,
         }
     }
 
@@ -92,6 +97,7 @@ impl Test {
                 }
             },
             (Self::Ratio(..) | Self::Change(..) | Self::Delta(_), None) => self.relative(),
+            (Self::Proved(proof), _) => proof.word(),
         }
     }
 
@@ -108,9 +114,13 @@ impl Test {
             Self::Change(least, most) => range(least.map(part), most.map(part)),
             Self::Delta(Limit::Share(v)) => format!("+{}pp", Limit::Share(v).to_string().trim_end_matches('%')),
             Self::Delta(limit) => format!("+{limit}"),
-            Self::Max(_) | Self::Above(..) | Self::Min(_) | Self::Between(..) | Self::Equals(_) | Self::Target(..) => {
-                String::new()
-            }
+            Self::Max(_)
+            | Self::Above(..)
+            | Self::Min(_)
+            | Self::Between(..)
+            | Self::Equals(_)
+            | Self::Target(..)
+            | Self::Proved(_) => String::new(),
         }
     }
 
@@ -123,8 +133,13 @@ impl Test {
             | Self::Between(limit, _)
             | Self::Equals(limit)
             | Self::Target(limit, _) => Some(limit),
-            Self::Ratio(..) | Self::Change(..) | Self::Delta(_) => None,
+            Self::Ratio(..) | Self::Change(..) | Self::Delta(_) | Self::Proved(_) => None,
         }
+    }
+
+    /// What is to be proved, if evidence is weighed.
+    pub const fn proof(self) -> Option<Proof> {
+        if let Self::Proved(proof) = self { Some(proof) } else { None }
     }
 
     /// Whether it says nothing without something to compare with.
@@ -147,17 +162,26 @@ pub(super) fn read(gate: &Gate) -> Result<(Test, Option<ComparedTo>), String> {
         (gate.max_ratio.is_some() || gate.min_ratio.is_some()).then(|| ratio(gate)),
         gate.change.as_ref().map(|_| change(gate)),
         gate.max_delta.as_deref().map(|t| delta(gate, t)),
+        gate.statistical.as_ref().map(|w| proof::read(gate, w).map(Test::Proved)),
         gate.alerts.as_ref().map(|_| Ok(Test::Equals(Limit::Count(0.0)))),
     ];
     let mut written = all.into_iter().flatten();
     let (Some(test), None) = (written.next(), written.next()) else {
-        let all = "`max`, `min`, `between`, `equals`, `target`, `maxRatio`/`minRatio`, `change` and `maxDelta`";
+        let all = "`max`, `min`, `between`, `equals`, `target`, `maxRatio`/`minRatio`, `change`, `maxDelta` and `statistical`";
         let alerts = if gate.alerts.is_some() { "; `alerts` takes none: no alert may fire" } else { "" };
         return Err(format!("exactly one of {all}; write for example `max: 1%`{alerts}"));
     };
     let test = test?;
     if gate.tolerance.is_some() && !matches!(test, Test::Target(..)) {
         return Err("`tolerance` belongs to `target`; write for example `target: $0.032, tolerance: 20%`".to_owned());
+    }
+    if let Test::Proved(proof) = test {
+        return match gate.compared_to {
+            Some(ComparedTo::Baseline) => {
+                Err("`statistical` weighs both colors at the same time; leave out `comparedTo`".to_owned())
+            }
+            _ => Ok((test, proof.max.is_none().then_some(ComparedTo::Active))),
+        };
     }
     match (test.compares(), gate.compared_to) {
         (true, None) => Err("`maxRatio`, `minRatio`, `change` and `maxDelta` need `comparedTo: active` or `comparedTo: baseline`".to_owned()),

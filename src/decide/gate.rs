@@ -137,7 +137,7 @@ fn status(
             let note = gate.note.as_ref().map_or_else(String::new, |note| format!("; {note}"));
             format!("{} of the last {} samples bad, {} fail the gate{note}{}", said.bad, gate.of, gate.bad, gate.links)
         }
-        VerdictWord::Pass => gate.note.clone().unwrap_or_default(),
+        VerdictWord::Pass | VerdictWord::Undecided => gate.note.clone().unwrap_or_default(),
     };
     let compared = gate.against.zip(said.reference).map_or_else(String::new, |(against, reference)| {
         format!("{} of {} {}", gate.test.relative(), against.word(), gate.unit.with(reference).plain())
@@ -169,7 +169,7 @@ pub(super) fn show(gate: &PlannedGate, readings: &[Reading], status: &mut GateSt
     let alike = match status.verdict {
         VerdictWord::Pass => value <= time.value(),
         VerdictWord::Fail => value > time.value(),
-        VerdictWord::NoData => false,
+        VerdictWord::NoData | VerdictWord::Undecided => false,
     };
     if alike {
         status.compared = format!("{} over {time}, {} allowed", status.value, gate.unit);
@@ -179,7 +179,12 @@ pub(super) fn show(gate: &PlannedGate, readings: &[Reading], status: &mut GateSt
 }
 
 /// Since when there has been no usable data; a silence that this process has not watched is none.
-fn no_data_since(newest: Option<Moment>, word: VerdictWord, old: Option<&GateStatus>, m: Measuring) -> Moment {
+pub(super) fn no_data_since(
+    newest: Option<Moment>,
+    word: VerdictWord,
+    old: Option<&GateStatus>,
+    m: Measuring,
+) -> Moment {
     // Data that blames nobody is no proof either: its budget runs from when it was first said.
     let last = newest.filter(|_| word != VerdictWord::NoData || old.is_none_or(|o| o.no_data_since.is_none()));
     let last = last.or_else(|| old.filter(|o| o.verdict != VerdictWord::NoData)?.at);
@@ -231,12 +236,14 @@ const MUCH_WORSE: f64 = 1.5;
 
 /// Why the newest reading is no proof, if it is none.
 fn missing(gate: &PlannedGate, newest: Option<&Reading>, m: Measuring) -> Option<String> {
+    too_old(gate, newest, m).or_else(|| usable(gate, newest?).err())
+}
+
+/// There is no answer, or none that is new enough.
+pub(super) fn too_old(gate: &PlannedGate, newest: Option<&Reading>, m: Measuring) -> Option<String> {
     let Some(newest) = newest else { return Some(NO_ANSWER.to_owned()) };
     let stale = gate.interval * 3 + Duration::from_secs(5);
-    if m.now.since(newest.at) > stale {
-        return Some(format!("the newest answer is older than {}s", stale.as_secs()));
-    }
-    usable(gate, newest).err()
+    (m.now.since(newest.at) > stale).then(|| format!("the newest answer is older than {}s", stale.as_secs()))
 }
 
 /// A reading as a figure that counts.
@@ -255,6 +262,6 @@ pub(super) fn usable(gate: &PlannedGate, reading: &Reading) -> Result<Sample, St
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "a count of requests for people; `as` saturates")]
-fn whole(count: f64) -> i64 {
+pub(super) fn whole(count: f64) -> i64 {
     count.floor() as i64
 }

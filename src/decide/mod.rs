@@ -18,6 +18,7 @@ mod narrate;
 mod orders;
 pub mod plan;
 mod prepare;
+pub mod proof;
 mod reference;
 mod rest;
 mod retire;
@@ -26,7 +27,9 @@ pub mod snapshot;
 mod sound;
 mod stage;
 mod step;
+mod trial;
 mod view;
+mod weigh;
 pub mod workload;
 
 use answer::Answer;

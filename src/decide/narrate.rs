@@ -6,6 +6,7 @@ use super::{
     intent::{Decision, News},
     reference, say,
     view::{self, View},
+    weigh,
 };
 use crate::{
     api::{
@@ -36,6 +37,7 @@ pub(super) fn tell(v: &View<'_>, answer: Answer) -> Decision {
         next.gates = calm(v, &v.status.gates);
     }
     reference::keep(v, &mut next);
+    weigh::keep(v, &mut next);
     next.next_decision_at = until.filter(|at| *at > v.now());
     show(v, &mut next);
     conditions(v, &mut next, reason);
@@ -193,6 +195,8 @@ fn summary(next: &LlmRolloutStatus) -> String {
             format!("{} {}{} ({} samples)", g.name, g.value, say::beyond(g, ""), g.samples.unwrap_or_default())
         }
         VerdictWord::Pass => format!("{} {}{}", g.name, g.value, say::within(g)),
+        VerdictWord::Undecided if g.value.is_empty() => format!("{} ? ({})", g.name, g.reason),
+        VerdictWord::Undecided => format!("{} {}{} ({})", g.name, g.value, say::beside(g), g.reason),
         VerdictWord::NoData => format!("{} ? ({})", g.name, g.reason),
     };
     gates.into_iter().map(one).collect::<Vec<_>>().join(" · ")
@@ -272,6 +276,11 @@ fn gates_healthy(next: &LlmRolloutStatus) -> Word {
         Some((VerdictWord::NoData, g)) => {
             (ConditionStatus::Unknown, Reason::NoData, format!("{} has no usable data", g.name))
         }
+        Some((VerdictWord::Undecided, g)) => (
+            ConditionStatus::Unknown,
+            Reason::Undecided,
+            clipped(format!("{} is not proved yet: {}", g.name, g.reason)),
+        ),
         Some((VerdictWord::Pass, _)) => yes(Reason::AllPass, "all gates pass"),
     }
 }

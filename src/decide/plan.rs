@@ -196,7 +196,7 @@ fn read_gate(gate: &Gate, source: &Source) -> Result<PlannedGate, Wrong> {
     let wrong = |e: String| invalid(format!("gates: {name}: {e}"));
     let subject = read_subject(gate, source)?;
     let (test, against) = criterion::read(gate).map_err(wrong)?;
-    told_above(gate, source, test).map_err(wrong)?;
+    bound::can_be_told(gate, source, test).map_err(wrong)?;
     let note = bound::note(gate, source, test);
     let (shown, subject, test) = bound::judged(gate, source, subject, test);
     let (bad, of) = read_failures(gate.failures.as_deref().unwrap_or("2 of 3"))
@@ -222,7 +222,7 @@ fn read_gate(gate: &Gate, source: &Source) -> Result<PlannedGate, Wrong> {
         bad,
         of,
         interval: duration_or(gate.interval.as_ref(), if abort { 5 } else { 15 }, "interval")?,
-        window: duration_or(gate.window.as_ref(), 5 * 60, "window")?,
+        window: duration_or(gate.window.as_ref(), if test.proof().is_some() { 3600 } else { 300 }, "window")?,
         min_samples: gate.min_samples.unwrap_or(least).max(1),
         budget: duration_or(no_data.budget.as_ref(), 15 * 60, "noData.budget")?,
         then: no_data.then,
@@ -275,18 +275,6 @@ fn can_be_asked(gate: &Gate, metric: Metric, source: &Source) -> Result<(), Wron
         let reason = if [NO_PRICES, NO_GPU_PRICE].contains(&why) { Reason::PricesMissing } else { Reason::InvalidSpec };
         Wrong { reason, message: format!("gates: {name}: {word} cannot be had with profile {profile}: {why}") }
     })
-}
-
-/// Quantiles are never told above the exporter's last bucket, so a limit there would never be exceeded. A mean is.
-fn told_above(gate: &Gate, source: &Source, test: Test) -> Result<(), String> {
-    let bound = gate.metric.filter(|_| gate.quantile.is_some()).and_then(|m| ask::last_bound(source, m));
-    let most = test.limit().and_then(|_| test.band(None)?.most());
-    match (bound, most) {
-        (Some(bound), Some(most)) if most > bound => Err(format!(
-            "the exporter's last bucket ends at {bound}s, so that nothing above it can be told; write a limit below"
-        )),
-        (None | Some(_), None | Some(_)) => Ok(()),
-    }
 }
 
 fn read_failures(text: &str) -> Option<(usize, usize)> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{
     gate::usable,
     plan::{Plan, PlannedGate},
+    stage::Asked,
     view::View,
 };
 use crate::{
@@ -21,7 +22,8 @@ pub(super) fn to_keep(v: &View<'_>, plan: &Plan) -> Vec<(Arc<PlannedGate>, Quest
     let known = |g: &PlannedGate| attempt.references.iter().any(|r| r.gate == g.name);
     let wanted = |g: &PlannedGate| match g.against {
         Some(ComparedTo::Baseline) => true,
-        Some(ComparedTo::Active) => attempt.weight == 0,
+        // Where a latency is cut is asked of the color that serves, as long as it does.
+        Some(ComparedTo::Active) => attempt.weight == 0 || g.test.proof().is_some(),
         None => false,
     };
     let open = plan.gates.iter().filter(|g| wanted(g) && !known(g));
@@ -43,7 +45,8 @@ pub(super) fn keep(v: &View<'_>, status: &mut LlmRolloutStatus) {
 /// The step is left: what gates were compared with while both colors had traffic is kept for when one has none.
 pub(super) fn refresh(v: &View<'_>, status: &mut LlmRolloutStatus) {
     let Some(attempt) = status.attempt.as_mut().filter(|_| v.both_serve()) else { return };
-    for asked in v.questions.gates.iter().filter(|a| a.gate.against == Some(ComparedTo::Active)) {
+    let compared = |a: &&Asked| a.gate.against == Some(ComparedTo::Active) && a.question.raw.is_none();
+    for asked in v.questions.gates.iter().filter(compared) {
         let Some(readings) = asked.beside.as_ref().and_then(|q| v.s.readings.get(q)) else { continue };
         let Some((at, value)) = readings.iter().rev().find_map(|r| Some((r.at, usable(&asked.gate, r).ok()?.value)))
         else {

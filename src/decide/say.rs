@@ -293,6 +293,13 @@ pub(super) fn within(g: &GateStatus) -> String {
     }
 }
 
+/// `<1%` or `>1%`: on which side of the limit it happens to be.
+pub(super) fn beside(g: &GateStatus) -> String {
+    let number = |text: &str| text.trim_matches(|c: char| !c.is_ascii_digit() && c != '.').parse::<f64>().ok();
+    let above = number(&g.value).zip(number(&g.limit)).is_some_and(|(value, limit)| value > limit);
+    if above { beyond(g, "") } else { within(g) }
+}
+
 /// `above 1%`: the same as a sentence.
 pub(super) fn where_it_is(g: &GateStatus) -> String {
     match shape(&g.limit) {

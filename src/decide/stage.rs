@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use super::{
     criterion::Test,
     plan::{Plan, PlannedGate},
-    reference,
+    reference, trial,
     view::View,
     workload,
 };
@@ -55,7 +55,9 @@ impl Questions {
     pub(super) fn all(&self) -> BTreeSet<Question> {
         let gates = self.gates.iter().flat_map(|g| std::iter::once(&g.question).chain(&g.beside).chain(&g.shown));
         let share = self.share.iter().flat_map(|(candidate, other)| [candidate, other]);
-        gates.chain(self.kept.iter().map(|(_, q)| q)).chain(share).chain(&self.count).cloned().collect()
+        let all = gates.chain(self.kept.iter().map(|(_, q)| q)).chain(share).chain(&self.count);
+        // Raw counters of nothing are asked of nobody.
+        all.filter(|q| q.raw.as_ref().is_none_or(|raw| !raw.views.is_empty())).cloned().collect()
     }
 }
 
@@ -131,6 +133,11 @@ impl View<'_> {
 
     /// A gate with its questions, while a step is being measured.
     fn asked(&self, plan: &Plan, g: &Arc<PlannedGate>) -> Option<Asked> {
+        let g = &trial::standing_alone(g, self.running()?);
+        if let Some(proof) = g.test.proof() {
+            let question = self.trial(plan, g, proof)?;
+            return Some(Asked { gate: Arc::clone(g), question, beside: None, shown: None });
+        }
         let since = self.measured_since(g)?;
         let wanted = Wanted { subject: &g.subject, window: g.window, interval: g.interval, since };
         let question = self.ask(plan, self.candidate()?, &wanted)?;

@@ -7,16 +7,18 @@ use super::{
     answer::Answer,
     awaiting,
     course::PlannedStep,
+    criterion::Test,
     plan::Plan,
     prepare, reference,
     say::{self, Said},
     stage::Stage,
     view::{self, View},
+    weigh,
 };
 use crate::api::{
     LlmRolloutStatus, Moment, Phase,
     around::OnUndecided,
-    status::{Asked, Attempt, Color, StepIntent},
+    status::{Asked, Attempt, Color, StepIntent, Stood},
 };
 
 /// A person was asked, or is to be asked, how to go on. Gates still take traffic back meanwhile.
@@ -86,6 +88,7 @@ fn not_ready(v: &View<'_>, candidate: Color, weight: i32) -> Option<Said> {
 fn entered(v: &View<'_>, intent: &StepIntent) -> Answer {
     let plan = v.plan.as_ref().ok();
     let step = plan.and_then(|p| p.steps.iter().find(|s| s.weight == intent.weight)).cloned().unwrap_or_default();
+    let weighs = plan.is_some_and(|p| p.gates.iter().any(|g| matches!(g.test, Test::Proved(_))));
     let (begins, until) = clock(v, step.settle, step.hold);
     let answer = Answer::new(v, Phase::Holding, say::entered(intent.step, intent.weight)).until(until);
     answer.changing(|s| {
@@ -95,6 +98,9 @@ fn entered(v: &View<'_>, intent: &StepIntent) -> Answer {
         if let Some(attempt) = s.attempt.as_mut() {
             attempt.step = intent.step;
             attempt.weight = intent.weight;
+            if weighs {
+                attempt.shares.push(Stood { weight: intent.weight, at: begins });
+            }
         }
     })
 }
@@ -212,6 +218,7 @@ pub(super) fn next(v: &View<'_>) -> Option<Answer> {
     Some(Answer::new(v, Phase::Shifting, said).by(v.now()).changing(|s| {
         s.intent = Some(intent(v, attempt, number, step));
         reference::refresh(v, s);
+        weigh::refresh(v, s);
         // The evidence on which the step is taken is durable before its effect.
         s.gates = evidence(v);
     }))

@@ -13,6 +13,7 @@ use super::{
     snapshot::Snapshot,
     sound,
     stage::Questions,
+    weigh::{self, Weighing},
     workload,
 };
 use crate::{
@@ -144,8 +145,18 @@ impl<'a> View<'a> {
         })
     }
 
+    /// The statistical gates with what has come back.
+    pub(super) fn weighings(&self) -> Vec<Weighing<'_>> {
+        let of = |q: &Question| self.s.readings.get(q).map(Vec::as_slice).unwrap_or_default();
+        let patience = self.plan.as_ref().ok().and_then(|plan| self.stage(plan).max_hold);
+        let gates = self.questions.gates.iter();
+        gates.filter_map(|asked| Weighing::of(asked, of(&asked.question), patience, self.now())).collect()
+    }
+
     fn judge(&self) -> Vec<Verdict> {
         let Some(attempt) = self.running() else { return Vec::new() };
+        let weighings = self.weighings();
+        let failing = weigh::failing(&weighings);
         let judged = self.questions.gates.iter().map(|asked| {
             let m = Measuring {
                 step: attempt.step,
@@ -156,12 +167,15 @@ impl<'a> View<'a> {
                 color: self.candidate(),
             };
             let of = |q: &Question| self.s.readings.get(q).map(Vec::as_slice).unwrap_or_default();
+            let old = self.status.gates.iter().find(|o| o.name == asked.gate.name);
+            if let Some(weighing) = weighings.iter().find(|w| w.gate.name == asked.gate.name) {
+                return weigh::judge(weighing, failing.contains(&asked.gate.name), old, m);
+            }
             let beside = Beside {
                 readings: asked.beside.as_ref().map(of).unwrap_or_default(),
                 serves: self.both_serve(),
                 kept: reference::kept(self, &asked.gate.name),
             };
-            let old = self.status.gates.iter().find(|o| o.name == asked.gate.name);
             let mut verdict = gate::judge(&asked.gate, of(&asked.question), beside, old, m);
             verdict.status.query = asked.question.mark();
             if let Some(shown) = &asked.shown {

@@ -1,6 +1,7 @@
 //! A provider's answers to instant queries: their bytes in, finite figures out, or why there are none. Strict, because
 //! every shape that is let through by accident is a gate that passes by accident. Never keeps or repeats a provider's text.
 
+pub mod matrix;
 mod tree;
 
 use self::tree::Node;

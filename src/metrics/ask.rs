@@ -73,6 +73,7 @@ pub fn question(source: &Source, ask: &Ask<'_>) -> Result<Question, NotAvailable
         since: ask.since,
         window: ask.window,
         interval: ask.interval,
+        raw: None,
     })
 }
 

@@ -17,14 +17,20 @@ pub enum Place {
 /// Where a limit in seconds lies. Under several names only bounds count that all of them have, because nobody knows which
 /// of them has series.
 pub(super) fn place(time: &Time, limit: f64) -> Place {
-    let Time::Histogram([first, others @ ..]) = time else { return Place::Unknown };
-    let everywhere = |bound: &f64| others.iter().all(|h| h.bounds.iter().any(|other| is(*other, *bound)));
-    let bounds = || first.bounds.iter().copied().filter(everywhere);
+    let Time::Histogram(names) = time else { return Place::Unknown };
+    let bounds = || common(names);
     if bounds().any(|bound| is(bound, limit)) {
         return Place::Bound;
     }
-    let below = bounds().rfind(|bound| *bound < limit);
+    let below = bounds().filter(|bound| *bound < limit).last();
     bounds().find(|bound| *bound > limit).map_or(Place::Unknown, |above| Place::Between(below.unwrap_or(0.0), above))
+}
+
+/// The bounds that histograms under all names have, the smallest first.
+pub(super) fn common(names: &'static [Histogram]) -> impl Iterator<Item = f64> {
+    let (first, others) = names.split_first().map_or((&[][..], names), |(first, others)| (first.bounds, others));
+    let everywhere = |bound: &f64| others.iter().all(|h| h.bounds.iter().any(|other| is(*other, *bound)));
+    first.iter().copied().filter(everywhere)
 }
 
 /// Both were read from decimals; `800ms` and 0.8 are the same double.

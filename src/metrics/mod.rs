@@ -14,6 +14,7 @@ mod need;
 mod profiles;
 mod promql;
 pub mod question;
+pub mod raw;
 pub mod reading;
 mod scope;
 pub mod source;

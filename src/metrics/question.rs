@@ -1,13 +1,17 @@
 //! A question for a metrics provider: the text with its window left open, and since when an answer counts.
 //! Equal questions of different rollouts are asked once. Never sends anything.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
+use super::raw::Raw;
 use crate::api::Moment;
 
 /// `PromQL` with the window left open. Only this crate's profiles make one, out of validated names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Template(String);
+
+/// A question about raw counters has no window of its own.
+pub const LARGEST_WINDOW: Duration = Duration::from_hours(30 * 24);
 
 /// Stands in a template where the window belongs.
 pub const WINDOW: &str = "{{window}}";
@@ -45,6 +49,8 @@ pub struct Question {
     pub window: Duration,
     /// How often it is asked.
     pub interval: Duration,
+    /// Raw counters instead of figures, for evidence.
+    pub raw: Option<Arc<Raw>>,
 }
 
 impl Question {

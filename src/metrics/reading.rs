@@ -1,8 +1,8 @@
 //! What came back for a question: a sample, or why there is none. Never a judgement: that is `decide::gate`.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
-use crate::api::Moment;
+use crate::{api::Moment, stats::gate::Evidence};
 
 /// One answer to one question.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,6 +13,17 @@ pub struct Reading {
     pub window: Duration,
     /// The figures, or why there are none.
     pub outcome: Result<Sample, NoData>,
+    /// What was weighed, for a question about raw counters.
+    pub weighed: Option<Arc<Weighed>>,
+}
+
+/// The evidence of a statistical gate.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Weighed {
+    /// Of each view that counts; never none.
+    pub views: Vec<Evidence>,
+    /// The same for the next process.
+    pub state: String,
 }
 
 /// Usable figures: both finite, exactly one series each.

@@ -215,6 +215,7 @@ mod tests {
             since: Moment::from_unix(0),
             window: Duration::from_mins(5),
             interval: Duration::from_secs(15),
+            raw: None,
         }
     }
 
@@ -223,7 +224,12 @@ mod tests {
     }
 
     fn reading(at: i64) -> Reading {
-        Reading { at: Moment::from_unix(at), window: Duration::from_secs(3), outcome: Err(NoData::Empty) }
+        Reading {
+            at: Moment::from_unix(at),
+            window: Duration::from_secs(3),
+            outcome: Err(NoData::Empty),
+            weighed: None,
+        }
     }
 
     fn set(texts: &[&str]) -> BTreeSet<Question> {

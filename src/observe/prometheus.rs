@@ -11,6 +11,7 @@ mod schedule;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod trial;
 
 use std::{fmt, future::Future, pin::pin, sync::Arc, time::Duration};
 
@@ -21,11 +22,15 @@ pub use self::settings::{BasicAuth, ProviderError, ProviderSettings};
 use self::{
     line::{Fault, Line},
     schedule::Schedule,
+    trial::{Fetch, Progress, Trials},
 };
 use super::{board::Board, clock::Clock};
 use crate::{
     api::Moment,
-    metrics::{NoData, Question, Reading, Sample, answer},
+    metrics::{
+        NoData, Question, Reading, Sample, answer,
+        raw::{Raw, Series},
+    },
 };
 
 /// A provider that can be asked.
@@ -62,15 +67,18 @@ impl Provider {
         let mut schedule = Schedule::new(Duration::from_secs(2) / self.settings.max_per_second);
         let mut on_the_way = FuturesUnordered::new();
         let mut log = Log::default();
+        let mut trials = Trials::default();
         loop {
             for question in schedule.starved(clock.running()) {
-                let reading = Reading { at: clock.now(), window: Duration::ZERO, outcome: Err(NoData::Throttled) };
+                let outcome = Err(NoData::Throttled);
+                let reading = Reading { at: clock.now(), window: Duration::ZERO, outcome, weighed: None };
                 board.publish(&question, reading);
             }
             while on_the_way.len() < self.settings.max_in_flight
                 && let Some(question) = schedule.take(clock.running())
             {
-                on_the_way.push(self.read(question, clock));
+                let fetch = question.raw.as_ref().map(|raw| trials.fetch(&question, raw, clock.now()));
+                on_the_way.push(self.read(question, fetch, clock));
             }
             let room = on_the_way.len() < self.settings.max_in_flight;
             let next = schedule.wake().filter(|_| room).map(|at| at.saturating_sub(clock.running()));
@@ -79,34 +87,69 @@ impl Provider {
                 outcome = changes.changed() => {
                     // The board lives as long as we hold it, so its sender does too.
                     if outcome.is_err() { return; }
-                    schedule.set(board.questions(&self.settings.name), clock.now(), clock.running());
+                    let wanted = board.questions(&self.settings.name);
+                    trials.keep(&wanted);
+                    schedule.set(wanted, clock.now(), clock.running());
                 }
                 Some((question, answered)) = on_the_way.next() => {
                     schedule.done(&question, clock.now(), clock.running());
-                    if let Some(Answered { reading, rest, took }) = answered {
-                        schedule.heed(&reading.outcome, rest, clock.running());
-                        log.tell(&self.settings.name, &reading);
-                        told(&self.settings.name, &reading, took);
-                        board.publish(&question, reading);
-                    }
+                    let Some(answered) = answered else { continue };
+                    let (rest, took) = (answered.rest, answered.took);
+                    let Some(reading) = answered.reading(&mut trials, &question) else {
+                        schedule.again(&question, clock.running());
+                        continue;
+                    };
+                    schedule.heed(&reading.outcome, rest, clock.running());
+                    log.tell(&self.settings.name, &reading);
+                    told(&self.settings.name, &reading, took);
+                    board.publish(&question, reading);
                 }
                 () = sleep(next.unwrap_or_default()), if next.is_some() => {}
             }
         }
     }
 
-    /// One question with its reading; none when its step is too young.
-    async fn read(&self, question: Arc<Question>, clock: Clock) -> (Arc<Question>, Option<Answered>) {
+    /// One question with what came of it; none when its step is too young.
+    async fn read(
+        &self,
+        question: Arc<Question>,
+        fetch: Option<Fetch>,
+        clock: Clock,
+    ) -> (Arc<Question>, Option<Answered>) {
         let (at, began) = (clock.now(), clock.running());
         let Some(window) = question.window_at(at) else { return (question, None) };
         let deadline = Duration::from_secs(self.settings.timeout_seconds);
-        let asked = timeout(deadline, self.sample(&question, window, at)).await;
-        let (outcome, rest) = match asked.unwrap_or(Err(NoData::Late.into())) {
-            Ok(sample) => (Ok(sample), None),
+        let ask = async {
+            match (&question.raw, fetch) {
+                (Some(raw), Some(fetch)) => self.samples(raw, fetch, at).await.map(|parts| Came::Samples(fetch, parts)),
+                _ => self.sample(&question, window, at).await.map(Came::Figures),
+            }
+        };
+        let (came, rest) = match timeout(deadline, ask).await.unwrap_or(Err(NoData::Late.into())) {
+            Ok(came) => (Ok(came), None),
             Err(Fault { why, rest }) => (Err(why), rest),
         };
         let took = clock.running().saturating_sub(began);
-        (question, Some(Answered { reading: Reading { at, window, outcome }, rest, took }))
+        (question, Some(Answered { at, window, came, rest, took }))
+    }
+
+    /// The raw samples of each part, all of one instant; nothing of a part that is not wanted.
+    async fn samples(&self, raw: &Raw, fetch: Fetch, at: Moment) -> Result<Vec<Vec<Series>>, Fault> {
+        let client = self.line.client().await?;
+        // Whole seconds of ours: a scrape that is told late is read with the next.
+        #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit an f64 for millions of years")]
+        let instant = fetch.at.unwrap_or(at).unix() as f64;
+        let mut parts = Vec::new();
+        for view in &raw.views {
+            let candidate = view.candidate.iter().map(|part| (part, !fetch.before));
+            for (part, wanted) in candidate.chain(view.active.iter().map(|part| (part, true))) {
+                let query = format!("{}[{}s]", part.series, fetch.window.as_secs());
+                let series =
+                    if wanted { self.line.series(&client, &query, Some(instant), at).await? } else { Vec::new() };
+                parts.push(series);
+            }
+        }
+        Ok(parts)
     }
 
     /// Without requests there is nothing to ask a value of: it would be an empty vector or 0/0. The count is asked of the
@@ -122,12 +165,41 @@ impl Provider {
     }
 }
 
+/// What a provider gave.
+enum Came {
+    /// A value with its count.
+    Figures(Sample),
+    /// The series of each part.
+    Samples(Fetch, Vec<Vec<Series>>),
+}
+
 /// What came of a question.
 struct Answered {
-    reading: Reading,
+    at: Moment,
+    window: Duration,
+    came: Result<Came, NoData>,
     /// How long the provider wants to be left alone, if it said so.
     rest: Option<Duration>,
     took: Duration,
+}
+
+impl Answered {
+    /// What it means; none as long as there is more of the past to be read.
+    fn reading(self, trials: &mut Trials, question: &Question) -> Option<Reading> {
+        let Self { at, window, came, .. } = self;
+        let reading = |outcome, weighed| Some(Reading { at, window, outcome, weighed });
+        match (came, &question.raw) {
+            (Ok(Came::Samples(fetch, parts)), Some(raw)) => match trials.take((question, raw), fetch, &parts, at) {
+                Progress::More => None,
+                Progress::Told(Ok((sample, weighed))) => reading(Ok(sample), Some(Arc::new(weighed))),
+                Progress::Told(Err(why)) => reading(Err(why), None),
+            },
+            (Ok(Came::Figures(sample)), _) => reading(Ok(sample), None),
+            // Nobody reads samples for a question that has none.
+            (Ok(Came::Samples(..)), None) => reading(Err(NoData::Empty), None),
+            (Err(why), _) => reading(Err(why), None),
+        }
+    }
 }
 
 /// Says in the log when a provider stops answering and when it answers again, not every time.

@@ -360,6 +360,7 @@ mod tests {
             at: crate::api::Moment::from_unix(1),
             window: Duration::from_secs(30),
             outcome: Ok(crate::metrics::Sample { value: 0.0, samples: 100.0 }),
+            weighed: None,
         };
         metrics.provider_asked("default", &reading, Duration::from_millis(3));
         let text = printed(&registry);

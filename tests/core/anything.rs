@@ -104,13 +104,16 @@ fn gates(d: &mut Draw<'_>) -> Value {
         json!({"name": "silence", "metric": "requests", "equals": "0"}),
         json!({"name": "cost", "metric": "costPerRequest", "max": "$0.005"}),
         json!({"name": "many", "metric": "requests", "max": "100"}),
+        json!({"name": "honest", "metric": "errorRate", "statistical": {}}),
     ];
     let byte = d.byte();
     let first = usize::from(byte) % pool.len();
     let count = d.pick(&[2, 1, 3, 0, 5]);
     let chosen = (0..count).map(|n| {
         let mut gate = pool[(first + n) % pool.len()].clone();
-        gate["severity"] = json!(d.pick(&["Rollback", "Rollback", "Warn", "Abort", "Pause"]));
+        let severity = d.pick(&["Rollback", "Rollback", "Warn", "Abort", "Pause"]);
+        // Evidence is never one bad sample.
+        gate["severity"] = json!(if gate["name"] == "honest" && severity == "Abort" { "Rollback" } else { severity });
         if d.rarely() {
             gate["during"] = d.pick(&[json!(["Steps"]), json!(["Bake"]), json!([])]);
         }

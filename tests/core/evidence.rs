@@ -44,7 +44,7 @@ fn gate() -> PlannedGate {
 /// A reading so many seconds after the step was entered.
 fn reading(after: i64, outcome: Result<(f64, f64), NoData>) -> Reading {
     let outcome = outcome.map(|(value, samples)| Sample { value, samples });
-    Reading { at: Moment::from_unix(ENTERED + after), window: Duration::from_mins(1), outcome }
+    Reading { at: Moment::from_unix(ENTERED + after), window: Duration::from_mins(1), outcome, weighed: None }
 }
 
 fn says(after: i64, readings: &[Reading]) -> VerdictWord {

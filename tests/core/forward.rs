@@ -16,11 +16,13 @@ use llmrollout::{
         Decision, Intent, Snapshot,
         criterion::Test,
         plan::{Plan, PlannedGate, revision},
+        proof::Proof,
         snapshot::GateSetSeen,
         workload,
     },
-    metrics::{self, Question, Reading, Subject},
+    metrics::{self, Question, Reading, Subject, raw::What},
     routers::{Claim, GuardedPatch, PatchKind, Place, Seen, Shares},
+    stats::strata::Health,
 };
 
 /// The first law that a decision breaks, in words.
@@ -283,6 +285,10 @@ impl Case<'_> {
         let may_be_silent = attempt.weight == 0 || plan.manual;
         demand(may_be_silent || !speaking.is_empty(), "I3: forward, and no gate has spoken")?;
         for gate in speaking.into_iter().filter(|g| g.severity != Severity::Warn) {
+            if let Some(proof) = gate.test.proof().filter(|proof| !proof.mean || attempt.weight < 100) {
+                self.weighed(proof, entered, attempt.weight).map_err(|why| format!("I3: {} {why}", gate.name))?;
+                continue;
+            }
             // What aborts at once looks from the first share on.
             let from_the_first = attempt.clock_from.max(attempt.started_at).min(entered);
             let since = if gate.severity == Severity::Abort { from_the_first } else { entered };
@@ -292,6 +298,30 @@ impl Case<'_> {
             self.passes(gate, newest, reference).map_err(|why| format!("I3: {} {why}", gate.name))?;
         }
         Ok(())
+    }
+
+    /// What evidence must say: every view of the stage's own, fresh, by itself, with nothing odd about it.
+    fn weighed(&self, proof: Proof, entered: Moment, weight: i32) -> Law {
+        let bound = proof.max.is_some() || weight == 100;
+        let fits = |q: &&Question| {
+            let raw = q.raw.as_ref();
+            raw.is_some_and(|raw| {
+                let stage = raw.stages.last().is_some_and(|stage| (stage.weight, stage.at) == (weight, entered));
+                stage && bound == matches!(raw.demand.what, What::Bound(_)) && !raw.views.is_empty()
+            })
+        };
+        let question = self.s.readings.keys().find(fits).ok_or("was not asked about this stage")?;
+        let readings = self.s.readings.get(question).into_iter().flatten();
+        let newest = readings.filter(|r| r.at <= self.s.now).next_back().ok_or("has no reading")?;
+        demand(newest.outcome.is_ok(), "has no data")?;
+        demand(self.s.now.unix() - newest.at.unix() <= 50, "is stale")?;
+        demand(newest.at >= entered, "is older than the stage")?;
+        let weighed = newest.weighed.as_ref().ok_or("has no evidence")?;
+        for e in &weighed.views {
+            demand(e.pass >= e.needed_pass, "is not proved")?;
+            demand(!e.split_wrong && !e.environment && e.health == Health::default(), "rests on odd data")?;
+        }
+        demand(!weighed.views.is_empty(), "has no view")
     }
 
     /// What a comparison rests on: the other color's newest figure while it has traffic, else what was kept.

@@ -4,6 +4,7 @@
 extern crate llmrollout_core as llmrollout;
 
 mod anything;
+mod counted;
 mod draw;
 mod evidence;
 #[path = "../it/files.rs"]
@@ -15,6 +16,7 @@ mod odds;
 mod plans;
 mod properties;
 mod queries;
+mod raw;
 mod routes;
 mod scenarios;
 mod sights;

@@ -31,16 +31,16 @@ const WINDOW: Duration = Duration::from_mins(5);
 const PRICES: Prices = Prices { input: 0.5, cached_input: 0.05, output: 1.5 };
 
 /// A file of golden queries: what the manifest says of the metrics.
-struct Case {
-    file: String,
-    written: Metrics,
+pub(crate) struct Case {
+    pub(crate) file: String,
+    pub(crate) written: Metrics,
 }
 
 fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(label, value)| ((*label).to_owned(), (*value).to_owned())).collect()
 }
 
-fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let mut all = Vec::new();
     for (profile, word, in_front) in exporters() {
         let matchers = in_front.then(|| Matchers {
@@ -65,7 +65,7 @@ fn cases() -> Vec<Case> {
     all
 }
 
-fn source(case: &Case) -> Source {
+pub(crate) fn source(case: &Case) -> Source {
     Source::read(&case.written, Some(PRICES), Some(2.5)).unwrap_or_else(|e| panic!("{}: {e}", case.file))
 }
 

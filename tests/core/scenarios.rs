@@ -15,7 +15,10 @@ use llmrollout::{
 };
 use serde_json::{Value, json};
 
-use super::world::{Gateway, Signal, World};
+use super::{
+    counted::Rates,
+    world::{Gateway, Signal, World},
+};
 
 const MANIFEST: &str = include_str!("../scenarios/manifest.yaml");
 
@@ -118,6 +121,14 @@ fn command(world: &mut World, line: &str) {
             let signal = Signal::Value(value.parse().unwrap(), samples.parse().unwrap());
             world.signals.insert(gate_name(gate), signal);
         }
+        ["counted", gate, "nothing"] => drop(world.counted.rates.remove(gate_name(gate))),
+        ["counted", gate, rps, candidate, active] => {
+            let [rps, candidate, active] = [rps, candidate, active].map(|n| n.parse().unwrap());
+            world.counted.rates.insert(gate_name(gate), Rates { rps, candidate, active, share: None });
+        }
+        ["split", gate, share] => {
+            world.counted.rates.get_mut(gate_name(gate)).unwrap().share = Some(share.parse().unwrap());
+        }
         ["silent", gate] => drop(world.signals.insert(gate_name(gate), Signal::Silent(NoData::Empty))),
         _ => disturbance(world, &words),
     }
@@ -216,6 +227,7 @@ fn disturbance(world: &mut World, words: &[&str]) {
         ["restart"] => {
             world.began = world.now;
             world.readings.clear();
+            world.counted.forget();
             world.asks.clear();
         }
         ["delete"] => {

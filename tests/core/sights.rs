@@ -15,8 +15,9 @@ use llmrollout::{
         },
         workload::{self, Role},
     },
-    metrics::{NoData, Question, Reading, Sample},
+    metrics::{NoData, Question, Reading, Sample, reading::Weighed},
     routers::{Claim, Follows, Place, RouterSeen, Seen, Shares, Trouble},
+    stats::{Count, gate::Evidence, strata::Health},
 };
 use serde_json::json;
 
@@ -182,12 +183,44 @@ fn readings(d: &mut Draw<'_>, question: &Question, now: Moment) -> Vec<Reading> 
         Err(NoData::Empty),
         Err(NoData::Late),
     ];
+    let weighed = question.raw.as_ref().map(|_| weighed(d));
     let count = d.pick(&[3_i64, 1, 4, 0]);
     let newest = now.unix() - d.mostly(5, &[0, 50, 51, 66, 3600, -10]);
     let one = |n: i64| Reading {
         at: Moment::from_unix(newest - 15 * (count - 1 - n)),
         window: Duration::from_mins(1),
         outcome: if d.sometimes() { d.pick(&odd) } else { Ok(good) },
+        weighed: weighed.clone(),
     };
     (0..count).map(one).collect()
+}
+
+/// Most evidence is good; some proves the contrary, some nothing, and some is odd.
+fn weighed(d: &mut Draw<'_>) -> Arc<Weighed> {
+    let count = Count::new(500.0, 5.0);
+    let good = Evidence {
+        fail: -5.0,
+        pass: 9.0,
+        needed_pass: 3.0,
+        environment: false,
+        split_wrong: false,
+        health: Health::default(),
+        green: count,
+        blue: count,
+        green_interval: Some((0.004, 0.02)),
+        blue_interval: Some((0.004, 0.02)),
+        needed: Some(0.0),
+    };
+    let odd = [
+        Evidence { fail: 9.0, ..good },
+        Evidence { pass: 2.9, needed: Some(7.0), ..good },
+        Evidence { pass: f64::NAN, fail: f64::NAN, needed: Some(f64::NAN), ..good },
+        Evidence { environment: true, fail: 9.0, ..good },
+        Evidence { split_wrong: true, ..good },
+        Evidence { health: Health { gap: true, inconsistent: false }, ..good },
+        Evidence { health: Health { gap: false, inconsistent: true }, ..good },
+        Evidence { green: Count::default(), blue: Count::default(), blue_interval: None, ..good },
+    ];
+    let mut one = || if d.sometimes() { d.pick(&odd) } else { good };
+    Arc::new(Weighed { views: vec![one(), one()], state: "[]".to_owned() })
 }

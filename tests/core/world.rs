@@ -20,6 +20,7 @@ use llmrollout::{
 use serde_json::{Value, json};
 
 use super::{
+    counted::Counted,
     json_patch::obeys,
     objects::{color_of, front, route, status, weight},
 };
@@ -58,6 +59,7 @@ pub(crate) struct World {
     pub(crate) route: Option<Value>,
     pub(crate) front: Option<Value>,
     pub(crate) signals: BTreeMap<&'static str, Signal>,
+    pub(crate) counted: Counted,
     pub(crate) readings: BTreeMap<Question, Vec<Reading>>,
     pub(crate) asks: std::collections::BTreeSet<Question>,
     pub(crate) rival: Option<Rival>,
@@ -88,6 +90,7 @@ impl World {
             route: Some(route(100, 0)),
             front: Some(front("blue")),
             signals: BTreeMap::new(),
+            counted: Counted::default(),
             readings: BTreeMap::new(),
             asks: std::collections::BTreeSet::new(),
             rival: None,
@@ -392,7 +395,8 @@ impl World {
             let text = question.value.to_string();
             // What is asked about the color that serves has a signal of its own; without one it is well.
             let serving = self.rollout.status.as_ref().and_then(|s| s.active).map(Color::word);
-            let beside = serving.is_some_and(|color| text.contains(&format!("chat-{color}-")));
+            let beside =
+                question.raw.is_none() && serving.is_some_and(|color| text.contains(&format!("chat-{color}-")));
             let gate = match () {
                 () if text.contains("ALERTS") => "alerts",
                 () if beside && question.samples.to_string().contains("max_over_time") => "active-requests",
@@ -404,11 +408,17 @@ impl World {
                 () if text.contains("generation_tokens") => "cost",
                 () => "errors",
             };
+            if let Some(raw) = question.raw.clone() {
+                let reading = self.counted.weigh(&question, &raw, gate, self.now);
+                self.readings.entry(question).or_default().push(reading);
+                answered = true;
+                continue;
+            }
             let outcome = match self.signals[gate].clone() {
                 Signal::Value(value, samples) => Ok(Sample { value: told(&text, value), samples }),
                 Signal::Silent(why) => Err(why),
             };
-            let reading = Reading { at: self.now, window: question.window, outcome };
+            let reading = Reading { at: self.now, window: question.window, outcome, weighed: None };
             self.readings.entry(question).or_default().push(reading);
             answered = true;
         }

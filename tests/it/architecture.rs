@@ -15,11 +15,11 @@ const LINES_OF_A_DECISION: usize = 40;
 /// Each room and what it may import. `room::Item` allows that one item.
 const ROOMS: &[(&str, &[&str])] = &[
     ("api", &[]),
-    ("metrics", &["api"]),
+    ("metrics", &["api", "stats"]),
     ("routers", &["api"]),
     ("stats", &[]),
     ("decide", &["api", "metrics", "routers", "stats"]),
-    ("observe", &["api", "decide", "metrics", "routers"]),
+    ("observe", &["api", "decide", "metrics", "routers", "stats"]),
     ("act", &["api", "decide", "metrics", "routers"]),
     ("record", &["act::Acted", "act::Class", "api", "decide", "metrics", "routers"]),
     (

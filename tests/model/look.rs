@@ -90,13 +90,17 @@ fn dependencies(table: &Table, look: &Look) -> Vec<DependencySeen> {
 }
 
 fn read(signal: Signal, limit: f64, window: Duration) -> Vec<Reading> {
-    let sample =
-        |factor: f64| Reading { at: NOW, window, outcome: Ok(Sample { value: limit * factor, samples: 1000.0 }) };
+    let sample = |factor: f64| Reading {
+        at: NOW,
+        window,
+        outcome: Ok(Sample { value: limit * factor, samples: 1000.0 }),
+        weighed: None,
+    };
     match signal {
         Signal::Good => vec![sample(0.5)],
         Signal::Bad => vec![sample(2.0), sample(2.0)],
         Signal::Blip => vec![sample(0.5), sample(2.0)],
-        Signal::Silent => vec![Reading { at: NOW, window, outcome: Err(NoData::Empty) }],
+        Signal::Silent => vec![Reading { at: NOW, window, outcome: Err(NoData::Empty), weighed: None }],
     }
 }
 
@@ -206,6 +210,8 @@ pub(crate) fn concrete(table: &Table, s: &Status, orders: &Orders) -> LlmRollout
         promoted: a.promoted,
         fast_track: a.fast,
         deaf_before: None,
+        shares: Vec::new(),
+        evidence: Vec::new(),
         references: Vec::new(),
         asked: a.asked.then(|| status::Asked { reason: Reason::GateAsks, message: String::new(), at: NOW }),
     });
@@ -317,7 +323,7 @@ pub(crate) fn status_of(table: &Table, s: &LlmRolloutStatus) -> Status {
         let word = match g.verdict {
             VerdictWord::Pass => Word::Pass,
             VerdictWord::Fail => Word::Fail,
-            VerdictWord::NoData => Word::NoData,
+            VerdictWord::NoData | VerdictWord::Undecided => Word::NoData,
         };
         Some(Gate { word, at: g.at.map(age), missing: g.no_data_since.map(age), step: small(g.step) })
     };

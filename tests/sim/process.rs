@@ -229,7 +229,7 @@ impl Process {
                 }
                 let mut sim = self.cluster.sim();
                 let outcome = prometheus::answer(&sim, self.cluster.now(), now, &question);
-                let reading = Reading { at: now, window: question.window, outcome };
+                let reading = Reading { at: now, window: question.window, outcome, weighed: None };
                 let (about, text) = (About::of(&question), question.value.to_string());
                 let workload = ["chat-blue", "chat-green", "base"].into_iter().find(|w| text.contains(w)).unwrap();
                 sim.ops[self.op].log.push(Logged { workload, about, reading: reading.clone() });

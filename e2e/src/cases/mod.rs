@@ -3,6 +3,7 @@
 
 mod abort;
 mod dialects;
+mod evidence;
 mod forms;
 mod gatesets;
 mod hands;
@@ -91,6 +92,8 @@ macro_rules! cases {
 
 /// All of them; the longest of a stage first.
 const CASES: &[Case] = cases![
+    Beside "statistical gates": evidence::equal_errors_are_proved_and_more_go_back,
+    Beside "statistical gates": evidence::an_outage_of_both_colors_blames_nobody,
     Beside "status writes at rest": quiet::nothing_is_written_at_rest,
     Beside "newer revision at each step": moments::newer_revision_supersedes_at_each_step,
     Beside "pause longer than every deadline": moments::pause_outlasts_every_deadline,
@@ -129,6 +132,7 @@ const CASES: &[Case] = cases![
     Alone "abort": abort::abort_takes_traffic_home_at_once,
     Alone "abort": abort::abort_works_while_prometheus_hangs,
     Alone "provider stops": providers::prometheus_that_stops_is_waited_for,
+    Own "statistical gates across a restart": evidence::evidence_outlives_the_operator,
     Own "provider lies": providers::provider_that_lies_moves_nothing,
     Own "operator killed in the middle of each step": operators::operator_killed_in_each_step,
     Own "operator away while the release changes": moments::release_changes_while_the_operator_is_away,

@@ -20,7 +20,8 @@ use crate::{
     api::Moment,
     metrics::{
         NoData,
-        answer::{self, Figure},
+        answer::{self, Figure, matrix},
+        raw::Series,
     },
 };
 
@@ -87,7 +88,7 @@ impl Line {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One request, asked at `asked`; for the instant `at`, or for the provider's own now.
+    /// One figure, asked for at `asked`; of the instant `at`, or of the provider's own now.
     pub(super) async fn figure(
         &self,
         client: &Client,
@@ -95,6 +96,22 @@ impl Line {
         at: Option<f64>,
         asked: Moment,
     ) -> Result<Figure, Fault> {
+        Ok(answer::figure(&self.ask(client, query, at, asked).await?, asked)?)
+    }
+
+    /// The raw samples of some series.
+    pub(super) async fn series(
+        &self,
+        client: &Client,
+        query: &str,
+        at: Option<f64>,
+        asked: Moment,
+    ) -> Result<Vec<Series>, Fault> {
+        Ok(matrix::series(&self.ask(client, query, at, asked).await?)?)
+    }
+
+    /// One request.
+    async fn ask(&self, client: &Client, query: &str, at: Option<f64>, asked: Moment) -> Result<Vec<u8>, Fault> {
         let deadline = format!("{}s", self.settings.timeout_seconds);
         let instant = at.map(|at| format!("{at:.3}"));
         // Who does not know a word passes over it. Thanos is to fail rather than to leave out a store, and to count
@@ -120,7 +137,7 @@ impl Line {
             status if !status.is_success() => return Err(NoData::Status(status.as_u16()).into()),
             _ => look_at(response.headers())?,
         }
-        Ok(answer::figure(&body(response).await?, asked)?)
+        Ok(body(response).await?)
     }
 
     async fn authorized(&self, request: RequestBuilder) -> Result<RequestBuilder, NoData> {

@@ -107,6 +107,13 @@ impl Schedule {
         self.free = self.free.max(self.resting);
     }
 
+    /// There is more to be read for it at once.
+    pub(super) fn again(&mut self, question: &Question, now: Duration) {
+        if let Some(turn) = self.turns.get_mut(question) {
+            turn.due = now;
+        }
+    }
+
     /// A question was answered, or could not be asked yet.
     pub(super) fn done(&mut self, question: &Question, moment: Moment, now: Duration) {
         let Some(turn) = self.turns.get_mut(question) else { return };
@@ -183,6 +190,7 @@ mod tests {
             since: Moment::from_unix(START.unix() + since),
             window: Duration::from_mins(5),
             interval: 15 * SECOND,
+            raw: None,
         })
     }
 

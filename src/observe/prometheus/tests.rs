@@ -36,6 +36,7 @@ fn question(provider: &str, text: &str) -> Question {
         since: Moment::from_unix(Clock::start().now().unix() - 60),
         window: Duration::from_secs(30),
         interval: Duration::from_mins(10),
+        raw: None,
     }
 }
 

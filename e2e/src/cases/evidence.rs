@@ -1,0 +1,100 @@
+//! Claims about statistical gates on real traffic and raw samples of a real Prometheus: an equal release is proved and goes
+//! on, a worse one goes back, an outage of both colors blames nobody, and evidence outlives the operator. Nothing here
+//! chooses a threshold.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{
+    operators::{own_operator, replicas, take_away},
+    stand::{Stand, is_promoted},
+};
+use crate::kit::{KitError, LoadPlan, Wish, claim, space};
+
+/// Each step leaves out its first seconds, and needs its requests.
+const PROVED: Duration = Duration::from_mins(4);
+
+/// Twenty requests a second, as long as it takes.
+fn load() -> LoadPlan {
+    LoadPlan { rps: 20, at_most: Duration::from_mins(9), ..LoadPlan::default() }
+}
+
+fn weighing(version: &str, statistical: Value) -> Wish {
+    let gate = json!({
+        "name": "errors", "metric": "errorRate", "statistical": statistical, "interval": "2s",
+        "noData": {"budget": "10m"},
+    });
+    Wish { replicas: 1, gates: json!([gate]), ..Wish::new(version) }.with("SIM_ERROR_SHARE", "0.01")
+}
+
+fn gate(rollout: &Value) -> &Value {
+    &rollout["status"]["gates"][0]
+}
+
+/// One percent of errors in both is proved to be the same; one percent that becomes six goes back with its odds.
+pub(super) async fn equal_errors_are_proved_and_more_go_back(stand: &Stand) -> Result<(), KitError> {
+    let service = stand.serve(&weighing("v1", json!({})), &load()).await?;
+    let v2 = weighing("v2", json!({})).steps(&[(50, "5s"), (100, "5s")]);
+    service.apply(stand, &v2.manifest()).await?;
+    let promoted = service.rollout.until("v2 is proved and promoted", PROVED, is_promoted).await?;
+    let verdict = promoted.object.as_deref().map(|rollout| gate(rollout)["verdict"].clone()).unwrap_or_default();
+    claim(verdict == "Pass", || format!("promoted with {verdict}"))?;
+    let worse = weighing("v3", json!({})).with("SIM_ERROR_SHARE", "0.06").steps(&[(50, "120s"), (100, "5s")]);
+    service.apply(stand, &worse.manifest()).await?;
+    let back = |rollout: &Value| rollout["status"]["phase"] == "RolledBack" && rollout["status"]["attempt"]["id"] == 3;
+    let seen = service.rollout.until("v3 goes back", PROVED, back).await?;
+    let rollout = seen.object.as_deref().cloned().unwrap_or_default();
+    let told = rollout["status"]["reason"] == "GateFailed"
+        && gate(&rollout)["reason"].as_str().is_some_and(|words| words.starts_with("worse at odds of"));
+    claim(told, || format!("the status is {}", rollout["status"]))?;
+    stand.end(service.load).await.map(drop)
+}
+
+/// Thirty percent of errors in both colors, where five are the most: nobody is to blame, and nothing goes forward.
+pub(super) async fn an_outage_of_both_colors_blames_nobody(stand: &Stand) -> Result<(), KitError> {
+    let sick = |version: &str| weighing(version, json!({"max": "5%"})).with("SIM_ERROR_SHARE", "0.3");
+    let service = stand.serve(&sick("v1"), &load()).await?;
+    service.apply(stand, &sick("v2").steps(&[(50, "5s"), (100, "5s")]).manifest()).await?;
+    let blameless = |rollout: &Value| {
+        gate(rollout)["verdict"] == "NoData" && gate(rollout)["reason"].as_str() == Some("both colors fail it")
+    };
+    service.rollout.until("both colors fail it", PROVED, blameless).await?;
+    tokio::time::sleep(stand.rest).await;
+    let (rollout, weights) = (stand.space.rollout().await?, stand.space.weights().await?);
+    claim(weights.green == 50 && space::phase(&rollout) == "Holding", || {
+        format!("the route stands at {weights:?}, the status says {}", rollout["status"])
+    })?;
+    stand.end(service.load).await.map(drop)
+}
+
+/// With the load gone evidence stands still; an operator that starts anew says the same, from what was written down and
+/// what the provider still has.
+pub(super) async fn evidence_outlives_the_operator(stand: &Stand) -> Result<(), KitError> {
+    let own = own_operator(stand, 1).await?;
+    let service = stand.serve(&weighing("v1", json!({})), &load()).await?;
+    let v2 = weighing("v2", json!({})).steps(&[(20, "5s"), (100, "5s")]);
+    service.apply(stand, &v2.manifest()).await?;
+    let some = |rollout: &Value| {
+        gate(rollout)["verdict"] == "Undecided" && gate(rollout)["samples"].as_i64().is_some_and(|n| n >= 40)
+    };
+    service.rollout.until("some evidence", PROVED, some).await?;
+    stand.end(service.load).await?;
+    // What was under way is answered, scraped and weighed, and written down at the latest a minute later.
+    tokio::time::sleep(Duration::from_secs(70)).await;
+    let before = stand.space.rollout().await?;
+    take_away(&own).await?;
+    replicas(&own, 1).await?;
+    let written = |rollout: &Value| gate(rollout)["at"].as_str().map(ToOwned::to_owned);
+    let again = |rollout: &Value| written(rollout) > written(&before) && gate(rollout)["verdict"] == "Undecided";
+    let seen = service.rollout.until("the next process has weighed it", Duration::from_mins(2), again).await?;
+    let rollout = seen.object.as_deref().cloned().unwrap_or_default();
+    let [old, new] = [&before, &rollout].map(gate);
+    let same = |field: &str| old[field] == new[field];
+    claim(same("value") && same("samples") && requests(old) == requests(new), || format!("it was {old} and is {new}"))
+}
+
+/// How many requests it still needs, as it says.
+fn requests(gate: &Value) -> Option<&str> {
+    gate["reason"].as_str()?.split_once(',').map(|(requests, _)| requests)
+}

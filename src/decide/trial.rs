@@ -1,0 +1,128 @@
+//! What is asked for a statistical gate: the raw counters of both colors, since the candidate's first share. Never weighs
+//! what comes back.
+
+use std::sync::Arc;
+
+use super::{
+    criterion::Test,
+    plan::{Plan, PlannedGate},
+    proof::Proof,
+    reference,
+    view::View,
+    workload,
+};
+use crate::{
+    api::{
+        gates::{ComparedTo, Metric},
+        status::{Attempt, Stood},
+    },
+    metrics::{
+        Question, Template, metric,
+        question::LARGEST_WINDOW,
+        raw::{self, Demand, Exact, Pods, Raw, Resume, Stage, What},
+        unit::Unit,
+    },
+};
+
+/// What a statistical gate keeps beside the figure of its metric: the share that was bad of the color that serves.
+pub(super) fn share_of(gate: &str) -> String {
+    format!("{gate} share")
+}
+
+/// Without a color beside it a mean has nothing to be weighed against: it is compared with what was kept.
+pub(super) fn standing_alone(gate: &Arc<PlannedGate>, attempt: &Attempt) -> Arc<PlannedGate> {
+    let Some(proof) = gate.test.proof().filter(|proof| proof.mean && attempt.weight == 100) else {
+        return Arc::clone(gate);
+    };
+    let test = Test::Ratio(None, Some(1.0 + proof.relative));
+    Arc::new(PlannedGate { test, against: Some(ComparedTo::Active), ..gate.as_ref().clone() })
+}
+
+impl View<'_> {
+    /// The question of a statistical gate. Without anything to look at it is asked of nobody, and so is no data.
+    pub(super) fn trial(&self, plan: &Plan, gate: &PlannedGate, proof: Proof) -> Option<Question> {
+        let attempt = self.running()?;
+        let entered = attempt.step_entered_at?;
+        let demand = self.demand(gate, proof, attempt);
+        let alone = attempt.weight == 100;
+        let stages = if alone { Vec::new() } else { stages(plan, &attempt.shares) };
+        // What was written down of the shares must end with the one that is measured; else this one stands for itself.
+        let fits = stages.last().is_some_and(|stage| (stage.weight, stage.at) == (attempt.weight, entered));
+        let stages = if fits {
+            stages
+        } else {
+            vec![Stage { weight: attempt.weight, next: next_after(plan, attempt.weight), at: entered }]
+        };
+        let since = stages.first().map_or(entered, |stage| stage.at);
+        let views = demand.and_then(|_| self.views(plan, gate, proof)).unwrap_or_default();
+        let series = views.iter().flat_map(|v| v.candidate.iter().chain(&v.active)).map(|p| p.series.to_string());
+        let value = Template::new(series.collect::<Vec<_>>().join(" "));
+        let demand = demand.unwrap_or_else(|| proof.demand(What::Share));
+        let of = plan.steps.iter().filter(|step| step.weight > 0 && step.weight < 100).count();
+        let mut question = Question {
+            provider: plan.provider.clone(),
+            value,
+            samples: Template::new(String::new()),
+            since,
+            window: LARGEST_WINDOW,
+            interval: gate.interval,
+            raw: None,
+        };
+        let kept = attempt.evidence.iter().find(|k| k.gate == gate.name && k.query == question.mark());
+        let resume = Resume(kept.map(|kept| kept.state.as_str().into()));
+        question.raw = Some(Arc::new(Raw { views, demand, stages, of: if alone { 1 } else { of }, resume }));
+        Some(question)
+    }
+
+    /// What is to be proved now. Once the other color has no traffic: that a share is not above what would have been
+    /// intolerable beside it.
+    fn demand(&self, gate: &PlannedGate, proof: Proof, attempt: &Attempt) -> Option<Demand> {
+        if let Some(max) = proof.max {
+            return Some(proof.demand(What::Bound(Exact::of(max))));
+        }
+        if attempt.weight < 100 {
+            return Some(proof.demand(if proof.mean { What::Mean } else { What::Share }));
+        }
+        let seen = reference::kept(self, &share_of(&gate.name)).or_else(|| by_quantile(gate));
+        let blue = seen.or_else(|| reference::kept(self, &gate.name)).filter(|share| (0.0..1.0).contains(share))?;
+        Some(proof.demand(What::Bound(Exact::of(blue))))
+    }
+
+    /// The counters, as soon as it is known where a latency is to be cut.
+    fn views(&self, plan: &Plan, gate: &PlannedGate, proof: Proof) -> Option<Vec<raw::View>> {
+        let metric = gate.subject.metric()?;
+        let above =
+            if metric::unit(metric) == Unit::Seconds { Some(self.cut(plan, gate, metric, proof)?) } else { None };
+        let meta = &self.s.rollout.metadata;
+        let name = meta.name.as_deref().unwrap_or_default();
+        let candidate = self.candidate()?;
+        let colors = [candidate, candidate.other()];
+        let names = colors.map(|color| workload::name_of(name, color));
+        let [first, second] = &names;
+        let pods = [Pods { color: candidate, workload: first }, Pods { color: candidate.other(), workload: second }];
+        let namespace = meta.namespace.as_deref().unwrap_or_default();
+        // A plan is only made of what can be counted.
+        raw::views(&plan.source, metric, above, namespace, pods).ok()
+    }
+
+    /// What takes longer is bad: as written, or the bucket that holds the quantile of the color that serves.
+    fn cut(&self, plan: &Plan, gate: &PlannedGate, metric: Metric, proof: Proof) -> Option<f64> {
+        proof.above.or_else(|| raw::bound_above(&plan.source, metric, reference::kept(self, &gate.name)?))
+    }
+}
+
+/// What is above a quantile, by its very meaning.
+fn by_quantile(gate: &PlannedGate) -> Option<f64> {
+    let crate::metrics::Subject::Metric(_, Some(quantile)) = &gate.subject else { return None };
+    quantile.parse::<f64>().ok().map(|quantile| 1.0 - quantile)
+}
+
+/// The shares that were confirmed so far, each with the one that would come next.
+fn stages(plan: &Plan, shares: &[Stood]) -> Vec<Stage> {
+    let shown = shares.iter().filter(|share| share.weight > 0 && share.weight < 100);
+    shown.map(|share| Stage { weight: share.weight, next: next_after(plan, share.weight), at: share.at }).collect()
+}
+
+fn next_after(plan: &Plan, weight: i32) -> i32 {
+    plan.steps.iter().map(|step| step.weight).find(|w| *w > weight).unwrap_or(100)
+}

@@ -1,0 +1,272 @@
+//! Evidence → what statistical gates say: together that the candidate is worse, each by itself that it is as good. What
+//! suffices for neither is undecided and holds. The arithmetic is in `stats`; here it becomes verdicts and words.
+
+use std::time::Duration;
+
+use super::{
+    gate::{self, Measuring, Verdict, whole},
+    plan::PlannedGate,
+    proof::Proof,
+    stage::Asked,
+    trial::share_of,
+    view::View,
+};
+use crate::{
+    api::{
+        LlmRolloutStatus, Moment, Reason,
+        gates::{NoDataThen, Severity},
+        status::{GateStatus, Kept, Reference, VerdictWord},
+    },
+    metrics::{
+        Limit, Reading, metric,
+        raw::{Raw, What},
+        reading::Weighed,
+        unit::Unit,
+    },
+    stats::{
+        Tolerance,
+        budget::Outlook,
+        gate::{Block, Evidence, Ruling},
+    },
+};
+
+/// What is written down for the next process is not older than this while a step is measured.
+const KEPT_FOR: Duration = Duration::from_mins(5);
+
+/// A statistical gate with what has come back.
+pub(super) struct Weighing<'a> {
+    pub(super) gate: &'a PlannedGate,
+    pub(super) proof: Proof,
+    pub(super) raw: &'a Raw,
+    pub(super) mark: String,
+    pub(super) newest: Option<&'a Reading>,
+    /// How long the step may stay undecided, if there is an end.
+    pub(super) patience: Option<Duration>,
+}
+
+impl<'a> Weighing<'a> {
+    /// Of a gate that is asked about raw counters.
+    pub(super) fn of(
+        asked: &'a Asked,
+        readings: &'a [Reading],
+        patience: Option<Duration>,
+        now: Moment,
+    ) -> Option<Self> {
+        let (raw, proof) = (asked.question.raw.as_deref()?, asked.gate.test.proof()?);
+        let began = raw.stages.last().map_or(now, |stage| stage.at);
+        let newest = readings.iter().rfind(|r| r.at >= began && r.at <= now);
+        Some(Self { gate: &asked.gate, proof, raw, mark: asked.question.mark(), newest, patience })
+    }
+
+    fn weighed(&self) -> Option<&'a Weighed> {
+        self.newest?.weighed.as_deref()
+    }
+}
+
+/// The gates that fail: those that take traffic back by what they say together, each other by itself.
+pub(super) fn failing(all: &[Weighing<'_>]) -> Vec<String> {
+    let together = |w: &&Weighing<'_>| w.gate.severity == Severity::Rollback;
+    let group: Vec<&Weighing<'_>> = all.iter().filter(together).collect();
+    let alone = all.iter().filter(|w| !together(w)).filter_map(|w| blamed(&[w]));
+    blamed(&group).into_iter().chain(alone).collect()
+}
+
+/// The one to blame, if they fail together. All views of one gate weigh as much as one of another's.
+fn blamed(group: &[&Weighing<'_>]) -> Option<String> {
+    let weighed = group.iter().filter_map(|w| Some((&w.gate.name, w.weighed()?)));
+    let parts = weighed.flat_map(|(name, weighed)| {
+        let share = 1.0 / f64::from(u32::try_from(weighed.views.len()).unwrap_or(u32::MAX));
+        weighed.views.iter().map(move |evidence| (name, (share, *evidence)))
+    });
+    let (names, evidence): (Vec<&String>, Vec<_>) = parts.unzip();
+    let alpha = group.iter().map(|w| w.proof.alpha).fold(1.0, f64::min);
+    match crate::stats::gate::judge(&evidence, alpha) {
+        Ruling::Fail { gate, .. } => names.get(gate).map(|name| (*name).clone()),
+        Ruling::Pass | Ruling::Undecided(_) => None,
+    }
+}
+
+/// What one of them says.
+pub(super) fn judge(w: &Weighing<'_>, fails: bool, old: Option<&GateStatus>, m: Measuring) -> Verdict {
+    let old = old.filter(|o| o.step == m.step);
+    // A proof that it is worse stays one, whatever comes after.
+    let latched = old.is_some_and(|o| o.verdict == VerdictWord::Fail && o.query == w.mark);
+    let latched = latched && w.gate.severity == Severity::Rollback;
+    let missing = if w.raw.views.is_empty() {
+        Some("nothing is known yet of the color that serves".to_owned())
+    } else {
+        gate::too_old(w.gate, w.newest, m).or_else(|| w.newest?.outcome.as_ref().err().map(ToString::to_string))
+    };
+    let evidence = w.weighed().and_then(|weighed| weakest(weighed, w.proof.alpha));
+    let (word, reason) = match (missing, evidence) {
+        _ if fails => (VerdictWord::Fail, evidence.map_or_else(String::new, |(e, _)| odds(w, e))),
+        _ if latched => (VerdictWord::Fail, old.map(|o| o.reason.clone()).unwrap_or_default()),
+        (Some(why), _) => (VerdictWord::NoData, why),
+        (None, None) => (VerdictWord::NoData, gate::NO_ANSWER.to_owned()),
+        (None, Some((e, block))) => said(w, e, block, m),
+    };
+    let at = w.newest.filter(|r| r.weighed.is_some()).map(|r| r.at);
+    let newest = at.filter(|_| word != VerdictWord::NoData);
+    let since = gate::no_data_since(newest, word, old, m);
+    let deadline =
+        (word == VerdictWord::NoData && w.gate.then == NoDataThen::Rollback).then(|| since.plus(w.gate.budget));
+    let spent = deadline.filter(|d| *d <= m.now).map(|_| Reason::NoDataBudgetSpent);
+    let tripped = if word == VerdictWord::Fail { Some(Reason::GateFailed) } else { spent };
+    let no_data_since = (word == VerdictWord::NoData).then_some(since);
+    let figures = figures(w, evidence.map(|(e, _)| e));
+    let status = GateStatus { verdict: word, reason, at, no_data_since, color: m.color, step: m.step, ..figures };
+    Verdict { status, severity: w.gate.severity, tripped, deadline }
+}
+
+/// The view that is furthest from a Pass, and what it lacks.
+fn weakest(weighed: &Weighed, alpha: f64) -> Option<(&Evidence, Option<Block>)> {
+    let lacks = |e: &Evidence| match crate::stats::gate::judge(&[(1.0, *e)], alpha) {
+        Ruling::Undecided(blocks) => blocks.first().map(|(_, block)| *block),
+        Ruling::Pass | Ruling::Fail { .. } => None,
+    };
+    let all = weighed.views.iter().map(|e| (e, lacks(e)));
+    all.max_by_key(|(e, block)| (*block, std::cmp::Reverse(whole((e.pass - e.needed_pass) * 1000.0))))
+}
+
+/// What evidence says that proves nothing bad.
+fn said(w: &Weighing<'_>, e: &Evidence, block: Option<Block>, m: Measuring) -> (VerdictWord, String) {
+    match block {
+        None => (VerdictWord::Pass, odds(w, e)),
+        Some(Block::Evidence) => (VerdictWord::Undecided, to_come(w, e, m)),
+        Some(Block::Split) => {
+            let (seen, all) = (whole(e.green.n), whole(e.green.n + e.blue.n));
+            (VerdictWord::Undecided, format!("only {seen} of {all} requests reached the candidate"))
+        }
+        Some(Block::Gap) => {
+            (VerdictWord::NoData, "more than a quarter of the candidate's scrapes are missing".to_owned())
+        }
+        Some(Block::Inconsistent) => (VerdictWord::NoData, "more bad requests are counted than requests".to_owned()),
+        Some(Block::Environment) => (VerdictWord::NoData, "both colors fail it".to_owned()),
+    }
+}
+
+/// `174 more requests, ~41m`, and what would help when that is too long.
+fn to_come(w: &Weighing<'_>, e: &Evidence, m: Measuring) -> String {
+    let Some(needed) = e.needed.filter(|n| n.is_finite() && *n >= 0.0) else { return "not proved yet".to_owned() };
+    let needed = needed.max(1.0);
+    let more = if needed < 1.5 { "request" } else { "requests" };
+    let more = format!("{} more {more}", whole(needed));
+    let Some(stage) = w.raw.stages.last().filter(|_| e.green.n >= 1.0) else { return more };
+    #[expect(clippy::cast_precision_loss, reason = "a step lasts less than millions of years")]
+    let seconds = m.now.since(stage.at).as_secs().max(1) as f64;
+    let minutes = needed * seconds / e.green.n / 60.0;
+    let when = format!("{more}, ~{}m", whole(minutes.ceil()));
+    match w.patience.filter(|patience| minutes * 60.0 > patience.saturating_sub(m.now.since(stage.at)).as_secs_f64()) {
+        Some(patience) => format!("{when}; {}", too_late(w, e, patience, (e.green.n + e.blue.n) / seconds)),
+        None => when,
+    }
+}
+
+/// That `maxHold` ends before anything can be known, and from which share on it could be.
+fn too_late(w: &Weighing<'_>, e: &Evidence, patience: Duration, rps: f64) -> String {
+    let tolerance = Tolerance { relative: w.relative(), absolute: w.absolute() };
+    let (share, next) = w.raw.stages.last().map_or((0.0, 1.0), |stage| (stage.share(), stage.next_share()));
+    let blue = e.blue.rate().unwrap_or_default();
+    let outlook = Outlook { blue, tolerance, share, next, alpha: (-e.needed_pass).exp() };
+    let least = outlook.smallest_share(rps, patience.as_secs_f64() / 60.0).filter(|least| *least > share);
+    let cure = least.map_or_else(String::new, |least| {
+        format!(", at {}% it could be known in time", whole((least * 100.0).round()))
+    });
+    format!("longer than maxHold{cure}")
+}
+
+/// How sure it is, and of what.
+fn odds(w: &Weighing<'_>, e: &Evidence) -> String {
+    let times = |ln: f64| whole(ln.exp().min(1e6).round()).max(1);
+    let links = &w.gate.links;
+    if e.fail > e.pass {
+        return format!("worse at odds of {}:1, {}:1 are enough{links}", times(e.fail), times(-w.proof.alpha.ln()));
+    }
+    format!("not too much worse at odds of {}:1, {}:1 are enough", times(e.pass), times(e.needed_pass))
+}
+
+/// The figures beside a verdict: the step's own, of either color, with the interval in which each lies at 95 %.
+fn figures(w: &Weighing<'_>, e: Option<&Evidence>) -> GateStatus {
+    let unit = unit(w.gate);
+    let show = |value: f64| unit.show(value);
+    let between =
+        |all: Option<(f64, f64)>| all.map_or_else(String::new, |(a, b)| format!(" ({}…{})", show(a), show(b)));
+    let blue = |e: &Evidence| e.blue.rate().map(|rate| format!("active {}{}", show(rate), between(e.blue_interval)));
+    let limit = |e: &Evidence| match (w.raw.demand.what, e.blue.rate()) {
+        (What::Bound(limit), _) => Some(limit.value() * (1.0 + w.relative()) + w.absolute()),
+        (What::Share | What::Mean, blue) => blue.map(|blue| blue * (1.0 + w.relative()) + w.absolute()),
+    };
+    GateStatus {
+        name: w.gate.name.clone(),
+        verdict: VerdictWord::NoData,
+        value: e.and_then(|e| e.green.rate()).map_or_else(String::new, show),
+        limit: e.and_then(limit).map_or_else(|| w.proof.word(), show),
+        compared: e.and_then(blue).map_or_else(String::new, |blue| match e.and_then(|e| e.green_interval) {
+            Some(own) => format!("{blue}, candidate{}", between(Some(own))),
+            None => blue,
+        }),
+        color: None,
+        window: String::new(),
+        query: w.mark.clone(),
+        samples: e.map(|e| whole(e.green.n)),
+        at: None,
+        no_data_since: None,
+        reason: String::new(),
+        step: 0,
+    }
+}
+
+impl Weighing<'_> {
+    fn relative(&self) -> f64 {
+        self.raw.demand.relative.value()
+    }
+
+    fn absolute(&self) -> f64 {
+        self.raw.demand.absolute.value()
+    }
+}
+
+/// A latency is weighed as the share of what took too long.
+fn unit(gate: &PlannedGate) -> Limit {
+    match gate.subject.metric().map(metric::unit) {
+        Some(Unit::Seconds) | None => Limit::Share(0.0),
+        Some(unit) => Limit::zero(unit),
+    }
+}
+
+/// The step is left: how often the color that serves was bad is kept for when it has no traffic any more.
+pub(super) fn refresh(v: &View<'_>, status: &mut LlmRolloutStatus) {
+    let Some(attempt) = status.attempt.as_mut().filter(|_| v.both_serve()) else { return };
+    for w in v.weighings() {
+        let Some((reading, weighed)) = w.newest.zip(w.weighed()).filter(|_| w.raw.demand.what == What::Share) else {
+            continue;
+        };
+        // The least favorable view, at the upper end of what it can be.
+        let upper = weighed.views.iter().filter_map(|e| e.blue_interval).map(|(_, upper)| upper).reduce(f64::max);
+        let Some(upper) = upper.filter(|upper| upper.is_finite()) else { continue };
+        let gate = share_of(&w.gate.name);
+        attempt.references.retain(|r| r.gate != gate);
+        attempt.references.push(Reference { gate, value: upper.to_string(), at: reading.at });
+    }
+}
+
+/// Writes evidence down for the next process: when a verdict changes, and otherwise every five minutes.
+pub(super) fn keep(v: &View<'_>, status: &mut LlmRolloutStatus) {
+    let Some(attempt) = status.attempt.as_mut().filter(|a| a.ended_at.is_none()) else { return };
+    let known = |name: &str| v.status.gates.iter().find(|g| g.name == name).map(|g| g.verdict);
+    let all = v.weighings();
+    let said = |w: &Weighing<'_>| v.verdicts.iter().find(|o| o.status.name == w.gate.name).map(|o| o.status.verdict);
+    let old = |kept: &Kept| v.now().since(kept.at) >= KEPT_FOR;
+    let due = all.iter().any(|w| {
+        let kept = attempt.evidence.iter().find(|k| k.gate == w.gate.name && k.query == w.mark);
+        w.weighed().is_some() && (kept.is_none_or(old) || known(&w.gate.name) != said(w))
+    });
+    if !due {
+        return;
+    }
+    let kept = all.iter().filter_map(|w| {
+        let (reading, weighed) = (w.newest?, w.weighed()?);
+        Some(Kept { gate: w.gate.name.clone(), query: w.mark.clone(), at: reading.at, state: weighed.state.clone() })
+    });
+    attempt.evidence = kept.collect();
+}
