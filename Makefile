@@ -10,10 +10,10 @@ HELM ?= $(or $(shell command -v helm),$(lastword $(wildcard $(CACHE)/helm-*/helm
 export PATH := $(TOOLS)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help build fmt lint crds chart test demo e2e lab tools soak seeded-bugs model bench fuzz mutants
+.PHONY: help build fmt lint crds chart test demo e2e lab tools soak seeded-bugs model bench bench-decisions fuzz mutants
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build every binary
 	$(CARGO) build --workspace --bins --locked
@@ -69,6 +69,9 @@ model: ## walk every state of a small world: writes target/model/report.json
 
 bench: ## how long a decision takes, and how many releases are simulated in a minute: writes target/bench/decide.json
 	BENCH_SECONDS=$(or $(SECONDS),10) $(CARGO) bench -q --bench decide --locked
+
+bench-decisions: ## how often releases are judged wrongly, by us and by others, ROLLOUTS=2000: writes target/bench/decisions.json
+	ROLLOUTS=$(or $(ROLLOUTS),2000) VARIANTS=$(VARIANTS) $(CARGO) bench -q -p llmrollout-core --bench decisions --locked
 
 # What cargo-fuzz hands to the compiler, without it: coverage needs no nightly. With --target build scripts stay plain.
 FUZZ_FLAGS := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \

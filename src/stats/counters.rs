@@ -10,6 +10,8 @@ use super::{Arm, Count};
 const SAME: f64 = 0.0005;
 /// No counter is beyond what an f64 counts one by one.
 const MOST: f64 = 9_007_199_254_740_992.0;
+/// A process that began anew has counted less than this share of what it had.
+const RESTART: f64 = 0.5;
 /// More samples than these of one counter wait for nothing that will come.
 const MOST_PENDING: usize = 20_000;
 
@@ -45,13 +47,14 @@ pub struct Series<'a> {
 /// One counter: what is counted already, and what waits.
 #[derive(Clone, Debug, Default)]
 struct Counter {
-    /// The last value that was counted.
+    /// Its value at the last whole scrape; none before its first, and after a restart until it is made again.
     last: Option<f64>,
+    /// It was told at all since its process began, in whole scrapes or others.
+    known: bool,
     /// Samples after that; what is no number is none.
     pending: VecDeque<(f64, Option<f64>)>,
-    /// When the newest sample was taken, and the newest that was counted.
+    /// When the newest sample was taken.
     newest: Option<f64>,
-    counted_at: Option<f64>,
 }
 
 impl Counter {
@@ -78,37 +81,33 @@ impl Counter {
     }
 
     /// The sample of a scrape.
-    fn at(&self, at: f64) -> Option<(f64, Option<f64>)> {
-        self.pending.iter().copied().find(|(t, _)| (t - at).abs() <= SAME)
-    }
-
-    /// What was counted up to and with `until`, and whether it fell on the way. `from_zero`: a first sample counts whole.
-    fn take(&mut self, until: f64, from_zero: bool) -> (f64, bool) {
-        let (mut grown, mut fell) = (0.0, false);
-        while let Some((at, value)) = self.pending.front().copied().filter(|(at, _)| *at <= until + SAME) {
-            self.pending.pop_front();
-            let Some(value) = value else { continue };
-            grown += match self.last {
-                Some(last) if value >= last => value - last,
-                // A reset: what was counted between the last scrape and the restart is lost.
-                Some(_) => {
-                    fell = true;
-                    value
-                }
-                None if from_zero => value,
-                None => 0.0,
-            };
-            (self.last, self.counted_at) = (Some(value), Some(at));
-        }
-        (grown, fell)
-    }
-
-    /// Its process began anew and has not made it yet.
-    fn forget(&mut self, before: f64) {
-        if self.counted_at.is_some_and(|at| at + SAME < before) {
-            (self.last, self.counted_at) = (None, None);
+    fn at(&self, at: f64) -> Told {
+        let place = self.pending.partition_point(|(t, _)| *t < at - SAME);
+        match self.pending.get(place).filter(|(t, _)| *t <= at + SAME) {
+            Some((_, Some(value))) => Told::Value(*value),
+            Some((_, None)) => Told::Odd,
+            None => Told::Absent,
         }
     }
+}
+
+/// What a scrape says of one counter.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Told {
+    Value(f64),
+    Absent,
+    Odd,
+}
+
+/// A scrape in which everything is there that should be.
+#[derive(Clone, Debug)]
+struct Whole {
+    at: f64,
+    /// The process began anew since the last.
+    restarted: bool,
+    /// What each counter said, in their order, and which were ever told.
+    values: Vec<Option<f64>>,
+    known: Vec<bool>,
 }
 
 /// What a target did between whole scrapes.
@@ -149,45 +148,61 @@ impl Target {
 
     /// When whole scrapes were taken that are not counted yet, in order.
     pub(super) fn scrapes(&self) -> Vec<f64> {
-        let mut times: Vec<f64> = self.counters.values().flat_map(|c| c.pending.iter().map(|(at, _)| *at)).collect();
+        self.whole(f64::INFINITY).into_iter().map(|scrape| scrape.at).collect()
+    }
+
+    /// The whole scrapes up to `until` that are not counted yet, in order.
+    fn whole(&self, until: f64) -> Vec<Whole> {
+        let pending = |c: &Counter| -> Vec<f64> {
+            c.pending.iter().map(|(at, _)| *at).take_while(|at| *at <= until + SAME).collect()
+        };
+        let mut times: Vec<f64> = self.counters.values().flat_map(pending).collect();
         times.sort_by(f64::total_cmp);
         times.dedup_by(|a, b| *a - *b <= SAME);
-        times.retain(|at| self.is_whole(*at));
-        times
-    }
-
-    /// Every counter that should be there is, with a number.
-    fn is_whole(&self, at: f64) -> bool {
-        let present =
-            |role: Role| self.counters.iter().any(|((r, _), c)| *r == role && matches!(c.at(at), Some((_, Some(_)))));
-        let needed = self.numerator == Role::Bad || present(self.numerator);
-        present(Role::Total)
-            && needed
-            && self.counters.iter().all(|((role, _), c)| self.is_there_or_excused(*role, c, at))
-    }
-
-    /// A counter may be missing before its first sample, and after a restart of its process; else a scrape without it says
-    /// nothing: a hole in the bad requests would look like none.
-    fn is_there_or_excused(&self, role: Role, counter: &Counter, at: f64) -> bool {
-        if let Some((_, value)) = counter.at(at) {
-            return value.is_some();
+        let mut last: Vec<Option<f64>> = self.counters.values().map(|counter| counter.last).collect();
+        let mut known: Vec<bool> = self.counters.values().map(|counter| counter.known).collect();
+        let mut whole = Vec::new();
+        for at in times {
+            let told: Vec<Told> = self.counters.values().map(|counter| counter.at(at)).collect();
+            let scrape = self.read(at, &told, &last, &known);
+            let restarted = scrape.as_ref().is_some_and(|scrape| scrape.restarted);
+            for (known, told) in known.iter_mut().zip(&told) {
+                *known = (*known && !restarted) || *told != Told::Absent;
+            }
+            let Some(scrape) = scrape else { continue };
+            for (last, value) in last.iter_mut().zip(&scrape.values) {
+                *last = value.or(last.filter(|_| !restarted));
+            }
+            whole.push(Whole { known: known.clone(), ..scrape });
         }
-        let before = counter.pending.iter().rev().map(|(t, _)| *t).find(|t| *t < at).or(counter.counted_at);
-        match before {
-            None => role == Role::Bad || role == Role::Total,
-            Some(before) => self.restarted(before, at),
-        }
+        whole
     }
 
-    /// A counter of all requests fell, or went away with another left, between two scrapes.
-    fn restarted(&self, from: f64, to: f64) -> bool {
-        self.counters.iter().filter(|((role, _), _)| *role == Role::Total).any(|(_, counter)| {
-            let mut last = counter.last.filter(|_| counter.counted_at.is_some_and(|at| at + SAME >= from));
-            counter.pending.iter().filter(|(at, _)| *at + SAME >= from && *at <= to + SAME).any(|(_, value)| {
-                let fell = matches!((last, value), (Some(last), Some(value)) if *value < last);
-                last = value.or(last);
-                fell
-            })
+    /// The scrape at `at`, if it is whole. Counters of one process only grow, or fall together when it begins anew; one may
+    /// be missing before its first sample and after a restart. Anything else is a hole, and a hole in the bad requests must
+    /// not look like none.
+    fn read(&self, at: f64, told: &[Told], last: &[Option<f64>], known: &[bool]) -> Option<Whole> {
+        let all = || self.counters.keys().map(|(role, _)| *role).zip(told.iter().zip(last.iter().zip(known)));
+        let present = |wanted: Role| all().any(|(role, (told, _))| role == wanted && matches!(told, Told::Value(_)));
+        if !present(Role::Total) || (self.numerator != Role::Bad && !present(self.numerator)) {
+            return None;
+        }
+        let restarted = all().any(|(role, (told, (last, _)))| match (told, last) {
+            (Told::Value(now), Some(last)) => role == Role::Total && *now < *last && *now <= RESTART * last,
+            _ => false,
+        });
+        let fits = |(told, (last, known)): (&Told, (&Option<f64>, &bool))| match (told, last) {
+            (Told::Odd, _) => false,
+            (Told::Absent, _) => restarted || !known,
+            (Told::Value(_), None) => true,
+            (Told::Value(now), Some(last)) if restarted => now <= last,
+            (Told::Value(now), Some(last)) => now >= last,
+        };
+        all().all(|(_, pair)| fits(pair)).then(|| Whole {
+            at,
+            restarted,
+            values: told.iter().map(|told| if let Told::Value(v) = told { Some(*v) } else { None }).collect(),
+            known: Vec::new(),
         })
     }
 
@@ -195,14 +210,19 @@ impl Target {
     /// the first of a pod that was made after `began` is counted from zero.
     pub(super) fn take(&mut self, until: f64, warm_at: f64, began: f64) -> Taken {
         let (mut total, mut value) = (0.0, 0.0);
-        for scrape in self.scrapes().into_iter().take_while(|at| *at <= until + SAME) {
+        for scrape in self.whole(until) {
             let young = self.created.filter(|at| *at >= began);
             let from = self.anchor.or(young);
             let counts = from.is_some_and(|from| from + SAME >= warm_at);
-            let mut restarted = false;
-            for ((role, _), counter) in &mut self.counters {
-                let (grown, fell) = counter.take(scrape, from.is_some());
-                restarted |= fell && *role == Role::Total;
+            for (((role, _), counter), (now, known)) in
+                self.counters.iter_mut().zip(scrape.values.into_iter().zip(scrape.known))
+            {
+                // What was counted between the last scrape and a restart is lost; a first sample is all new if its target
+                // was scraped before.
+                let base = counter.last.filter(|_| !scrape.restarted).or(from.map(|_| 0.0));
+                let grown = now.zip(base).map_or(0.0, |(now, base)| now - base);
+                counter.last = now.or(counter.last.filter(|_| !scrape.restarted));
+                counter.known = known;
                 match role {
                     _ if !counts => {}
                     Role::Total => total += grown,
@@ -210,12 +230,20 @@ impl Target {
                     _ => {}
                 }
             }
-            if restarted {
-                self.counters.values_mut().for_each(|counter| counter.forget(scrape));
-            }
-            self.anchor = Some(scrape);
+            self.anchor = Some(scrape.at);
         }
+        self.forget(until);
         Self::settle(self.numerator, total, value)
+    }
+
+    /// What is not newer than the last whole scrape is not asked for again, nor what came too late for it.
+    fn forget(&mut self, until: f64) {
+        let Some(anchor) = self.anchor.filter(|anchor| *anchor <= until + SAME) else { return };
+        for counter in self.counters.values_mut() {
+            while counter.pending.front().is_some_and(|(at, _)| *at <= anchor + SAME) {
+                counter.pending.pop_front();
+            }
+        }
     }
 
     fn settle(numerator: Role, n: f64, value: f64) -> Taken {

@@ -53,6 +53,11 @@ impl Pace {
     }
 }
 
+/// How many of the times, which are in order, are not after `end`.
+fn up_to(times: &[f64], end: f64) -> usize {
+    times.partition_point(|at| *at <= end)
+}
+
 fn spacing(pair: &[(f64, f64)]) -> Option<f64> {
     match pair {
         [(a, _), (b, _)] if b > a => Some(b - a),
@@ -78,7 +83,7 @@ fn phase(series: &[Series<'_>], arm: Arm, interval: f64) -> Option<f64> {
 pub struct Health {
     /// More than a quarter of green's scrapes are missing.
     pub gap: bool,
-    /// More bad requests than requests.
+    /// More bad requests than requests, or samples from the future.
     pub inconsistent: bool,
 }
 
@@ -152,7 +157,8 @@ impl Feed {
         self.target(arm, name).gone = true;
     }
 
-    /// Takes in what is new of a series. Samples from the future are left out. Push all series of an answer, then `close`.
+    /// Takes in what is new of a series. Samples from the future are left out, and
+    /// block Pass. Push all series of an answer, then `close`.
     pub fn push(&mut self, series: &Series<'_>, now: f64) {
         let until = now + STALE * self.pace.interval;
         let target = self.target(series.arm, series.target);
@@ -161,6 +167,7 @@ impl Feed {
         } else {
             let past: Vec<_> = series.samples.iter().copied().filter(|(at, _)| *at <= until).collect();
             target.push(series.role, series.key, &past);
+            self.inconsistent = true;
         }
     }
 
@@ -175,18 +182,20 @@ impl Feed {
         if !self.step.is_finite() || !now.is_finite() {
             return strata;
         }
+        let scrapes: Vec<Vec<f64>> = self.targets.values().map(Target::scrapes).collect();
         for _ in 0..MOST_TICKS {
             let end = self.step + f64::from(self.tick.saturating_add(1)) * self.pace.tick;
             if end > now {
                 break;
             }
+            let each = self.targets.iter().zip(&scrapes);
             let standings: Vec<(Arm, Standing)> =
-                self.targets.iter().map(|((arm, _), target)| (*arm, self.standing(target, end, now))).collect();
+                each.map(|(((arm, _), target), scrapes)| (*arm, self.standing(target, scrapes, end, now))).collect();
             if standings.iter().any(|(_, standing)| *standing == Standing::Awaited) {
                 break;
             }
             self.tick = self.tick.saturating_add(1);
-            self.note_scrapes(end, &standings);
+            self.note_scrapes(end, &scrapes, &standings);
             let has = |arm: Arm| standings.contains(&(arm, Standing::Scraped));
             let missed = standings.iter().any(|(_, standing)| *standing == Standing::Missed);
             if !missed && has(Arm::Green) && (self.alone || has(Arm::Blue)) {
@@ -201,16 +210,15 @@ impl Feed {
         Health { gap: self.green_scraped < ENOUGH * self.green_expected, inconsistent: self.inconsistent }
     }
 
-    fn standing(&self, target: &Target, end: f64, now: f64) -> Standing {
-        let scrapes = target.scrapes();
-        let last = scrapes.iter().copied().rfind(|at| *at <= end).or(target.anchor);
-        let Some(last) = last else { return Standing::Unborn };
+    fn standing(&self, target: &Target, scrapes: &[f64], end: f64, now: f64) -> Standing {
+        let (before, after) = scrapes.split_at(up_to(scrapes, end));
+        let Some(last) = before.last().copied().or(target.anchor) else { return Standing::Unborn };
         let interval = self.pace.interval;
         if last > end - interval {
             Standing::Scraped
         } else if target.gone || end - last > STALE * interval {
             Standing::Stale
-        } else if scrapes.iter().any(|at| *at > end) || now >= end + STALE * interval {
+        } else if !after.is_empty() || now >= end + STALE * interval {
             Standing::Missed
         } else {
             Standing::Awaited
@@ -218,19 +226,22 @@ impl Feed {
     }
 
     /// Counts what came of green's scrapes and what should have.
-    fn note_scrapes(&mut self, end: f64, standings: &[(Arm, Standing)]) {
+    fn note_scrapes(&mut self, end: f64, scrapes: &[Vec<f64>], standings: &[(Arm, Standing)]) {
         let each = (self.pace.tick / self.pace.interval).round().max(1.0);
-        let alive = |(arm, standing): &&(Arm, Standing)| *arm == Arm::Green && *standing != Standing::Unborn;
-        if !standings.iter().any(|s| alive(&s)) {
-            self.green_expected += each;
-        }
-        for ((_, target), _) in self.targets.iter().zip(standings).filter(|(_, s)| alive(s)) {
-            if target.gone {
+        let mut nobody = true;
+        for ((target, scrapes), (arm, standing)) in self.targets.values().zip(scrapes).zip(standings) {
+            if *arm == Arm::Blue || *standing == Standing::Unborn {
                 continue;
             }
-            let inside = target.scrapes().iter().filter(|at| **at > end - self.pace.tick && **at <= end).count();
+            nobody = false;
+            if !target.gone {
+                let inside = up_to(scrapes, end) - up_to(scrapes, end - self.pace.tick);
+                self.green_expected += each;
+                self.green_scraped += f64::from(u32::try_from(inside).unwrap_or(u32::MAX)).min(each);
+            }
+        }
+        if nobody {
             self.green_expected += each;
-            self.green_scraped += f64::from(u32::try_from(inside).unwrap_or(u32::MAX)).min(each);
         }
     }
 

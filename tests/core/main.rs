@@ -13,6 +13,7 @@ mod forward;
 mod jobs;
 mod json_patch;
 mod objects;
+mod odds;
 mod plans;
 mod properties;
 mod queries;
