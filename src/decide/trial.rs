@@ -74,7 +74,14 @@ impl View<'_> {
         };
         let kept = attempt.evidence.iter().find(|k| k.gate == gate.name && k.query == question.mark());
         let resume = Resume(kept.map(|kept| kept.state.as_str().into()));
-        question.raw = Some(Arc::new(Raw { views, demand, stages, of: if alone { 1 } else { of }, resume }));
+        question.raw = Some(Arc::new(Raw {
+            views,
+            demand,
+            stages,
+            of: if alone { 1 } else { of },
+            warm_up: plan.warm_up,
+            resume,
+        }));
         Some(question)
     }
 

@@ -82,6 +82,8 @@ impl Question {
     /// The window for a question asked now; `None` while the step, or its newest pod, is too young.
     pub fn window_at(&self, now: Moment) -> Option<Duration> {
         let age = now.since(self.since);
-        (age >= self.shortest).then_some(age.min(self.window.max(self.shortest)))
+        // The number of an endpoint is of now, whatever the window.
+        let window = if self.about.is_some() { Duration::ZERO } else { age.min(self.window.max(self.shortest)) };
+        (age >= self.shortest).then_some(window)
     }
 }

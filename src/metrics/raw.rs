@@ -6,6 +6,7 @@ use std::{
     fmt,
     hash::{Hash, Hasher},
     sync::Arc,
+    time::Duration,
 };
 
 use super::{
@@ -29,7 +30,7 @@ pub enum Role {
     Bad,
     /// Those of them that were not.
     Good,
-    /// What is added up, so much for each.
+    /// What is added up, so much for each; below zero it is taken off.
     Spent(Exact),
 }
 
@@ -175,6 +176,8 @@ pub struct Raw {
     pub stages: Vec<Stage>,
     /// How many there will be.
     pub of: usize,
+    /// How long the candidate's figures are left out at the start of each: only fast answers have finished.
+    pub warm_up: Duration,
     /// What an earlier process knew.
     pub resume: Resume,
 }

@@ -26,6 +26,8 @@ pub enum Role {
     Good,
     /// What a mean adds up.
     Sum,
+    /// What is taken off that again; such a series may begin late.
+    Less,
 }
 
 /// One counter of one scrape target over some time. Samples are `(seconds, value)`, in any order, and may repeat what was
@@ -227,6 +229,7 @@ impl Target {
                     _ if !counts => {}
                     Role::Total => total += grown,
                     role if *role == self.numerator => value += grown,
+                    Role::Less => value -= grown,
                     _ => {}
                 }
             }
@@ -249,7 +252,7 @@ impl Target {
     fn settle(numerator: Role, n: f64, value: f64) -> Taken {
         let x = if numerator == Role::Good { n - value } else { value };
         if numerator == Role::Sum {
-            return Taken { count: Count::new(n, x), inconsistent: n <= 0.0 && x > 0.0 };
+            return Taken { count: Count::new(n, x.max(0.0)), inconsistent: n <= 0.0 && x > 0.0 || x < 0.0 };
         }
         Taken { count: Count::new(n, x.clamp(0.0, n)), inconsistent: !(0.0..=n).contains(&x) }
     }
@@ -351,6 +354,21 @@ mod tests {
         sums.push(Role::Total, "", &TOTAL);
         sums.push(Role::Sum, "", &[(15.0, 1.0), (30.0, 500.0), (45.0, 501.0), (60.0, 502.0)]);
         assert_eq!(taken(&mut sums), (60.0, 501.0));
+    }
+
+    #[test]
+    fn what_is_taken_off_a_sum_is_never_more_than_it() {
+        let sums = |less: &[(f64, f64)]| {
+            let mut target = Target::new(Role::Sum);
+            target.push(Role::Total, "", &TOTAL);
+            target.push(Role::Sum, "", &[(15.0, 100.0), (30.0, 200.0), (45.0, 300.0), (60.0, 400.0)]);
+            target.push(Role::Less, "", less);
+            target.take(1e9, OLD, 0.0)
+        };
+        let late = sums(&[(45.0, 30.0), (60.0, 60.0)]);
+        assert_eq!((late.count.x, late.inconsistent), (240.0, false), "it may begin late");
+        let odd = sums(&[(15.0, 0.0), (30.0, 0.0), (45.0, 0.0), (60.0, 900.0)]);
+        assert_eq!((odd.count.x, odd.inconsistent), (0.0, true));
     }
 
     #[test]

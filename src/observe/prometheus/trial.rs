@@ -26,9 +26,6 @@ const BEFORE: Duration = Duration::from_hours(1);
 const PIECE: Duration = Duration::from_mins(15);
 /// Samples are read again so far back: a scrape may be told late.
 const AGAIN: Duration = Duration::from_mins(2);
-/// The candidate's first seconds in a step, when only fast answers have finished.
-const WARM_UP: f64 = 60.0;
-
 /// What is to be read of each part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Fetch {
@@ -197,7 +194,7 @@ impl Weighing {
             Some(feed) => feed,
             // Two samples of one series tell the pace. Before there is none, there is nothing to cut.
             None => match Pace::of(&series) {
-                Some(pace) => self.feed.insert(Feed::new(pace, numerator(raw), WARM_UP)),
+                Some(pace) => self.feed.insert(Feed::new(pace, numerator(raw), raw.warm_up.as_secs_f64())),
                 None => return,
             },
         };
@@ -235,6 +232,7 @@ fn read<'a>(arm: Arm, view: &[Part], parts: &mut impl Iterator<Item = &'a Vec<Se
         Role::All => (counters::Role::Total, 1.0),
         Role::Bad => (counters::Role::Bad, 1.0),
         Role::Good => (counters::Role::Good, 1.0),
+        Role::Spent(each) if each.value() < 0.0 => (counters::Role::Less, -each.value()),
         Role::Spent(each) => (counters::Role::Sum, each.value()),
     };
     let one = |part: &Part, all: &'a Vec<Series>| {
@@ -307,6 +305,7 @@ mod tests {
                 demand: Demand { what: What::Share, relative, absolute, alpha },
                 stages: stages.iter().enumerate().map(one).collect(),
                 of: 2,
+                warm_up: Duration::from_mins(1),
                 resume: Resume(state.map(Into::into)),
             })),
         }
