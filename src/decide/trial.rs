@@ -13,8 +13,9 @@ use super::{
 };
 use crate::{
     api::{
+        Moment,
         gates::{ComparedTo, Metric},
-        status::{Attempt, Stood},
+        status::Attempt,
     },
     metrics::{
         Question, Template, metric,
@@ -45,14 +46,7 @@ impl View<'_> {
         let entered = attempt.step_entered_at?;
         let demand = self.demand(gate, proof, attempt);
         let alone = attempt.weight == 100;
-        let stages = if alone { Vec::new() } else { stages(plan, &attempt.shares) };
-        // What was written down of the shares must end with the one that is measured; else this one stands for itself.
-        let fits = stages.last().is_some_and(|stage| (stage.weight, stage.at) == (attempt.weight, entered));
-        let stages = if fits {
-            stages
-        } else {
-            vec![Stage { weight: attempt.weight, next: next_after(plan, attempt.weight), at: entered }]
-        };
+        let stages = stages(plan, attempt, entered);
         let since = stages.first().map_or(entered, |stage| stage.at);
         let views = demand.and_then(|_| self.views(plan, gate, proof)).unwrap_or_default();
         let series = views.iter().flat_map(|v| v.candidate.iter().chain(&v.active)).map(|p| p.series.to_string());
@@ -128,10 +122,14 @@ fn by_quantile(gate: &PlannedGate) -> Option<f64> {
     quantile.parse::<f64>().ok().map(|quantile| 1.0 - quantile)
 }
 
-/// The shares that were confirmed so far, each with the one that would come next.
-fn stages(plan: &Plan, shares: &[Stood]) -> Vec<Stage> {
-    let shown = shares.iter().filter(|share| share.weight > 0 && share.weight < 100);
-    shown.map(|share| Stage { weight: share.weight, next: next_after(plan, share.weight), at: share.at }).collect()
+/// The shares that were confirmed so far, each with the one that would come next. What was written down must end with the
+/// one that is measured; else, and at 100 %, this one stands for itself.
+fn stages(plan: &Plan, attempt: &Attempt, entered: Moment) -> Vec<Stage> {
+    let stage = |weight, at| Stage { weight, next: next_after(plan, weight), at };
+    let shown = attempt.shares.iter().filter(|share| share.weight > 0 && share.weight < 100);
+    let stages: Vec<Stage> = shown.map(|share| stage(share.weight, share.at)).collect();
+    let fits = stages.last().is_some_and(|last| (last.weight, last.at) == (attempt.weight, entered));
+    if fits { stages } else { vec![stage(attempt.weight, entered)] }
 }
 
 fn next_after(plan: &Plan, weight: i32) -> i32 {
