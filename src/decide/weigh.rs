@@ -97,9 +97,9 @@ pub(super) fn judge(w: &Weighing<'_>, fails: bool, old: Option<&GateStatus>, m: 
     } else {
         gate::too_old(w.gate, w.newest, m).or_else(|| w.newest?.outcome.as_ref().err().map(ToString::to_string))
     };
-    let evidence = w.weighed().and_then(|weighed| weakest(weighed, w.proof.alpha));
+    let evidence = w.weighed().and_then(|weighed| if fails { worst(weighed) } else { weakest(weighed, w.proof.alpha) });
     let (word, reason) = match (missing, evidence) {
-        _ if fails => (VerdictWord::Fail, evidence.map_or_else(String::new, |(e, _)| odds(w, e))),
+        _ if fails => (VerdictWord::Fail, evidence.map_or_else(String::new, |(e, _)| worse(w, e))),
         _ if latched => (VerdictWord::Fail, old.map(|o| o.reason.clone()).unwrap_or_default()),
         (Some(why), _) => (VerdictWord::NoData, why),
         (None, None) => (VerdictWord::NoData, gate::NO_ANSWER.to_owned()),
@@ -118,6 +118,11 @@ pub(super) fn judge(w: &Weighing<'_>, fails: bool, old: Option<&GateStatus>, m: 
     Verdict { status, severity: w.gate.severity, tripped, deadline }
 }
 
+/// The view that shows most that it is worse.
+fn worst(weighed: &Weighed) -> Option<(&Evidence, Option<Block>)> {
+    weighed.views.iter().max_by(|a, b| a.fail.total_cmp(&b.fail)).map(|e| (e, None))
+}
+
 /// The view that is furthest from a Pass, and what it lacks.
 fn weakest(weighed: &Weighed, alpha: f64) -> Option<(&Evidence, Option<Block>)> {
     let lacks = |e: &Evidence| match crate::stats::gate::judge(&[(1.0, *e)], alpha) {
@@ -131,7 +136,7 @@ fn weakest(weighed: &Weighed, alpha: f64) -> Option<(&Evidence, Option<Block>)> 
 /// What evidence says that proves nothing bad.
 fn said(w: &Weighing<'_>, e: &Evidence, block: Option<Block>, m: Measuring) -> (VerdictWord, String) {
     match block {
-        None => (VerdictWord::Pass, odds(w, e)),
+        None => (VerdictWord::Pass, good(e)),
         Some(Block::Evidence) => (VerdictWord::Undecided, to_come(w, e, m)),
         Some(Block::Split) => {
             let (seen, all) = (whole(e.green.n), whole(e.green.n + e.blue.n));
@@ -175,14 +180,18 @@ fn too_late(w: &Weighing<'_>, e: &Evidence, patience: Duration, rps: f64) -> Str
     format!("longer than maxHold{cure}")
 }
 
-/// How sure it is, and of what.
-fn odds(w: &Weighing<'_>, e: &Evidence) -> String {
-    let times = |ln: f64| whole(ln.exp().min(1e6).round()).max(1);
-    let links = &w.gate.links;
-    if e.fail > e.pass {
-        return format!("worse at odds of {}:1, {}:1 are enough{links}", times(e.fail), times(-w.proof.alpha.ln()));
-    }
+/// How sure it is that the candidate is worse.
+fn worse(w: &Weighing<'_>, e: &Evidence) -> String {
+    format!("worse at odds of {}:1, {}:1 are enough{}", times(e.fail), times(-w.proof.alpha.ln()), w.gate.links)
+}
+
+/// How sure it is that the candidate is not too much worse.
+fn good(e: &Evidence) -> String {
     format!("not too much worse at odds of {}:1, {}:1 are enough", times(e.pass), times(e.needed_pass))
+}
+
+fn times(ln: f64) -> i64 {
+    whole(ln.exp().min(1e6).round()).max(1)
 }
 
 /// The figures beside a verdict: the step's own, of either color, with the interval in which each lies at 95 %.

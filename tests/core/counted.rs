@@ -21,6 +21,8 @@ pub(crate) struct Rates {
     pub(crate) active: f64,
     /// What the candidate gets, if not what it should.
     pub(crate) share: Option<f64>,
+    /// The first view of it sees nothing bad.
+    pub(crate) blind: bool,
 }
 
 /// What was counted so far.
@@ -66,6 +68,10 @@ impl Counted {
         let evidence = state.evidence(Health::default());
         let kept = serde_json::to_string(&vec![Checkpoint::of(state); raw.views.len()]).unwrap();
         let sample = Sample { value: evidence.green.rate().unwrap_or_default(), samples: evidence.green.n };
-        reading(Ok(sample), Some(Arc::new(Weighed { views: vec![evidence; raw.views.len()], state: kept })))
+        let mut views = vec![evidence; raw.views.len()];
+        if let Some(first) = views.first_mut().filter(|_| rates.blind) {
+            (first.fail, first.green.x, first.blue.x) = (-1.0, 0.0, 0.0);
+        }
+        reading(Ok(sample), Some(Arc::new(Weighed { views, state: kept })))
     }
 }

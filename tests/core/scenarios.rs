@@ -136,8 +136,9 @@ fn command(world: &mut World, line: &str) {
         ["counted", gate, "nothing"] => drop(world.counted.rates.remove(gate_name(gate))),
         ["counted", gate, rps, candidate, active] => {
             let [rps, candidate, active] = [rps, candidate, active].map(|n| n.parse().unwrap());
-            world.counted.rates.insert(gate_name(gate), Rates { rps, candidate, active, share: None });
+            world.counted.rates.insert(gate_name(gate), Rates { rps, candidate, active, share: None, blind: false });
         }
+        ["blind", gate] => world.counted.rates.get_mut(gate_name(gate)).unwrap().blind = true,
         ["split", gate, share] => {
             world.counted.rates.get_mut(gate_name(gate)).unwrap().share = Some(share.parse().unwrap());
         }
