@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::LazyLock,
+    sync::{LazyLock, OnceLock},
     time::Duration,
 };
 
@@ -36,18 +36,22 @@ const ORDER: [Profile; 16] = [
     Profile::Envoy,
 ];
 
-/// Every name that the queries of a profile ask for, without a prefix.
-static NAMES: LazyLock<BTreeMap<Profile, BTreeSet<String>>> = LazyLock::new(|| {
-    let all = profiles::exporters().map(|(profile, ..)| {
+/// Every name that the queries of a profile ask for, without a prefix: read out of its queries when it is first asked for,
+/// one profile at a time, because reading many takes long enough to be noticed.
+static NAMES: LazyLock<BTreeMap<Profile, OnceLock<BTreeSet<String>>>> =
+    LazyLock::new(|| profiles::exporters().map(|(profile, ..)| (profile, OnceLock::new())).collect());
+
+fn names_of(profile: Profile) -> impl Iterator<Item = &'static String> {
+    let read = || {
         let source = Source::bare(profile);
         let texts = metric::ALL.into_iter().filter_map(|(metric, _)| texts(&source, &whole(metric)).ok());
         let mut names = BTreeSet::new();
         texts.flatten().for_each(|tree| each_name(&tree, &mut names));
         names.retain(|name| !of_hardware(name));
-        (profile, names)
-    });
-    all.collect()
-});
+        names
+    };
+    NAMES.get(&profile).map(|names| names.get_or_init(read)).into_iter().flatten()
+}
 
 /// GPUs are told by exporters of their own, whatever runs on them.
 fn of_hardware(name: &str) -> bool {
@@ -103,11 +107,10 @@ pub fn question(source: &Source, look: &Look<'_>) -> Option<Question> {
 
 /// The names that are looked for, as they stand in the provider.
 fn wanted(source: &Source) -> BTreeSet<String> {
-    let of =
-        |profile: &Profile| NAMES.get(profile).into_iter().flatten().map(|name| format!("{}{name}", source.prefix()));
+    let of = |profile: Profile| names_of(profile).map(|name| format!("{}{name}", source.prefix()));
     match source.profile() {
-        Profile::Auto => source.eligible().flat_map(|profile| of(&profile).collect::<Vec<_>>()).collect(),
-        named => of(&named).collect(),
+        Profile::Auto => source.eligible().flat_map(|profile| of(profile).collect::<Vec<_>>()).collect(),
+        named => of(named).collect(),
     }
 }
 
@@ -214,7 +217,7 @@ fn each_name(tree: &Expr, names: &mut BTreeSet<String>) {
 
 #[cfg(test)]
 mod tests {
-    use super::{NAMES, ORDER, fits, rests_on, shows, whole};
+    use super::{ORDER, fits, names_of, rests_on, shows, whole};
     use crate::{
         api::{exporters::Profile, gates::Metric},
         metrics::{Source, profiles},
@@ -223,7 +226,8 @@ mod tests {
     #[test]
     fn each_exporter_is_found_by_its_own_names_and_has_its_place_in_the_order() {
         let in_front = |profile: Profile| profiles::exporters().any(|(p, _, front)| p == profile && front);
-        for (profile, names) in NAMES.iter() {
+        for (profile, ..) in crate::metrics::exporters() {
+            let (profile, names) = (&profile, &names_of(profile).cloned().collect::<std::collections::BTreeSet<_>>());
             assert!(ORDER.contains(profile), "{profile:?} has no place");
             assert!(!names.is_empty() && names.iter().all(|name| !super::of_hardware(name)), "{profile:?}");
             let auto = Source::bare(Profile::Auto);
