@@ -7,6 +7,9 @@ mod anything;
 mod draw;
 #[path = "../../tests/core/forward.rs"]
 mod forward;
+#[expect(dead_code, reason = "the scenarios need more of it")]
+#[path = "../../tests/core/objects.rs"]
+mod objects;
 #[path = "../../tests/core/sights.rs"]
 mod sights;
 

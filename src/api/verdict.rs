@@ -88,8 +88,8 @@ pub struct Stood {
 pub struct Kept {
     /// The gate.
     pub gate: String,
-    /// Of what question it is the answer: another one starts anew.
-    pub query: String,
+    /// Which trial it belongs to: another question, another demand, or another time since which is counted starts anew.
+    pub trial: String,
     /// How far it goes.
     pub at: Moment,
     /// The figures of it, for the operator alone.

@@ -12,6 +12,8 @@ use crate::api::{Reason, gates::Gate};
 
 /// As many as one rollout may write itself: status has a row for each.
 const MOST: usize = 32;
+/// What each of these has counted is kept in status, about 300 bytes a gate.
+const MOST_STATISTICAL: usize = 8;
 
 /// A gate that counts.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +58,12 @@ pub(super) fn gather<'a>(items: &'a [Gate], sets: &'a GateSets) -> Result<Vec<Wr
     if all.len() > MOST {
         let count = all.len();
         return Err(invalid(format!("gates: with its sets the rollout has {count} gates; leave {MOST} at most")));
+    }
+    let weighed = all.iter().filter(|w| w.gate.statistical.is_some()).count();
+    if weighed > MOST_STATISTICAL {
+        return Err(invalid(format!(
+            "gates: with its sets the rollout has {weighed} gates that are `statistical`; leave {MOST_STATISTICAL} at most, and write a limit such as `max` in the others"
+        )));
     }
     Ok(all)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{
     criterion::Test,
-    plan::{Plan, PlannedGate},
+    plan::{Plan, PlannedGate, mark},
     proof::Proof,
     reference,
     view::View,
@@ -28,6 +28,12 @@ use crate::{
 /// What a statistical gate keeps beside the figure of its metric: the share that was bad of the color that serves.
 pub(super) fn share_of(gate: &str) -> String {
     format!("{gate} share")
+}
+
+/// What makes evidence that of one trial and of no other: what is counted, since when, and what it is to prove. What was
+/// proved of one stage alone says nothing about the next.
+pub(super) fn trial_of(question: &Question, demand: Demand) -> String {
+    mark(&[&question.value.to_string(), &question.since.to_string(), &format!("{demand:?}")])
 }
 
 /// Without a color beside it a mean has nothing to be weighed against: it is compared with what was kept.
@@ -66,7 +72,8 @@ impl View<'_> {
             names: Vec::new(),
             raw: None,
         };
-        let kept = attempt.evidence.iter().find(|k| k.gate == gate.name && k.query == question.mark());
+        let trial = trial_of(&question, demand);
+        let kept = attempt.evidence.iter().find(|k| k.gate == gate.name && k.trial == trial);
         let resume = Resume(kept.map(|kept| kept.state.as_str().into()));
         question.raw = Some(Arc::new(Raw {
             views,

@@ -8,7 +8,7 @@ use super::{
     plan::PlannedGate,
     proof::Proof,
     stage::Asked,
-    trial::share_of,
+    trial::{share_of, trial_of},
     view::View,
 };
 use crate::{
@@ -39,6 +39,7 @@ pub(super) struct Weighing<'a> {
     pub(super) proof: Proof,
     pub(super) raw: &'a Raw,
     pub(super) mark: String,
+    pub(super) trial: String,
     pub(super) newest: Option<&'a Reading>,
     /// How long the step may stay undecided, if there is an end.
     pub(super) patience: Option<Duration>,
@@ -55,7 +56,8 @@ impl<'a> Weighing<'a> {
         let (raw, proof) = (asked.question.raw.as_deref()?, asked.gate.test.proof()?);
         let began = raw.stages.last().map_or(now, |stage| stage.at);
         let newest = readings.iter().rfind(|r| r.at >= began && r.at <= now);
-        Some(Self { gate: &asked.gate, proof, raw, mark: asked.question.mark(), newest, patience })
+        let (mark, trial) = (asked.question.mark(), trial_of(&asked.question, raw.demand));
+        Some(Self { gate: &asked.gate, proof, raw, mark, trial, newest, patience })
     }
 
     fn weighed(&self) -> Option<&'a Weighed> {
@@ -267,7 +269,7 @@ pub(super) fn keep(v: &View<'_>, status: &mut LlmRolloutStatus) {
     let said = |w: &Weighing<'_>| v.verdicts.iter().find(|o| o.status.name == w.gate.name).map(|o| o.status.verdict);
     let old = |kept: &Kept| v.now().since(kept.at) >= KEPT_FOR;
     let due = all.iter().any(|w| {
-        let kept = attempt.evidence.iter().find(|k| k.gate == w.gate.name && k.query == w.mark);
+        let kept = attempt.evidence.iter().find(|k| k.gate == w.gate.name && k.trial == w.trial);
         w.weighed().is_some() && (kept.is_none_or(old) || known(&w.gate.name) != said(w))
     });
     if !due {
@@ -275,7 +277,7 @@ pub(super) fn keep(v: &View<'_>, status: &mut LlmRolloutStatus) {
     }
     let kept = all.iter().filter_map(|w| {
         let (reading, weighed) = (w.newest?, w.weighed()?);
-        Some(Kept { gate: w.gate.name.clone(), query: w.mark.clone(), at: reading.at, state: weighed.state.clone() })
+        Some(Kept { gate: w.gate.name.clone(), trial: w.trial.clone(), at: reading.at, state: weighed.state.clone() })
     });
     attempt.evidence = kept.collect();
 }

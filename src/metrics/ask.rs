@@ -128,7 +128,11 @@ pub fn counts_requests(source: &Source) -> Result<(), NotAvailable> {
 
 /// Whether this can be asked at all, and why not.
 pub fn available(source: &Source, metric: Metric, quantile: Option<&str>) -> Result<(), NotAvailable> {
-    let subject = Subject::Metric(metric, quantile.map(ToOwned::to_owned));
+    in_general(source, &Subject::Metric(metric, quantile.map(ToOwned::to_owned)), Duration::ZERO).map(|_| ())
+}
+
+/// How something would be asked for, of no rollout.
+pub(super) fn in_general(source: &Source, subject: &Subject, window: Duration) -> Result<Question, NotAvailable> {
     let ask = Ask {
         provider: "",
         rollout: "",
@@ -138,13 +142,13 @@ pub fn available(source: &Source, metric: Metric, quantile: Option<&str>) -> Res
         other: None,
         replicas: 1,
         color: Color::Green,
-        subject: &subject,
+        subject,
         since: Moment::from_unix(0),
-        window: Duration::ZERO,
-        interval: Duration::ZERO,
+        window,
+        interval: window,
         urgent: false,
     };
-    question(source, &ask).map(|_| ())
+    question(source, &ask)
 }
 
 /// The largest figure in seconds that can be told, if there is a bound: a limit above it would never be exceeded.

@@ -9,7 +9,7 @@ use std::{
 
 use promql_parser::parser::{self, Expr, token};
 
-use super::{Ask, NotAvailable, Question, Source, Subject, Template, ask, metric, profiles, promql::quoted};
+use super::{NotAvailable, Question, Source, Subject, Template, ask, metric, profiles, promql::quoted};
 use crate::api::{Moment, exporters::Profile, gates::Metric, status::Color};
 
 /// How far back the question looks at most; a selector of Prometheus looks no further.
@@ -119,9 +119,9 @@ pub fn fits(source: &Source, found: &BTreeSet<String>) -> Option<Profile> {
     let eligible: BTreeSet<Profile> = source.eligible().collect();
     let counts = |profile: &Profile| {
         let named = source.clone().named(*profile);
-        [Metric::Requests, Metric::OutputTokensPerSecond]
-            .into_iter()
-            .any(|metric| ask_for(&named, &whole(metric)).is_ok() && rests_on(&named, &whole(metric), found).is_ok())
+        [Metric::Requests, Metric::OutputTokensPerSecond].into_iter().any(|metric| {
+            ask::in_general(&named, &whole(metric), BACK).is_ok() && rests_on(&named, &whole(metric), found).is_ok()
+        })
     };
     ORDER.into_iter().filter(|profile| eligible.contains(profile)).find(counts)
 }
@@ -153,29 +153,10 @@ pub fn rests_on(source: &Source, subject: &Subject, found: &BTreeSet<String>) ->
 }
 
 fn texts(source: &Source, subject: &Subject) -> Result<[Expr; 2], NotAvailable> {
-    let question = ask_for(source, subject)?;
+    let question = ask::in_general(source, subject, BACK)?;
     let read =
         |text: &Template| parser::parse(&text.render(BACK)).map_err(|_| NotAvailable("its query cannot be read"));
     Ok([read(&question.value)?, read(&question.samples)?])
-}
-
-fn ask_for(source: &Source, subject: &Subject) -> Result<Question, NotAvailable> {
-    let ask = Ask {
-        provider: "",
-        rollout: "",
-        revision: "",
-        namespace: "",
-        workload: "",
-        other: None,
-        replicas: 1,
-        color: Color::Green,
-        subject,
-        since: Moment::from_unix(0),
-        window: BACK,
-        interval: BACK,
-        urgent: false,
-    };
-    ask::question(source, &ask)
 }
 
 /// Whether an expression has a result when only series of some names are there.

@@ -76,6 +76,14 @@ impl Question {
         format!("{hash:08x}")
     }
 
+    /// How many requests it is for a provider: the value and its count, or one for each part.
+    pub fn requests(&self) -> u32 {
+        let parts =
+            |raw: &Arc<Raw>| raw.views.iter().map(|view| view.candidate.len() + view.active.len()).sum::<usize>();
+        let one = self.about.is_some() || !self.names.is_empty();
+        self.raw.as_ref().map_or(if one { 1 } else { 2 }, |raw| u32::try_from(parts(raw)).unwrap_or(u32::MAX))
+    }
+
     /// The shortest window in which a rate means anything, however often is scraped.
     pub const SHORTEST: Duration = Duration::from_secs(3);
 

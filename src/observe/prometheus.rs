@@ -65,9 +65,7 @@ impl Provider {
         let mut changes = board.changes();
         changes.mark_changed();
         let name = self.settings.asked_as();
-        // A question for a provider is two requests, one after the other.
-        let requests = if self.settings.speaks == Speaks::Json { 1 } else { 2 };
-        let mut schedule = Schedule::new(Duration::from_secs(requests) / self.settings.max_per_second);
+        let mut schedule = Schedule::new(Duration::from_secs(1) / self.settings.max_per_second);
         let mut on_the_way = FuturesUnordered::new();
         let mut log = Log::default();
         let mut trials = Trials::default();

@@ -230,7 +230,9 @@ impl Feed {
         let each = (self.pace.tick / self.pace.interval).round().max(1.0);
         let mut nobody = true;
         for ((target, scrapes), (arm, standing)) in self.targets.values().zip(scrapes).zip(standings) {
-            if *arm == Arm::Blue || *standing == Standing::Unborn {
+            // Who has been silent for long is gone: nobody misses its scrapes as long as another is there, and the split
+            // tells when it answers requests all the same.
+            if *arm == Arm::Blue || matches!(standing, Standing::Unborn | Standing::Stale) {
                 continue;
             }
             nobody = false;
@@ -354,6 +356,19 @@ mod tests {
         rig.feed.gone(Arm::Green, "green-2");
         rig.ticks(10..=12, |_| (true, true));
         assert!((rig.strata.last().unwrap().until - 180.0).abs() < 1e-9, "nobody waits for what is known to be gone");
+    }
+
+    #[test]
+    fn a_pod_that_was_replaced_is_no_gap_and_silence_of_all_is_one() {
+        let mut rig = Rig::new();
+        rig.ticks(0..=4, |_| (true, true));
+        for k in 5..=60 {
+            rig.scrape(Arm::Green, "green-2", f64::from(k) * 15.0, 10.0, f64::from(k) * 15.0);
+            rig.tick(k, false, true);
+        }
+        assert!(!rig.feed.health().gap, "the next pod tells everything");
+        rig.ticks(61..=90, |_| (false, true));
+        assert!(rig.feed.health().gap, "nobody tells anything any more");
     }
 
     #[test]

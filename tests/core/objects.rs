@@ -1,6 +1,9 @@
-//! What users have made themselves: the route and the front Service, and the names of ours.
+//! What users have made themselves: the route, the front Service, the operator's configuration, and the names of ours.
 
-use llmrollout::api::{labels, status::Color};
+use llmrollout::{
+    api::{labels, status::Color},
+    decide::snapshot::{EndpointOffer, Offers},
+};
 use serde_json::{Value, json};
 
 /// The color whose object this is.
@@ -41,4 +44,11 @@ pub(crate) fn front(color: &str) -> Value {
 
 pub(crate) fn weight(route: &Value, backend: usize) -> i64 {
     route["spec"]["rules"][0]["backendRefs"][backend]["weight"].as_i64().unwrap_or(1)
+}
+
+/// What the operator's configuration has: one endpoint tells a number of each color, the other one for all.
+pub(crate) fn offers() -> Offers {
+    let endpoint = |name: &str, tells_colors| EndpointOffer { name: name.into(), tells_colors };
+    let endpoints = vec![endpoint("eval", true), endpoint("nightly", false)];
+    Offers { providers: vec!["default".into()], endpoints, ..Offers::default() }
 }

@@ -25,7 +25,7 @@ fn read_with(sets: &[(&str, Value)], change: impl FnOnce(&mut Value)) -> Result<
     let mut manifest: Value = serde_saphyr::from_str(MANIFEST).unwrap();
     change(&mut manifest["spec"]);
     let rollout: LlmRollout = serde_json::from_value(manifest).unwrap();
-    let offers = Offers { providers: vec!["default".into(), "thanos".into()], ..super::world::offers() };
+    let offers = Offers { providers: vec!["default".into(), "thanos".into()], ..super::objects::offers() };
     Plan::read(&rollout.spec, &sets, &offers).map_err(|w| (w.reason, w.message))
 }
 
@@ -231,6 +231,15 @@ fn a_stage_that_names_a_gate_that_there_is_not_is_refused() {
         assert_eq!(reason, Reason::InvalidSpec);
         assert!(message.contains("`gates` names nope"), "{message}");
     }
+}
+
+#[test]
+fn more_statistical_gates_than_status_has_room_for_are_refused() {
+    let gates = |n: usize| (0..n).map(|n| json!({"name": format!("g{n}"), "metric": "errorRate", "statistical": {}}));
+    assert!(read(|spec| spec["gates"] = gates(8).collect()).is_ok());
+    let (reason, message) = read(|spec| spec["gates"] = gates(9).collect()).unwrap_err();
+    assert_eq!(reason, Reason::InvalidSpec);
+    assert!(message.contains("9 gates that are `statistical`; leave 8 at most"), "{message}");
 }
 
 #[test]

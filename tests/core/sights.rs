@@ -23,6 +23,7 @@ use serde_json::json;
 use super::{
     anything::{self, NOW},
     draw::Draw,
+    objects::offers,
 };
 
 /// A snapshot out of bytes; none when the rollout cannot be read.
@@ -47,7 +48,7 @@ pub(crate) fn snapshot(bytes: &[u8]) -> Option<Snapshot> {
         gate_sets: gate_sets(d, &rollout),
         jobs: BTreeMap::new(),
         cron_jobs: BTreeMap::new(),
-        offers: Arc::new(super::world::offers()),
+        offers: Arc::new(offers()),
         rollout: Arc::new(rollout),
     };
     // What would be asked if nothing were known yet is what may have been answered.

@@ -10,8 +10,8 @@ use llmrollout::{
         Decision, Intent, Snapshot, decide,
         intent::OwnedKind,
         snapshot::{
-            ColorSeen, DependencySeen, DeploymentSeen, EndpointOffer, GateSetSeen, GateSets, JobSeen, Offers,
-            OrderSeen, OwnedSeen, Rival, Standing,
+            ColorSeen, DependencySeen, DeploymentSeen, GateSetSeen, GateSets, JobSeen, OrderSeen, OwnedSeen, Rival,
+            Standing,
         },
     },
     metrics::{NoData, Question, Reading, Sample},
@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use super::{
     counted::Counted,
     json_patch::obeys,
-    objects::{color_of, front, route, status, weight},
+    objects::{color_of, front, offers, route, status, weight},
 };
 
 /// What Prometheus would say of a metric.
@@ -489,13 +489,6 @@ impl World {
     pub(crate) fn shares(&self) -> (i64, i64) {
         self.route.as_ref().map_or((0, 0), |r| (weight(r, 0), weight(r, 1)))
     }
-}
-
-/// What the operator's configuration has: one endpoint tells a number of each color, the other one for all.
-pub(crate) fn offers() -> Offers {
-    let endpoint = |name: &str, tells_colors| EndpointOffer { name: name.into(), tells_colors };
-    let endpoints = vec![endpoint("eval", true), endpoint("nightly", false)];
-    Offers { providers: vec!["default".into()], endpoints, ..Offers::default() }
 }
 
 /// What a question about a latency gets for an answer when nearly all requests take as long as the slowest do: the share

@@ -152,6 +152,27 @@ fn the_house_is_in_order() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// The fuzz target is a package of its own, which nothing else builds: it takes these files over by their paths.
+#[test]
+fn what_the_fuzz_target_takes_over_needs_nothing_else() {
+    let modules = |source: &str| -> Vec<String> {
+        let names = source.lines().filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';'));
+        names.map(ToOwned::to_owned).collect()
+    };
+    let taken = modules(&read(&top("fuzz/src/main.rs")));
+    assert!(taken.len() >= 4, "{taken:?}");
+    let others: Vec<_> =
+        modules(&read(&top("tests/core/main.rs"))).into_iter().filter(|m| !taken.contains(m)).collect();
+    for module in &taken {
+        let source = read(&top(&format!("tests/core/{module}.rs")));
+        let beside: Vec<&str> = source.split("super::").skip(1).filter_map(|rest| rest.split(';').next()).collect();
+        let word = |c: char| !c.is_alphanumeric() && c != '_';
+        let names = |other: &&String| beside.iter().any(|path| path.split(word).any(|part| part == *other));
+        let needs: Vec<_> = others.iter().filter(names).collect();
+        assert!(needs.is_empty(), "tests/core/{module}.rs needs {needs:?}, which fuzz/src/main.rs does not take over");
+    }
+}
+
 #[test]
 fn forbidden_imports_are_refused() {
     let bad = [

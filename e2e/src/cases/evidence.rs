@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::{
@@ -37,15 +38,32 @@ fn roomy() -> Value {
     json!({"relative": "100%", "absolute": "2pp"})
 }
 
-/// One percent of errors in both is proved to be the same; one percent that becomes six goes back with its odds.
+/// Errors, a share that is slow and a mean, each from its own counters.
+fn weighing_all(version: &str) -> Wish {
+    let gate = |mut gate: Value| {
+        gate["interval"] = json!("2s");
+        gate["noData"] = json!({"budget": "10m"});
+        gate
+    };
+    let gates = [
+        json!({"name": "errors", "metric": "errorRate", "statistical": roomy()}),
+        json!({"name": "slower", "metric": "latency", "quantile": "0.95", "statistical": {"above": "1s", "relative": "100%", "absolute": "5pp"}}),
+        json!({"name": "cost", "metric": "costPerRequest", "statistical": {"relative": "100%"}}),
+    ];
+    Wish { gates: gates.map(gate).into_iter().collect(), ..weighing(version, &roomy()) }
+}
+
+/// One percent of errors in both is proved to be the same, as are the time and the cost of their answers; one percent that
+/// becomes six goes back with its odds.
 pub(super) async fn equal_errors_are_proved_and_more_go_back(stand: &Stand) -> Result<(), KitError> {
-    let service = stand.serve(&weighing("v1", &roomy()), &load()).await?;
-    let v2 = weighing("v2", &roomy()).steps(&[(50, "5s"), (100, "5s")]);
+    let service = stand.serve(&weighing_all("v1"), &load()).await?;
+    let v2 = weighing_all("v2").steps(&[(50, "5s"), (100, "5s")]);
     service.apply(stand, &v2.manifest()).await?;
     let promoted = service.rollout.until("v2 is proved and promoted", PROVED, is_promoted).await?;
-    let verdict = promoted.object.as_deref().map(|rollout| gate(rollout)["verdict"].clone()).unwrap_or_default();
-    claim(verdict == "Pass", || format!("promoted with {verdict}"))?;
-    let worse = weighing("v3", &roomy()).with("SIM_ERROR_SHARE", "0.06").steps(&[(50, "120s"), (100, "5s")]);
+    let gates = promoted.object.as_deref().map(|rollout| rollout["status"]["gates"].clone()).unwrap_or_default();
+    let passed = gates.as_array().is_some_and(|all| all.len() == 3 && all.iter().all(|gate| gate["verdict"] == "Pass"));
+    claim(passed, || format!("promoted with {gates}"))?;
+    let worse = weighing_all("v3").with("SIM_ERROR_SHARE", "0.06").steps(&[(50, "120s"), (100, "5s")]);
     service.apply(stand, &worse.manifest()).await?;
     let back = |rollout: &Value| rollout["status"]["phase"] == "RolledBack" && rollout["status"]["attempt"]["id"] == 3;
     let seen = service.rollout.until("v3 goes back", PROVED, back).await?;
@@ -78,20 +96,22 @@ pub(super) async fn an_outage_of_both_colors_blames_nobody(stand: &Stand) -> Res
 pub(super) async fn evidence_outlives_the_operator(stand: &Stand) -> Result<(), KitError> {
     let own = own_operator(stand, 1).await?;
     let service = stand.serve(&weighing("v1", &json!({})), &load()).await?;
-    let v2 = weighing("v2", &json!({})).steps(&[(20, "5s"), (100, "5s")]);
+    let v2 = weighing("v2", &json!({})).steps(&[(50, "5s"), (100, "5s")]);
     service.apply(stand, &v2.manifest()).await?;
     let some = |rollout: &Value| {
         gate(rollout)["verdict"] == "Undecided" && gate(rollout)["samples"].as_i64().is_some_and(|n| n >= 40)
     };
     service.rollout.until("some evidence", PROVED, some).await?;
     stand.end(service.load).await?;
-    // What was under way is answered, scraped and weighed, and written down at the latest a minute later.
-    tokio::time::sleep(Duration::from_secs(62)).await;
-    let before = stand.space.rollout().await?;
+    // What was under way is answered, scraped and weighed a little later, and written down at the latest a minute after.
+    let still = Timestamp::now() + SignedDuration::from_secs(5);
+    let told = |rollout: &Value| gate(rollout)["at"].as_str().and_then(|at| at.parse::<Timestamp>().ok());
+    let after = |rollout: &Value| told(rollout).is_some_and(|at| at > still);
+    let seen = service.rollout.until("all that was answered is weighed", Duration::from_mins(2), after).await?;
+    let before = seen.object.as_deref().cloned().unwrap_or_default();
     take_away(&own).await?;
     replicas(&own, 1).await?;
-    let written = |rollout: &Value| gate(rollout)["at"].as_str().map(ToOwned::to_owned);
-    let again = |rollout: &Value| written(rollout) > written(&before) && gate(rollout)["verdict"] == "Undecided";
+    let again = |rollout: &Value| told(rollout) > told(&before) && gate(rollout)["verdict"] == "Undecided";
     let seen = service.rollout.until("the next process has weighed it", Duration::from_mins(2), again).await?;
     let rollout = seen.object.as_deref().cloned().unwrap_or_default();
     let [old, new] = [&before, &rollout].map(gate);

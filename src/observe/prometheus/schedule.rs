@@ -22,7 +22,7 @@ const LONGEST_REST: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Schedule {
     turns: BTreeMap<Arc<Question>, Turn>,
-    /// The least time between two questions.
+    /// The least time between two requests; a question may be several.
     gap: Duration,
     /// Before this no question may be sent.
     free: Duration,
@@ -73,7 +73,7 @@ impl Schedule {
         if let Some(turn) = self.turns.get_mut(&question) {
             turn.asking = Some(now);
         }
-        self.free = now + self.gap;
+        self.free = now + self.gap * question.requests();
         Some(question)
     }
 
@@ -179,7 +179,8 @@ mod tests {
         metrics::{NoData, Question, Sample, Template},
     };
 
-    const GAP: Duration = Duration::from_millis(100);
+    /// A plain question is two requests: 100 ms.
+    const GAP: Duration = Duration::from_millis(50);
     const SECOND: Duration = Duration::from_secs(1);
     const START: Moment = Moment::from_unix(1_790_000_000);
 
@@ -249,7 +250,7 @@ mod tests {
     /// Twice as many questions as the provider takes: what aborts is never late for it, and nobody else is forgotten.
     #[test]
     fn what_aborts_goes_first_where_few_may_be_asked() {
-        let mut schedule = Schedule::new(SECOND);
+        let mut schedule = Schedule::new(SECOND / 2);
         let aborts: Vec<_> = (0..2)
             .map(|i| {
                 let calm = question(&format!("abort {i}"), -60).as_ref().clone();

@@ -1,6 +1,7 @@
 //! A provider's task against a small server on loopback that answers badly in every way it can.
 
 mod endpoint;
+mod names;
 mod server;
 mod tls;
 
@@ -202,27 +203,6 @@ async fn equal_questions_are_asked_once_and_new_ones_at_once() {
     assert_eq!(requests.len(), 4, "two questions of two requests, each once: {requests:?}");
     assert_eq!(board.readings(&shared).len(), 1);
     task.abort();
-}
-
-#[tokio::test]
-async fn names_are_one_request_and_none_is_an_answer() {
-    let at = Clock::start().now().unix();
-    let row = |name: &str| format!(r#"{{"metric":{{"__name__":"{name}"}},"value":[{at},"7"]}}"#);
-    for (rows, found) in [(vec![row("b"), row("z"), row("a")], vec!["a", "b"]), (vec![], vec![])] {
-        let rows = rows.join(",");
-        let body = format!(r#"{{"status":"success","data":{{"resultType":"vector","result":[{rows}]}}}}"#);
-        let server = Server::with(json(&body)).await;
-        let board = Board::default();
-        let names = ["a", "b", "c"].map(ToOwned::to_owned).to_vec();
-        let looked_for = Question { names, ..question("default", "x") };
-        board.subscribe(&Owner::new("chat").within("prod"), BTreeSet::from([looked_for.clone()]));
-        let task = run(settings("default", &server.url), &board);
-        let reading = poll(&board, &looked_for, 1).await.remove(0);
-        task.abort();
-        assert_eq!(reading.names, found);
-        assert!(reading.outcome.is_ok(), "{:?}", reading.outcome);
-        assert_eq!(server.requests().len(), 1);
-    }
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use crate::{
     api::Moment,
     metrics::{
         NoData, Question, Sample,
-        raw::{Demand, Part, Raw, Role, Series, View, What},
+        raw::{Demand, Part, Raw, Role, Series, View},
         reading::Weighed,
     },
     stats::{
@@ -26,6 +26,7 @@ const BEFORE: Duration = Duration::from_hours(1);
 const PIECE: Duration = Duration::from_mins(15);
 /// Samples are read again so far back: a scrape may be told late.
 const AGAIN: Duration = Duration::from_mins(2);
+
 /// What is to be read of each part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Fetch {
@@ -154,14 +155,16 @@ impl Trial {
             return Progress::More;
         }
         self.read = self.read.max(until);
-        if fetch.at.is_some() { Progress::More } else { Progress::Told(self.told(raw)) }
+        if fetch.at.is_some() { Progress::More } else { Progress::Told(self.told()) }
     }
 
-    /// What is known now. A view in which one color counts nothing is none.
-    fn told(&self, raw: &Raw) -> Result<(Sample, Weighed), NoData> {
-        let one = matches!(raw.demand.what, What::Bound(_));
-        let counted = |view: &&Weighing| matches!((view.counts, one), ([true, true], _) | ([true, false], true));
-        let counting = self.views.iter().filter(counted);
+    /// What is known now. A view in which nobody counts is none; one in which only one color does proves nothing, and its
+    /// evidence says so: what the candidate does not tell could be the very thing that is wrong with it.
+    fn told(&self) -> Result<(Sample, Weighed), NoData> {
+        if !self.views.iter().any(|view| view.counts[0]) {
+            return Err(NoData::Empty);
+        }
+        let counting = self.views.iter().filter(|view| view.counts.contains(&true));
         let views: Vec<Evidence> = counting.filter_map(|v| Some(v.gate.evidence(v.feed.as_ref()?.health()))).collect();
         let first = views.first().ok_or(NoData::Empty)?;
         let sample = Sample { value: first.green.rate().unwrap_or_default(), samples: first.green.n };
@@ -439,6 +442,29 @@ mod tests {
             let told = provider.ask(&mut Trials::default(), &question(&[0], Some(odd)), BEGAN + 600).unwrap().1;
             assert_eq!(told, fresh, "{odd}");
         }
+    }
+
+    #[test]
+    fn a_view_that_only_the_other_color_has_proves_nothing() {
+        let mut provider = Provider::new(EACH / 400.0);
+        let mut two = question(&[0], None);
+        let raw = Arc::make_mut(two.raw.as_mut().unwrap());
+        raw.views.push(raw.views[0].clone());
+        let (raw, mut trials, mut told) = (two.raw.clone().unwrap(), Trials::default(), None);
+        for now in (1..=80).map(|n| BEGAN + 15 * n) {
+            let fetch = trials.fetch(&two, &raw, Moment::from_unix(now));
+            let (engine, mut http) = (provider.answer(fetch, now), provider.answer(fetch, now));
+            http[0].clear();
+            http[1].clear();
+            let parts = [engine, http].concat();
+            if let Progress::Told(now) = trials.take((&two, &raw), fetch, &parts, Moment::from_unix(now)) {
+                told = Some(now.unwrap().1);
+            }
+        }
+        let views = told.unwrap().views;
+        assert_eq!(views.len(), 2);
+        assert!(views[0].pass > 1.0 && !views[0].health.gap, "{:?}", views[0]);
+        assert!(views[1].health.gap, "what the candidate does not tell could be what is wrong with it: {:?}", views[1]);
     }
 
     #[test]
