@@ -15,6 +15,9 @@ use crate::{
     },
 };
 
+/// What is made when it is needed, and then kept.
+type Slot = OnceLock<Result<Queries, NotAvailable>>;
+
 /// A manifest and what its questions rest on, understood.
 #[derive(Debug)]
 pub struct Meant {
@@ -24,7 +27,7 @@ pub struct Meant {
     found: Option<Profile>,
     pub(super) plan: Result<Plan, Wrong>,
     pub(super) wanted: String,
-    queries: Vec<(Subject, [OnceLock<Result<Queries, NotAvailable>>; 4])>,
+    queries: Vec<(Subject, [Slot; 4])>,
 }
 
 /// What was needed until now makes no difference.

@@ -2,32 +2,32 @@
 //! it still fits. Never decides.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::board::Owner;
+use super::board::{Key, Owner};
 use crate::decide::Meant;
 
 /// The last understanding of each rollout's manifest.
 #[derive(Debug, Default)]
-pub struct Memory(Mutex<HashMap<Owner, Arc<Meant>>>);
+pub struct Memory(Mutex<BTreeMap<Key, Arc<Meant>>>);
 
 impl Memory {
     /// What was understood last, if anything was.
     pub fn of(&self, owner: &Owner) -> Option<Arc<Meant>> {
-        self.all().get(owner).cloned()
+        self.all().get(&owner.into()).cloned()
     }
 
     /// What has been understood now.
     pub fn keep(&self, owner: &Owner, meant: Option<Arc<Meant>>) {
         match meant {
-            Some(meant) => self.all().insert(owner.clone(), meant),
-            None => self.all().remove(owner),
+            Some(meant) => self.all().insert(owner.into(), meant),
+            None => self.all().remove(&owner.into()),
         };
     }
 
-    fn all(&self) -> MutexGuard<'_, HashMap<Owner, Arc<Meant>>> {
+    fn all(&self) -> MutexGuard<'_, BTreeMap<Key, Arc<Meant>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

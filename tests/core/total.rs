@@ -53,15 +53,15 @@ fn what_was_understood_before_changes_no_decision() {
             snapshot.meant = meant.take();
             let again = decide(&snapshot);
             assert_eq!(again, fresh, "seed {seed}");
-            taken += usize::from(snapshot.meant.is_some() && same(&snapshot.meant, &again.meant));
+            taken += usize::from(same(snapshot.meant.as_ref(), again.meant.as_ref()));
             meant = again.meant;
         }
     }
     assert!(taken > 400, "only {taken} were taken again");
 }
 
-fn same(one: &Option<Arc<Meant>>, other: &Option<Arc<Meant>>) -> bool {
-    one.as_ref().zip(other.as_ref()).is_some_and(|(one, other)| Arc::ptr_eq(one, other))
+fn same(one: Option<&Arc<Meant>>, other: Option<&Arc<Meant>>) -> bool {
+    one.zip(other).is_some_and(|(one, other)| Arc::ptr_eq(one, other))
 }
 
 #[test]
