@@ -107,7 +107,7 @@ reasons! {
     RuleNotFound,
     /// The rule lacks the backend of one color.
     BackendMissing,
-    /// The rule has a backend that is neither color.
+    /// The rule has a backend that is neither color, and the weights of the colors cannot be split beside it.
     UnmanagedBackend,
     /// The gateway has not accepted the route or cannot resolve a backend.
     RouteNotReady,

@@ -27,16 +27,8 @@ pub fn read(router: &HttpRouteRouter, blue: &str, green: &str, route: Option<&Ht
         })
     };
     let (b, g) = (at(blue)?, at(green)?);
-    if let Some((_, third)) = rule.backend_refs.iter().enumerate().find(|(i, _)| *i != b && *i != g) {
-        return Err(Trouble {
-            reason: Reason::UnmanagedBackend,
-            message: format!(
-                "the rule of HTTPRoute {} also sends to {}, which is neither color; move it to a rule of its own",
-                router.name, third.name
-            ),
-        });
-    }
-    let (shares, exact) = shares_of(&rule.backend_refs[b], &rule.backend_refs[g]);
+    let each = one_percent(router, rule, b, g)?;
+    let (shares, exact) = shares_of(&rule.backend_refs[b], &rule.backend_refs[g], each);
     Ok(Seen {
         version: route.metadata.resource_version.clone().unwrap_or_default(),
         shares,
@@ -47,8 +39,32 @@ pub fn read(router: &HttpRouteRouter, blue: &str, green: &str, route: Option<&Ht
             rule: index,
             blue: (b, blue.to_owned()),
             green: (g, green.to_owned()),
+            each,
         },
     })
+}
+
+/// The weight of one percent of what both colors get. Others in the rule keep theirs, and so the two together keep what
+/// they have, which every share must be a whole part of.
+fn one_percent(router: &HttpRouteRouter, rule: &RouteRule, b: usize, g: usize) -> Result<i32, Trouble> {
+    let refused = |message| Err(Trouble { reason: Reason::UnmanagedBackend, message });
+    let [blue, green] = [b, g].map(|i| &rule.backend_refs[i]);
+    let others = || rule.backend_refs.iter().enumerate().filter(|(i, _)| *i != b && *i != g).map(|(_, other)| other);
+    if let Some(twice) = others().find(|other| is_service(other, &blue.name) || is_service(other, &green.name)) {
+        return refused(format!(
+            "the rule of HTTPRoute {} names {} twice; leave one of the two out",
+            router.name, twice.name
+        ));
+    }
+    let Some(third) = others().next() else { return Ok(1) };
+    let both = blue.weight.zip(green.weight).and_then(|(b, g)| b.checked_add(g)).unwrap_or(0);
+    if both > 0 && both % 100 == 0 {
+        return Ok(both / 100);
+    }
+    refused(format!(
+        "the rule of HTTPRoute {} also sends to {}, which keeps its weight; so that every share of the colors can be written, their two weights must add up to 100 or a multiple of it: for example {} 900, {} 0 and {} 100 for nine tenths of all requests",
+        router.name, third.name, blue.name, green.name, third.name
+    ))
 }
 
 fn find_rule<'a>(
@@ -95,7 +111,7 @@ fn is_service(backend: &BackendRef, name: &str) -> bool {
 }
 
 /// Percent of each, and whether that is literally what stands there. An omitted weight means 1, not 0.
-fn shares_of(blue: &BackendRef, green: &BackendRef) -> (Shares, bool) {
+fn shares_of(blue: &BackendRef, green: &BackendRef, each: i32) -> (Shares, bool) {
     let (b, g) = (i64::from(blue.weight.unwrap_or(1)), i64::from(green.weight.unwrap_or(1)));
     let sum = (b + g).max(1);
     // Rounded so that a color which gets anything at all never reads as 0.
@@ -107,8 +123,10 @@ fn shares_of(blue: &BackendRef, green: &BackendRef) -> (Shares, bool) {
         ((g * 100 + sum - 1) / sum).min(99)
     };
     let green_share = i32::try_from(green_share).unwrap_or(100);
+    let explicit = blue.weight.is_some() && green.weight.is_some();
+    let each = i64::from(each);
     // 1/0 says the same as 100/0: a user's own way to write "all" is left alone.
-    let exact = blue.weight.is_some() && green.weight.is_some() && (b + g == 100 || (b == 0) != (g == 0));
+    let exact = explicit && (b + g == 100 * each && g % each == 0 || (b == 0) != (g == 0));
     (Shares { blue: 100 - green_share, green: green_share }, exact)
 }
 
@@ -136,7 +154,7 @@ pub(super) fn write(
     rule: usize,
     blue: &(usize, String),
     green: &(usize, String),
-    shares: Shares,
+    (shares, each): (Shares, i32),
 ) -> GuardedPatch {
     let path = |(i, _): &(usize, String), field: &str| format!("/spec/rules/{rule}/backendRefs/{i}/{field}");
     GuardedPatch {
@@ -146,8 +164,8 @@ pub(super) fn write(
             guard(version),
             json!({"op": "test", "path": path(blue, "name"), "value": blue.1}),
             json!({"op": "test", "path": path(green, "name"), "value": green.1}),
-            json!({"op": "add", "path": path(blue, "weight"), "value": shares.blue}),
-            json!({"op": "add", "path": path(green, "weight"), "value": shares.green}),
+            json!({"op": "add", "path": path(blue, "weight"), "value": shares.blue * each}),
+            json!({"op": "add", "path": path(green, "weight"), "value": shares.green * each}),
         ],
     }
 }

@@ -109,6 +109,7 @@ fn routers(d: &mut Draw<'_>, rollout: &LlmRollout, status: &LlmRolloutStatus) ->
                 rule: 0,
                 blue: (0, "chat-blue".to_owned()),
                 green: (1, "chat-green".to_owned()),
+                each: 1,
             },
         };
         let selector = matches!(claim, Claim::Service(_));

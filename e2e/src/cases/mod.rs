@@ -22,6 +22,7 @@ mod rollback;
 mod runner;
 mod selector;
 mod stand;
+mod third;
 mod warm;
 
 use std::{path::Path, process::ExitCode};
@@ -134,6 +135,7 @@ const CASES: &[Case] = cases![
     Beside "newer revision mid-way": leaving::newer_revision_supersedes_at_a_middle_step,
     Beside "route edited by somebody else": hands::foreign_edit_blueward_is_an_abort,
     Beside "route edited by somebody else": hands::foreign_edit_greenward_is_put_right,
+    Beside "a third backend in the rule": third::a_third_backend_keeps_its_part,
     Beside "candidate dies mid-way": rollback::candidate_that_dies_midway_goes_home,
     Beside "bad input": inputs::server_refuses_bad_manifests_and_takes_good_ones,
     Beside "bad input": inputs::conditions_name_what_is_wrong_and_traffic_is_untouched,
