@@ -18,7 +18,7 @@ pub fn read(router: &HttpRouteRouter, blue: &str, green: &str, route: Option<&Ht
     })?;
     let (index, rule) = find_rule(router, blue, green, route)?;
     let at = |name: &str| {
-        rule.backend_refs.iter().position(|b| is_service(b, name)).ok_or_else(|| Trouble {
+        rule.backend_refs.iter().position(|b| is_color(b, name)).ok_or_else(|| Trouble {
             reason: Reason::BackendMissing,
             message: format!(
                 "a rule of HTTPRoute {} lacks the backend {name}; both colors must stand there from the start, for example `backendRefs: [{{name: {blue}, port: 80, weight: 100}}, {{name: {green}, port: 80, weight: 0}}]`",
@@ -50,7 +50,7 @@ fn one_percent(router: &HttpRouteRouter, rule: &RouteRule, b: usize, g: usize) -
     let refused = |message| Err(Trouble { reason: Reason::UnmanagedBackend, message });
     let [blue, green] = [b, g].map(|i| &rule.backend_refs[i]);
     let others = || rule.backend_refs.iter().enumerate().filter(|(i, _)| *i != b && *i != g).map(|(_, other)| other);
-    if let Some(twice) = others().find(|other| is_service(other, &blue.name) || is_service(other, &green.name)) {
+    if let Some(twice) = others().find(|other| is_color(other, &blue.name) || is_color(other, &green.name)) {
         return refused(format!(
             "the rule of HTTPRoute {} names {} twice; leave one of the two out",
             router.name, twice.name
@@ -82,7 +82,7 @@ fn find_rule<'a>(
             Ok,
         );
     }
-    let names_a_color = |r: &RouteRule| r.backend_refs.iter().any(|b| is_service(b, blue) || is_service(b, green));
+    let names_a_color = |r: &RouteRule| r.backend_refs.iter().any(|b| is_color(b, blue) || is_color(b, green));
     let mut fitting = rules().filter(|(_, r)| names_a_color(r));
     match (fitting.next(), fitting.next()) {
         (Some(one), None) => Ok(one),
@@ -103,11 +103,16 @@ fn find_rule<'a>(
     }
 }
 
-fn is_service(backend: &BackendRef, name: &str) -> bool {
-    let core = backend.group.as_deref().unwrap_or("").is_empty();
-    core && backend.kind.as_deref().unwrap_or("Service") == "Service"
-        && backend.namespace.is_none()
-        && backend.name == name
+/// A Service of the route's own namespace, or a pool of the Gateway API's inference extension, which stands for the same
+/// pods.
+fn is_color(backend: &BackendRef, name: &str) -> bool {
+    let kind = backend.kind.as_deref().unwrap_or("Service");
+    let known = match backend.group.as_deref().unwrap_or("") {
+        "" => kind == "Service",
+        "inference.networking.k8s.io" | "inference.networking.x-k8s.io" => kind == "InferencePool",
+        _ => false,
+    };
+    known && backend.namespace.is_none() && backend.name == name
 }
 
 /// Percent of each, and whether that is literally what stands there. An omitted weight means 1, not 0.

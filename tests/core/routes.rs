@@ -98,6 +98,28 @@ fn an_omitted_weight_is_one_and_not_explicit() {
     assert!(seen.unwrap().exact, "1/0 is all of it");
 }
 
+#[test]
+fn a_color_may_be_an_inference_pool() {
+    let pool = |group: &str, name: &str, weight: i32| json!({"group": group, "kind": "InferencePool", "name": name, "weight": weight});
+    for group in ["inference.networking.k8s.io", "inference.networking.x-k8s.io"] {
+        let value = backends(&pool(group, "chat-blue", 80), &pool(group, "chat-green", 20));
+        let seen = read(&value, None).unwrap();
+        assert_eq!((seen.shares.green, seen.exact), (20, true));
+        let mut after = value;
+        assert!(obeys(&mut after, &routers::write(&seen, Shares { blue: 0, green: 100 }).ops));
+        assert_eq!(
+            after["spec"]["rules"][0]["backendRefs"],
+            json!([pool(group, "chat-blue", 0), pool(group, "chat-green", 100)])
+        );
+    }
+    for (group, kind) in
+        [("", "InferencePool"), ("inference.networking.k8s.io", "Service"), ("acme.example", "InferencePool")]
+    {
+        let odd = |name: &str| json!({"group": group, "kind": kind, "name": name, "weight": 50});
+        assert_eq!(reason(&backends(&odd("chat-blue"), &odd("chat-green")), None), Reason::BackendMissing);
+    }
+}
+
 fn with_third(blue: &Value, green: &Value, third: &str) -> Value {
     let mut value = route(100, 0);
     let [blue, green] = [("chat-blue", blue), ("chat-green", green)].map(|(name, weight)| match weight {
