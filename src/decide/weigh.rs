@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{
     gate::{self, Measuring, Verdict, whole},
+    intent::Odds,
     plan::PlannedGate,
     proof::Proof,
     stage::Asked,
@@ -154,19 +155,41 @@ fn said(w: &Weighing<'_>, e: &Evidence, block: Option<Block>, m: Measuring) -> (
 
 /// `174 more requests, ~41m`, and what would help when that is too long.
 fn to_come(w: &Weighing<'_>, e: &Evidence, m: Measuring) -> String {
-    let Some(needed) = e.needed.filter(|n| n.is_finite() && *n >= 0.0) else { return "not proved yet".to_owned() };
-    let needed = needed.max(1.0);
+    let Some(needed) = needed(e) else { return "not proved yet".to_owned() };
     let more = if needed < 1.5 { "request" } else { "requests" };
     let more = format!("{} more {more}", whole(needed));
-    let Some(stage) = w.raw.stages.last().filter(|_| e.green.n >= 1.0) else { return more };
-    #[expect(clippy::cast_precision_loss, reason = "a step lasts less than millions of years")]
-    let seconds = m.now.since(stage.at).as_secs().max(1) as f64;
-    let minutes = needed * seconds / e.green.n / 60.0;
-    let when = format!("{more}, ~{}m", whole(minutes.ceil()));
-    match w.patience.filter(|patience| minutes * 60.0 > patience.saturating_sub(m.now.since(stage.at)).as_secs_f64()) {
-        Some(patience) => format!("{when}; {}", too_late(w, e, patience, (e.green.n + e.blue.n) / seconds)),
+    let Some((age, seconds)) = w.age(m.now).zip(w.seconds(e, m.now)) else { return more };
+    let when = format!("{more}, ~{}m", whole((seconds / 60.0).ceil()));
+    match w.patience.filter(|patience| seconds > patience.saturating_sub(age).as_secs_f64()) {
+        Some(patience) => {
+            let rps = (e.green.n + e.blue.n) / age.as_secs_f64().max(1.0);
+            format!("{when}; {}", too_late(w, e, patience, rps))
+        }
         None => when,
     }
+}
+
+/// Requests of the candidate that a Pass still takes, one at least.
+fn needed(e: &Evidence) -> Option<f64> {
+    e.needed.filter(|n| n.is_finite() && *n >= 0.0).map(|n| n.max(1.0))
+}
+
+/// How far each gate is, for whoever draws curves; one without usable data is nowhere.
+pub(super) fn odds(v: &View<'_>) -> Vec<Odds> {
+    let said = |w: &Weighing<'_>| v.verdicts.iter().find(|o| o.status.name == w.gate.name).map(|o| o.status.verdict);
+    let of = |w: &Weighing<'_>| {
+        let word = said(w).filter(|word| *word != VerdictWord::NoData)?;
+        let weighed = w.weighed()?;
+        let ((worst, _), (weakest, block)) = worst(weighed).zip(weakest(weighed, w.proof.alpha))?;
+        let seconds = match (word, block) {
+            (VerdictWord::Pass, _) => Some(0.0),
+            (VerdictWord::Undecided, Some(Block::Evidence)) => w.seconds(weakest, v.now()),
+            (VerdictWord::Undecided | VerdictWord::Fail | VerdictWord::NoData, _) => None,
+        };
+        let log10 = |ln: f64| ln / std::f64::consts::LN_10;
+        Some(Odds { gate: w.gate.name.clone(), fail: log10(worst.fail), pass: log10(weakest.pass), seconds })
+    };
+    v.weighings().iter().filter_map(of).collect()
 }
 
 /// That `maxHold` ends before anything can be known, and from which share on it could be.
@@ -234,6 +257,17 @@ impl Weighing<'_> {
 
     fn absolute(&self) -> f64 {
         self.raw.demand.absolute.value()
+    }
+
+    /// How long the step has been measured.
+    fn age(&self, now: Moment) -> Option<Duration> {
+        self.raw.stages.last().map(|stage| now.since(stage.at))
+    }
+
+    /// Seconds until a Pass, if the candidate is as good and gets as many requests as in this step so far.
+    fn seconds(&self, e: &Evidence, now: Moment) -> Option<f64> {
+        let age = self.age(now).filter(|_| e.green.n >= 1.0)?;
+        Some(needed(e)? * age.as_secs_f64().max(1.0) / e.green.n)
     }
 }
 
