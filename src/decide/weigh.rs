@@ -197,7 +197,8 @@ fn too_late(w: &Weighing<'_>, e: &Evidence, patience: Duration, rps: f64) -> Str
     let tolerance = Tolerance { relative: w.relative(), absolute: w.absolute() };
     let (share, next) = w.raw.stages.last().map_or((0.0, 1.0), |stage| (stage.share(), stage.next_share()));
     let blue = e.blue.rate().unwrap_or_default();
-    let outlook = Outlook { blue, tolerance, share, next, alpha: (-e.needed_pass).exp() };
+    let limit = if let What::Bound(limit) = w.raw.demand.what { Some(limit.value()) } else { None };
+    let outlook = Outlook { blue, limit, tolerance, share, next, alpha: (-e.needed_pass).exp() };
     let least = outlook.smallest_share(rps, patience.as_secs_f64() / 60.0).filter(|least| *least > share);
     let cure = least.map_or_else(String::new, |least| {
         format!(", at {}% it could be known in time", whole((least * 100.0).round()))
