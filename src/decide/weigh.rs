@@ -42,6 +42,8 @@ pub(super) struct Weighing<'a> {
     pub(super) mark: String,
     pub(super) trial: String,
     pub(super) newest: Option<&'a Reading>,
+    /// The newest with evidence: what is written down when there is no more.
+    pub(super) last: Option<&'a Reading>,
     /// How long the step may stay undecided, if there is an end.
     pub(super) patience: Option<Duration>,
 }
@@ -56,9 +58,11 @@ impl<'a> Weighing<'a> {
     ) -> Option<Self> {
         let (raw, proof) = (asked.question.raw.as_deref()?, asked.gate.test.proof()?);
         let began = raw.stages.last().map_or(now, |stage| stage.at);
-        let newest = readings.iter().rfind(|r| r.at >= began && r.at <= now);
+        let here = |r: &&Reading| r.at >= began && r.at <= now;
+        let newest = readings.iter().rfind(here);
+        let last = readings.iter().filter(here).rfind(|r| r.weighed.is_some());
         let (mark, trial) = (asked.question.mark(), trial_of(&asked.question, raw.demand));
-        Some(Self { gate: &asked.gate, proof, raw, mark, trial, newest, patience })
+        Some(Self { gate: &asked.gate, proof, raw, mark, trial, newest, last, patience })
     }
 
     fn weighed(&self) -> Option<&'a Weighed> {
@@ -296,23 +300,21 @@ pub(super) fn refresh(v: &View<'_>, status: &mut LlmRolloutStatus) {
     }
 }
 
-/// Writes evidence down for the next process: when a verdict changes, and otherwise every five minutes.
+/// Writes evidence down for the next process: when a verdict changes, also to no data, and otherwise every five minutes.
+/// What was written down of a gate that is silent now stays.
 pub(super) fn keep(v: &View<'_>, status: &mut LlmRolloutStatus) {
     let Some(attempt) = status.attempt.as_mut().filter(|a| a.ended_at.is_none()) else { return };
     let known = |name: &str| v.status.gates.iter().find(|g| g.name == name).map(|g| g.verdict);
     let all = v.weighings();
     let said = |w: &Weighing<'_>| v.verdicts.iter().find(|o| o.status.name == w.gate.name).map(|o| o.status.verdict);
     let old = |kept: &Kept| v.now().since(kept.at) >= KEPT_FOR;
-    let due = all.iter().any(|w| {
-        let kept = attempt.evidence.iter().find(|k| k.gate == w.gate.name && k.trial == w.trial);
-        w.weighed().is_some() && (kept.is_none_or(old) || known(&w.gate.name) != said(w))
-    });
-    if !due {
-        return;
-    }
-    let kept = all.iter().filter_map(|w| {
-        let (reading, weighed) = (w.newest?, w.weighed()?);
-        Some(Kept { gate: w.gate.name.clone(), trial: w.trial.clone(), at: reading.at, state: weighed.state.clone() })
-    });
-    attempt.evidence = kept.collect();
+    let before = std::mem::take(&mut attempt.evidence);
+    let kept = |w: &Weighing<'_>| before.iter().find(|k| k.gate == w.gate.name && k.trial == w.trial);
+    let due = all.iter().any(|w| w.last.is_some() && (kept(w).is_none_or(old) || known(&w.gate.name) != said(w)));
+    let fresh = |w: &Weighing<'_>| {
+        let (at, weighed) = (w.last?.at, w.last?.weighed.as_ref()?);
+        Some(Kept { gate: w.gate.name.clone(), trial: w.trial.clone(), at, state: weighed.state.clone() })
+    };
+    let all = all.iter().filter_map(|w| fresh(w).or_else(|| kept(w).cloned()));
+    attempt.evidence = if due { all.collect() } else { before };
 }
