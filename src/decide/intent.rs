@@ -1,9 +1,10 @@
 //! What comes out of a decision: the writes, the status to record, and when to look again. Plain data.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use serde_json::Value;
 
+use super::meant::Meant;
 use crate::{
     api::{LlmRolloutStatus, Moment, Reason},
     metrics::Question,
@@ -31,6 +32,8 @@ pub struct Decision {
     pub asks: BTreeSet<Question>,
     /// How far each statistical gate with usable data is.
     pub odds: Vec<Odds>,
+    /// What was understood of the manifest, for the next pass.
+    pub meant: Option<Arc<Meant>>,
 }
 
 /// How far a statistical gate is, for whoever draws curves. Nothing is decided on it.

@@ -411,6 +411,7 @@ mod tests {
             wake: None,
             asks: std::collections::BTreeSet::default(),
             odds: vec![],
+            meant: None,
         }
     }
 

@@ -84,6 +84,7 @@ fn decision(intents: Vec<Intent>, home: bool) -> Decision {
         wake: None,
         asks: std::collections::BTreeSet::new(),
         odds: vec![],
+        meant: None,
     }
 }
 

@@ -36,6 +36,7 @@ fn decision(latched: bool) -> Decision {
         wake: None,
         asks: BTreeSet::new(),
         odds: vec![],
+        meant: None,
     }
 }
 
@@ -59,6 +60,7 @@ fn seen() -> Snapshot {
         jobs: BTreeMap::new(),
         cron_jobs: BTreeMap::new(),
         offers: Arc::default(),
+        meant: None,
     }
 }
 
