@@ -53,16 +53,19 @@ fn plan(manifest: &Manifest, given: &Given, shape: Option<Form>) -> Result<Strin
 fn text(rollout: &LlmRollout, known: &Known, steps: &[Foreseen<'_>], count: usize) -> String {
     let namespace = rollout.namespace().map_or_else(String::new, |namespace| format!(" in namespace {namespace}"));
     let head = clean(&format!("{}{namespace}", rollout.name_any()));
-    let mut told = format!("Rollout:   {head}\nTraffic:   {}\n\n{}", clean(&known.words()), table(steps, count));
     let all = steps.iter().try_fold(Duration::ZERO, |sum, step| Some(sum + step.takes?));
     let whole = all.map_or("never ends by itself".to_owned(), |all| format!("takes {} at least", age(all)));
-    told.push_str(&format!("\nIf the candidate is as good as what serves, the release {whole}.\n"));
-    let troubles: Vec<String> = steps.iter().flat_map(troubles).collect();
-    if !troubles.is_empty() {
-        told.push_str("\nWhat to do:\n");
-        troubles.iter().for_each(|trouble| told.push_str(&format!("  {}\n", clean(trouble))));
-    }
-    told
+    let troubles: String = steps
+        .iter()
+        .flat_map(troubles)
+        .map(|trouble| clean(&trouble))
+        .fold(String::new(), |all, trouble| all + "  " + &trouble + "\n");
+    let to_do = if troubles.is_empty() { String::new() } else { format!("\nWhat to do:\n{troubles}") };
+    format!(
+        "Rollout:   {head}\nTraffic:   {}\n\n{}\nIf the candidate is as good as what serves, the release {whole}.\n{to_do}",
+        clean(&known.words()),
+        table(steps, count),
+    )
 }
 
 fn table(steps: &[Foreseen<'_>], count: usize) -> String {

@@ -413,7 +413,9 @@ mod tests {
     fn what_was_counted_before_and_is_lost_is_no_gap() {
         let gap = |known: Option<f64>| {
             let mut rig = Rig::new();
-            known.into_iter().for_each(|until| rig.feed.knew(until));
+            if let Some(until) = known {
+                rig.feed.knew(until);
+            }
             rig.ticks(0..=40, |k| (k > 20, k > 20));
             rig.feed.health().gap
         };
