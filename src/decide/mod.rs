@@ -10,6 +10,7 @@ pub mod calendar;
 pub mod course;
 pub mod criterion;
 mod figures;
+pub mod forecast;
 pub mod gate;
 mod gate_sets;
 mod home;

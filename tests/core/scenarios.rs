@@ -8,6 +8,7 @@ use std::{fmt::Write, fs, sync::Arc};
 use llmrollout::{
     api::{LlmGateSetSpec, LlmRolloutSpec, Moment, Phase, status::Color},
     decide::{
+        intent::Odds,
         plan::duration,
         snapshot::{JobSeen, OrderSeen, Rival, Standing},
     },
@@ -66,8 +67,14 @@ fn play(script: &str) -> String {
     out
 }
 
-/// The whole status that a script ends with, a line for each field.
+/// The whole status that a script ends with, a line for each field, after what is told of evidence.
 fn whole(world: &World, out: &mut String) {
+    for odds in &world.odds {
+        let Odds { gate, fail, pass, seconds } = odds;
+        let eta = seconds.map_or("unknown".to_owned(), |s| format!("{s:.0}s"));
+        writeln!(out, "odds of {gate}: 10^{fail:.2} that it fails, 10^{pass:.2} that it passes, which takes {eta}")
+            .unwrap();
+    }
     let Some(status) = &world.rollout.status else { return };
     let Value::Object(fields) = serde_json::to_value(status).unwrap() else { panic!("a status is an object") };
     for (name, value) in fields {

@@ -8,7 +8,7 @@ use llmrollout::{
     api::{LlmRollout, Moment, gates::Gate, labels, order::Verb, route::HttpRoute, status::Color, v1alpha1::Router},
     decide::{
         Decision, Intent, Meant, Snapshot, decide,
-        intent::OwnedKind,
+        intent::{Odds, OwnedKind},
         snapshot::{
             ColorSeen, DependencySeen, DeploymentSeen, GateSetSeen, GateSets, JobSeen, OrderSeen, OwnedSeen, Rival,
             Standing,
@@ -83,6 +83,8 @@ pub(crate) struct World {
     pub(crate) refuse_writes: bool,
     /// When the last decision wants to be asked again.
     pub(crate) wake: Option<Moment>,
+    /// What the last decision tells of evidence.
+    pub(crate) odds: Vec<Odds>,
     pub(crate) log: Vec<String>,
     version: i64,
     read: RefCell<Option<Read>>,
@@ -129,6 +131,7 @@ impl World {
             gateway: Gateway::Follows,
             refuse_writes: false,
             wake: None,
+            odds: Vec::new(),
             log: Vec::new(),
             version: 1,
             read: RefCell::default(),
@@ -305,6 +308,7 @@ impl World {
     /// Carries a decision out as `act` and `record` do.
     pub(crate) fn obey(&mut self, decision: &Decision) -> bool {
         self.wake = decision.wake;
+        self.odds.clone_from(&decision.odds);
         self.meant.clone_from(&decision.meant);
         let stopped = self.write(decision);
         self.record(decision, stopped)

@@ -35,6 +35,7 @@ fn decision(latched: bool) -> Decision {
         news: vec![News { warning: latched, reason: Reason::GateFailed, message: "errors 20% > 1%".into() }],
         wake: None,
         asks: BTreeSet::new(),
+        odds: vec![],
         meant: None,
     }
 }

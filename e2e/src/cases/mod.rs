@@ -142,6 +142,7 @@ const CASES: &[Case] = cases![
     Beside "bad input": inputs::two_rollouts_on_one_route_do_not_quarrel,
     Alone "abort": abort::abort_takes_traffic_home_at_once,
     Alone "abort": abort::abort_works_while_prometheus_hangs,
+    Alone "statistical gates across lost samples": evidence::evidence_outlives_the_samples,
     Alone "provider stops": providers::prometheus_that_stops_is_waited_for,
     Own "statistical gates across a restart": evidence::evidence_outlives_the_operator,
     Own "provider lies": providers::provider_that_lies_moves_nothing,
