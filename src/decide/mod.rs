@@ -21,6 +21,7 @@ mod narrate;
 mod orders;
 pub mod plan;
 mod prepare;
+mod prices;
 pub mod proof;
 mod reference;
 mod rest;

@@ -184,8 +184,7 @@ impl Case<'_> {
     }
 
     fn plan(&self) -> Result<Plan, String> {
-        Plan::read(&self.s.rollout.spec, &self.s.gate_sets, &self.s.offers)
-            .map_err(|_| "forward on a manifest that is wrong".to_owned())
+        Plan::read(&self.s.rollout.spec, self.s.around()).map_err(|_| "forward on a manifest that is wrong".to_owned())
     }
 
     /// I11: a step counts as entered when it was written down before and the routers were seen to hold it.

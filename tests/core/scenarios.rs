@@ -9,7 +9,7 @@ use llmrollout::{
     api::{LlmGateSetSpec, LlmRolloutSpec, Moment, Phase, status::Color},
     decide::{
         plan::duration,
-        snapshot::{JobSeen, OrderSeen, Rival, Standing},
+        snapshot::{JobSeen, OrderSeen, PriceListSeen, Rival, Standing},
     },
     metrics::NoData,
 };
@@ -91,6 +91,10 @@ fn command(world: &mut World, line: &str) {
     if let Some(change) = line.strip_prefix("spec ") {
         let change: Value = serde_saphyr::from_str(change).unwrap();
         return world.edit(|r| r.spec = merged(&r.spec, &change));
+    }
+    if let Some(list) = line.strip_prefix("price-list ") {
+        world.price_list = serde_saphyr::from_str(list).map_or(PriceListSeen::Missing, PriceListSeen::There);
+        return;
     }
     if let Some(set) = line.strip_prefix("gate-set ") {
         return gate_set(world, set);

@@ -10,7 +10,8 @@ use llmrollout::{
         intent::Owned,
         plan::revision,
         snapshot::{
-            ColorSeen, DependencySeen, DeploymentSeen, GateSetSeen, GateSets, OrderSeen, OwnedSeen, Rival, Standing,
+            ColorSeen, DependencySeen, DeploymentSeen, GateSetSeen, GateSets, OrderSeen, OwnedSeen, PriceListSeen,
+            Rival, Standing,
         },
         workload::{self, Role},
     },
@@ -46,6 +47,7 @@ pub(crate) fn snapshot(bytes: &[u8]) -> Option<Snapshot> {
         orders: orders(d, &status),
         dependencies: dependencies(d, &rollout),
         gate_sets: gate_sets(d, &rollout),
+        price_list: PriceListSeen::Missing,
         jobs: BTreeMap::new(),
         cron_jobs: BTreeMap::new(),
         offers: Arc::new(offers()),

@@ -10,8 +10,8 @@ use llmrollout::{
         Decision, Intent, Snapshot, decide,
         intent::OwnedKind,
         snapshot::{
-            ColorSeen, DependencySeen, DeploymentSeen, GateSetSeen, GateSets, JobSeen, OrderSeen, OwnedSeen, Rival,
-            Standing,
+            ColorSeen, DependencySeen, DeploymentSeen, GateSetSeen, GateSets, JobSeen, OrderSeen, OwnedSeen,
+            PriceListSeen, Rival, Standing,
         },
     },
     metrics::{NoData, Question, Reading, Sample},
@@ -68,6 +68,8 @@ pub(crate) struct World {
     pub(crate) orders: Vec<OrderSeen>,
     pub(crate) others: BTreeMap<String, Standing>,
     pub(crate) gate_sets: BTreeMap<String, Vec<Gate>>,
+    /// What the list that the manifest names says of its model.
+    pub(crate) price_list: PriceListSeen,
     pub(crate) jobs: BTreeMap<String, JobSeen>,
     pub(crate) cron_jobs: BTreeMap<String, Value>,
     /// The Jobs as they were made, the newest last.
@@ -105,6 +107,7 @@ impl World {
             orders: Vec::new(),
             others: BTreeMap::new(),
             gate_sets: BTreeMap::new(),
+            price_list: PriceListSeen::Missing,
             jobs: BTreeMap::new(),
             cron_jobs: BTreeMap::new(),
             made: Vec::new(),
@@ -165,6 +168,7 @@ impl World {
             orders: self.orders.clone(),
             dependencies: self.dependencies(),
             gate_sets: self.sets(),
+            price_list: self.price_list.clone(),
             jobs: self.jobs.clone(),
             cron_jobs: self.cron_jobs.clone(),
             offers: Arc::new(offers()),
