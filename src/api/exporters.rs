@@ -36,7 +36,8 @@ pub struct Metrics {
     #[schemars(regex(pattern = r"^([0-9]{1,2}m)?([0-9]{1,4}s)?$"), length(min = 2, max = 8))]
     #[x_kube(validation = Rule::new("duration(self) >= duration('0s') && duration(self) <= duration('1h')").message("metrics.warmUp: write a duration between 0s and 1h, for example 30s"))]
     pub warm_up: Option<String>,
-    /// How often the exporters are scraped. No window is shorter than two scrapes.
+    /// How often the exporters are scraped. No window is shorter than two scrapes. Default: what the spacing of their
+    /// samples says when a release begins, as `status.metrics.scrapeInterval` shows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^([0-9]{1,2}m)?([0-9]{1,3}s)?$"), length(min = 2, max = 7))]
     #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('10m')").message("metrics.scrapeInterval: write a duration between 1s and 10m, for example 15s"))]

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde_json::Value;
 
 use crate::{
-    api::{LlmRollout, LlmRolloutOrderSpec, Moment, Phase, exporters::Profile, gates::Gate, status::Color},
+    api::{LlmRollout, LlmRolloutOrderSpec, Moment, Phase, found::MetricsFound, gates::Gate, status::Color},
     metrics::{Question, Reading},
     routers::RouterSeen,
 };
@@ -71,8 +71,8 @@ pub struct Around<'a> {
     pub price_list: &'a PriceListSeen,
     /// What the operator's configuration offers.
     pub offers: &'a Offers,
-    /// The exporter that `profile: auto` has found.
-    pub found: Option<Profile>,
+    /// What the provider was found to have when the release began.
+    pub found: Option<&'a MetricsFound>,
     /// The time, by which prices are old.
     pub now: Moment,
 }

@@ -42,7 +42,7 @@ impl<'a> View<'a> {
     pub(super) fn of(s: &'a Snapshot) -> Self {
         let spec = &s.rollout.spec;
         let status = sound::sound(s.rollout.status.clone().unwrap_or_default());
-        let plan = Plan::read(spec, Around { found: sources::profile(&status), ..s.around() });
+        let plan = Plan::read(spec, Around { found: sources::known(&status), ..s.around() });
         let wanted = plan::revision(&spec.release.template.pod_template.0);
         let mut view = Self { s, status, plan, wanted, questions: Questions::default(), verdicts: Vec::new() };
         if s.rival.is_none() {

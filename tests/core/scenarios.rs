@@ -224,6 +224,7 @@ fn disturbance(world: &mut World, words: &[&str]) {
         ["restarts", color] => world.slots.get_mut(&color_of(color)).unwrap().changed_at = Some(world.now),
         ["forgets", color] => world.slots.get_mut(&color_of(color)).unwrap().changed_at = None,
         ["exposes", color, begins @ ..] => drop(world.exposed.insert(color_of(color), begins.join(" "))),
+        ["scraped", every] => world.scraped = every.parse().ok(),
         ["crashloop", color] => world.slots.get_mut(&color_of(color)).unwrap().comes_up = false,
         ["route", blue, green] => {
             let mut route = super::objects::route(blue.parse().unwrap(), green.parse().unwrap());
