@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{
-    plan::{PlannedGate, Wrong, duration, duration_or, invalid},
+    plan::{PlannedGate, Wrong, duration_or, invalid},
     prices,
     snapshot::Around,
 };
@@ -41,10 +41,10 @@ impl Figures {
         };
         let scraped = match &written.scrape_interval {
             Some(text) => Some(duration_or(Some(text), 0, "metrics.scrapeInterval")?),
-            None => around.found.and_then(|found| duration(found.scrape_interval.as_deref()?)),
+            None => around.found.scraped,
         };
         let looked_for = Source::read(written, parsed, gpu_price).map_err(invalid)?.scraped_every(scraped);
-        let source = match around.found.and_then(|found| found.profile).filter(|_| looked_for.is_open()) {
+        let source = match around.found.profile.filter(|_| looked_for.is_open()) {
             Some(found) => {
                 let written = Metrics { profile: found, ..written.clone() };
                 Source::read(&written, parsed, gpu_price).map_err(invalid)?.scraped_every(scraped)

@@ -1,11 +1,12 @@
 //! What one decision is made on: plain data, gathered once by `observe`. Never a client and nothing that is read later.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde_json::Value;
 
+use super::meant::Meant;
 use crate::{
-    api::{LlmRollout, LlmRolloutOrderSpec, Moment, Phase, found::MetricsFound, gates::Gate, status::Color},
+    api::{LlmRollout, LlmRolloutOrderSpec, Moment, Phase, exporters::Profile, gates::Gate, status::Color},
     metrics::{Question, Reading},
     routers::RouterSeen,
 };
@@ -45,6 +46,8 @@ pub struct Snapshot {
     pub cron_jobs: BTreeMap<String, Value>,
     /// What the operator's configuration offers.
     pub offers: Arc<Offers>,
+    /// What the last decision understood of the manifest, if there was one.
+    pub meant: Option<Arc<Meant>>,
 }
 
 impl Snapshot {
@@ -71,8 +74,8 @@ pub struct Around<'a> {
     pub price_list: &'a PriceListSeen,
     /// What the operator's configuration offers.
     pub offers: &'a Offers,
-    /// What the provider was found to have when the release began.
-    pub found: Option<&'a MetricsFound>,
+    /// What was found out when the release began.
+    pub found: FoundOut,
     /// The time, by which prices are old.
     pub now: Moment,
 }
@@ -154,10 +157,25 @@ pub enum GateSetSeen {
     There(Vec<Gate>),
 }
 
+/// What was found out of the provider when a release began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FoundOut {
+    /// The exporter that `profile: auto` means.
+    pub profile: Option<Profile>,
+    /// How often is scraped.
+    pub scraped: Option<Duration>,
+}
+
 impl<'a> Around<'a> {
     /// Nothing but sets and what the operator offers.
     pub const fn new(gate_sets: &'a GateSets, offers: &'a Offers) -> Self {
-        Self { gate_sets, price_list: &PriceListSeen::Missing, offers, found: None, now: Moment::from_unix(0) }
+        Self {
+            gate_sets,
+            price_list: &PriceListSeen::Missing,
+            offers,
+            found: FoundOut { profile: None, scraped: None },
+            now: Moment::from_unix(0),
+        }
     }
 }
 

@@ -7,8 +7,9 @@ use std::{collections::BTreeSet, time::Duration};
 use super::{
     answer::Answer,
     gate::NO_ANSWER,
-    plan::Plan,
+    plan::{Plan, duration},
     say::{self, Said},
+    snapshot::FoundOut,
     view::View,
     workload,
 };
@@ -98,8 +99,14 @@ fn names(v: &View<'_>, plan: &Plan, color: Option<Color>) -> Option<Result<BTree
     Some(newest.outcome.as_ref().map(|_| newest.names.iter().cloned().collect()).map_err(Clone::clone))
 }
 
+/// What the manifest is read with of that.
+pub(super) fn found_out(status: &LlmRolloutStatus) -> FoundOut {
+    let Some(found) = known(status) else { return FoundOut::default() };
+    FoundOut { profile: found.profile, scraped: found.scrape_interval.as_deref().and_then(duration) }
+}
+
 /// What was found for the attempt.
-pub(super) fn known(status: &LlmRolloutStatus) -> Option<&MetricsFound> {
+fn known(status: &LlmRolloutStatus) -> Option<&MetricsFound> {
     let attempt = status.attempt.as_ref()?;
     status.metrics.as_ref().filter(|found| found.attempt == attempt.id)
 }
@@ -113,8 +120,8 @@ fn complete<'a>(v: &'a View<'_>) -> Option<&'a MetricsFound> {
 }
 
 /// What was found; nothing while it cannot be said.
-fn found(v: &View<'_>, plan: &Plan) -> Option<MetricsFound> {
-    let attempt = waiting(v)?.id;
+pub(super) fn found(v: &View<'_>) -> Option<MetricsFound> {
+    let (attempt, plan) = (waiting(v)?.id, v.plan.ok()?);
     if let Some(known) = complete(v) {
         return Some(known.clone());
     }
@@ -162,8 +169,7 @@ fn why(source: &Source, lacking: &[String]) -> String {
 
 /// Writes down what was found.
 pub(super) fn keep(v: &View<'_>, status: &mut LlmRolloutStatus) {
-    let Ok(plan) = &v.plan else { return };
-    let Some(found) = found(v, plan).or_else(|| known(&v.status).cloned()) else { return };
+    let (Ok(plan), Some(found)) = (v.plan, v.found.clone().or_else(|| known(&v.status).cloned())) else { return };
     if waiting(v).is_some() && status.attempt.as_ref().is_some_and(|a| a.ended_at.is_none()) {
         let scrape_interval = spaced(v, plan).or_else(|| known(&v.status)?.scrape_interval.clone());
         status.metrics = Some(MetricsFound { scrape_interval, ..found });
@@ -174,15 +180,15 @@ pub(super) fn keep(v: &View<'_>, status: &mut LlmRolloutStatus) {
 /// order, or known to be good, is measured by none.
 pub(super) fn unfound(v: &View<'_>) -> Option<Answer> {
     waiting(v).filter(|a| !a.promoted && !a.skipped && !a.fast_track)?;
-    let plan = v.plan.as_ref().ok()?;
+    let plan = v.plan.ok()?;
     // Who knows no exporter looks for none, and who needs none waits for none.
     question(v, plan, v.status.active?)?;
     let counted = plan.steps.iter().any(|s| s.min_requests.or(s.max_requests).is_some());
     if !counted && plan.gates.iter().all(|g| g.subject.metric().is_none()) {
         return None;
     }
-    let found = found(v, plan);
-    if plan.looked_for.is_open() && known(&v.status).is_none_or(|found| found.profile.is_none()) {
+    let found = v.found.clone();
+    if plan.looked_for.is_open() && found_out(&v.status).profile.is_none() {
         let known = found.as_ref().is_some_and(|found| found.profile.is_some());
         let wake = if known { v.now() } else { soon(v) };
         return Some(Answer::new(v, Phase::Preparing, open(v, plan, found.as_ref())).by(wake));

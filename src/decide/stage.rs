@@ -125,7 +125,7 @@ impl View<'_> {
 
     /// What the provider is to be asked, made once for each decision.
     pub(super) fn ask_all(&self) -> Questions {
-        let Ok(plan) = &self.plan else { return Questions::default() };
+        let Ok(plan) = self.plan else { return Questions::default() };
         let gates = self.gates(plan).into_iter();
         Questions {
             gates: gates.filter_map(|g| self.asked(plan, g)).collect(),
@@ -226,7 +226,12 @@ impl View<'_> {
             urgent: wanted.urgent,
         };
         // A plan is only made of what can be asked.
-        metrics::question(&plan.source, &ask).ok()
+        if !ask::lasts(wanted.subject) {
+            return metrics::question(&plan.source, &ask).ok();
+        }
+        let about = (wanted.subject, color, has_all);
+        let queries = self.meant.queries(about, || ask::queries(&plan.source, &ask)).ok()?;
+        Some(ask::asking(queries, &plan.source, &ask))
     }
 
     /// What a color stands for, where it is known.

@@ -51,6 +51,7 @@ pub(crate) fn snapshot(bytes: &[u8]) -> Option<Snapshot> {
         jobs: BTreeMap::new(),
         cron_jobs: BTreeMap::from([("eval".to_owned(), json!({"spec": {"template": {"spec": {"containers": []}}}}))]),
         offers: Arc::new(offers()),
+        meant: None,
         rollout: Arc::new(rollout),
     };
     // What would be asked if nothing were known yet is what may have been answered.

@@ -39,6 +39,7 @@ fn decision(latched: bool) -> Decision {
         news: vec![News { warning: latched, reason: Reason::GateFailed, message: "errors 20% > 1%".into() }],
         wake: None,
         asks: BTreeSet::new(),
+        meant: None,
     }
 }
 
@@ -63,6 +64,7 @@ fn seen() -> Snapshot {
         jobs: BTreeMap::new(),
         cron_jobs: BTreeMap::new(),
         offers: Arc::default(),
+        meant: None,
     }
 }
 
