@@ -152,7 +152,7 @@ fn watch_jobs(
     (wakes.boxed(), JobStores { jobs, pods, cron_jobs })
 }
 
-/// The price lists: of the ConfigMaps only those that bear their label.
+/// The price lists: of the `ConfigMaps` only those that bear their label.
 fn watch_prices(
     client: &Client,
     namespace: Option<&str>,

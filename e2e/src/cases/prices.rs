@@ -1,4 +1,4 @@
-//! Claims about prices that stand in a ConfigMap: one that is missing or wrong stops a step, and one that changes counts
+//! Claims about prices that stand in a `ConfigMap`: one that is missing or wrong stops a step, and one that changes counts
 //! without a word to the rollout. Nothing here makes a candidate answer more, or longer.
 
 use std::time::Duration;
