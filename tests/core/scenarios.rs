@@ -93,8 +93,7 @@ fn command(world: &mut World, line: &str) {
         return world.edit(|r| r.spec = merged(&r.spec, &change));
     }
     if let Some(list) = line.strip_prefix("price-list ") {
-        world.price_list = serde_saphyr::from_str(list).map_or(PriceListSeen::Missing, PriceListSeen::There);
-        return;
+        return price_list(world, list);
     }
     if let Some(set) = line.strip_prefix("gate-set ") {
         return gate_set(world, set);
@@ -149,6 +148,13 @@ fn command(world: &mut World, line: &str) {
         ["silent", gate] => drop(world.signals.insert(gate_name(gate), Signal::Silent(NoData::Empty))),
         _ => disturbance(world, &words),
     }
+}
+
+/// `price-list {asOf: …}` or `price-list gone`.
+fn price_list(world: &mut World, line: &str) {
+    let gone = line == "gone";
+    let there = || PriceListSeen::There(serde_saphyr::from_str(line).unwrap());
+    world.price_list = if gone { PriceListSeen::Missing } else { there() };
 }
 
 /// `gate-set NAME {gates: […]}` or `gate-set NAME gone`.
