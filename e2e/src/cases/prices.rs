@@ -78,7 +78,7 @@ pub(super) async fn a_list_that_changes_is_seen_without_touching_the_rollout(sta
     claim(after.as_ref() == Some(&before), || {
         format!("the rollout was touched: generation {before} became {after:?}")
     })?;
-    service.apply(stand, &wish("v2", &[(50, "5s"), (100, "5s")]).manifest()).await?;
-    service.rollout.until("v2 is promoted", Duration::from_secs(90), is_promoted).await?;
+    service.apply(stand, &wish("v3", &[(50, "5s"), (100, "5s")]).manifest()).await?;
+    service.rollout.until("v3 is promoted", Duration::from_secs(90), is_promoted).await?;
     stand.end(service.load).await.map(drop)
 }
