@@ -10,7 +10,7 @@ use llmrollout::{
     decide::{
         intent::Odds,
         plan::duration,
-        snapshot::{JobSeen, OrderSeen, Rival, Standing},
+        snapshot::{JobSeen, OrderSeen, PriceListSeen, Rival, Standing},
     },
     metrics::NoData,
 };
@@ -99,6 +99,9 @@ fn command(world: &mut World, line: &str) {
         let change: Value = serde_saphyr::from_str(change).unwrap();
         return world.edit(|r| r.spec = merged(&r.spec, &change));
     }
+    if let Some(list) = line.strip_prefix("price-list ") {
+        return price_list(world, list);
+    }
     if let Some(set) = line.strip_prefix("gate-set ") {
         return gate_set(world, set);
     }
@@ -152,6 +155,13 @@ fn command(world: &mut World, line: &str) {
         ["silent", gate] => drop(world.signals.insert(gate_name(gate), Signal::Silent(NoData::Empty))),
         _ => disturbance(world, &words),
     }
+}
+
+/// `price-list {asOf: …}` or `price-list gone`.
+fn price_list(world: &mut World, line: &str) {
+    let gone = line == "gone";
+    let there = || PriceListSeen::There(serde_saphyr::from_str(line).unwrap());
+    world.price_list = if gone { PriceListSeen::Missing } else { there() };
 }
 
 /// `gate-set NAME {gates: […]}` or `gate-set NAME gone`.
@@ -227,6 +237,7 @@ fn disturbance(world: &mut World, words: &[&str]) {
         ["restarts", color] => world.slots.get_mut(&color_of(color)).unwrap().changed_at = Some(world.now),
         ["forgets", color] => world.slots.get_mut(&color_of(color)).unwrap().changed_at = None,
         ["exposes", color, begins @ ..] => drop(world.exposed.insert(color_of(color), begins.join(" "))),
+        ["scraped", every] => world.scraped = every.parse().ok(),
         ["crashloop", color] => world.slots.get_mut(&color_of(color)).unwrap().comes_up = false,
         ["route", blue, green] => {
             let mut route = super::objects::route(blue.parse().unwrap(), green.parse().unwrap());

@@ -10,8 +10,8 @@ use llmrollout::{
         Decision, Intent, Meant, Snapshot, decide,
         intent::{Odds, OwnedKind},
         snapshot::{
-            ColorSeen, DependencySeen, DeploymentSeen, GateSetSeen, GateSets, JobSeen, OrderSeen, OwnedSeen, Rival,
-            Standing,
+            ColorSeen, DependencySeen, DeploymentSeen, GateSetSeen, GateSets, JobSeen, OrderSeen, OwnedSeen,
+            PriceListSeen, Rival, Standing,
         },
     },
     metrics::{NoData, Question, Reading, Sample},
@@ -73,10 +73,14 @@ pub(crate) struct World {
     pub(crate) orders: Vec<OrderSeen>,
     pub(crate) others: BTreeMap<String, Standing>,
     pub(crate) gate_sets: BTreeMap<String, Vec<Gate>>,
+    /// What the list that the manifest names says of its model.
+    pub(crate) price_list: PriceListSeen,
     pub(crate) jobs: BTreeMap<String, JobSeen>,
     pub(crate) cron_jobs: BTreeMap<String, Value>,
     /// The Jobs as they were made, the newest last.
     pub(crate) made: Vec<Value>,
+    /// How far the samples of the color that serves are apart, where that is told.
+    pub(crate) scraped: Option<f64>,
     /// What the pods of a color expose, where it is not all of vLLM.
     pub(crate) exposed: BTreeMap<Color, String>,
     pub(crate) gateway: Gateway,
@@ -124,10 +128,12 @@ impl World {
             orders: Vec::new(),
             others: BTreeMap::new(),
             gate_sets: BTreeMap::new(),
+            price_list: PriceListSeen::Missing,
             jobs: BTreeMap::new(),
             cron_jobs: BTreeMap::new(),
             made: Vec::new(),
             exposed: BTreeMap::new(),
+            scraped: None,
             gateway: Gateway::Follows,
             refuse_writes: false,
             wake: None,
@@ -187,6 +193,7 @@ impl World {
             orders: self.orders.clone(),
             dependencies: self.dependencies(),
             gate_sets: self.sets(),
+            price_list: self.price_list.clone(),
             jobs: self.jobs.clone(),
             cron_jobs: self.cron_jobs.clone(),
             offers: Arc::new(offers()),
@@ -484,6 +491,14 @@ impl World {
                 continue;
             }
             let text = question.value.to_string();
+            if question.asks_for_samples() {
+                let outcome = self.scraped.map(|every| Sample { value: every, samples: 20.0 }).ok_or(NoData::Empty);
+                let reading =
+                    Reading { at: self.now, window: question.window, outcome, names: Vec::new(), weighed: None };
+                self.publish(question, reading);
+                answered = true;
+                continue;
+            }
             if !question.names.is_empty() {
                 let reading = self.exposed(&question, &text);
                 self.publish(question, reading);

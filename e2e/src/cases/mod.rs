@@ -15,6 +15,7 @@ mod leaving;
 mod moments;
 mod operators;
 mod orders;
+mod prices;
 mod promote;
 mod providers;
 mod quiet;
@@ -127,6 +128,7 @@ const CASES: &[Case] = cases![
     Beside "number of a Job": jobs::a_job_is_run_once_in_each_step_and_its_number_counts,
     Beside "gates of a set": gatesets::gates_of_a_set_hold_a_rollout_that_names_no_other,
     Beside "gates of a set": gatesets::a_set_that_vanishes_stops_the_step,
+    Beside "prices of a list": prices::a_list_that_changes_is_seen_without_touching_the_rollout,
     Beside "reject and retry": orders::reject_takes_back_and_retry_tries_again,
     Beside "skip and promote": orders::skip_and_promote_go_on_at_once,
     Beside "decommission by approval": orders::old_color_is_deleted_when_somebody_agrees,
