@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     api::{LlmGateSet, LlmRollout},
-    decide::snapshot::{EndpointOffer, GateSetSeen, GateSets, Offers},
+    decide::snapshot::{EndpointOffer, GateSetSeen, GateSets, Offers, PriceListSeen},
 };
 
 /// A rollout and the sets of gates that it names.
@@ -102,5 +102,14 @@ impl Manifest {
             prices: Some(prices),
             gpu_price: Some(some),
         }
+    }
+
+    /// A price list in which the model stands: no price changes how long anything takes.
+    pub fn price_list(&self) -> PriceListSeen {
+        let model = self.rollout.spec.metrics.prices.as_ref().and_then(|prices| prices.model.as_deref());
+        let price = |model: &str, what: &str| (format!("{model}.{what}"), "$1".to_owned());
+        let all =
+            |model: &str| [price(model, "input"), price(model, "output"), ("asOf".to_owned(), "2026-01-01".to_owned())];
+        model.map_or(PriceListSeen::Missing, |model| PriceListSeen::There(all(model).into()))
     }
 }

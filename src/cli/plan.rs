@@ -20,6 +20,7 @@ use crate::{
     decide::{
         forecast::{Foreseen, Traffic, Wait, foresee},
         plan::Plan,
+        snapshot::{Around, FoundOut},
     },
 };
 
@@ -35,9 +36,11 @@ pub fn of_file(path: &Path, given: &Given, shape: Option<Form>) -> Result<String
 
 fn plan(manifest: &Manifest, given: &Given, shape: Option<Form>) -> Result<String, CliError> {
     let rollout = &manifest.rollout;
-    let found = rollout.status.as_ref().and_then(|s| s.metrics.as_ref()?.profile);
-    let plan = Plan::found(&rollout.spec, &manifest.sets, &manifest.offers(), found)
-        .map_err(|wrong| CliError::NoPlan(wrong.message))?;
+    let profile = rollout.status.as_ref().and_then(|s| s.metrics.as_ref()?.profile);
+    let found = FoundOut { profile, scraped: None };
+    let (offers, price_list) = (manifest.offers(), manifest.price_list());
+    let around = Around { price_list: &price_list, found, ..Around::new(&manifest.sets, &offers) };
+    let plan = Plan::read(&rollout.spec, around).map_err(|wrong| CliError::NoPlan(wrong.message))?;
     let known = Known::of(given, rollout.status.as_ref()).ok_or(CliError::NoTraffic)?;
     let proofs = plan.gates.iter().filter(|gate| gate.test.proof().is_some_and(|proof| !proof.mean));
     if let Some(gate) = proofs.into_iter().find(|gate| known.rate(gate).is_none()) {
@@ -207,6 +210,15 @@ spec:
   - {name: p95, metric: latency, quantile: \"0.95\", max: 1.5s}
   - {name: cost, metric: costPerRequest, statistical: {relative: 20%}}
 ";
+
+    #[test]
+    fn prices_of_a_list_change_nothing_and_need_no_cluster() {
+        let list = "\n  metrics: {prices: {configMap: price-list, model: chat-8b}}";
+        let inline = "\n  metrics: {prices: {input: $1, output: $1}}";
+        let [list, inline] = [list, inline].map(|more| told(&format!("{STEPS}{more}"), &given(10.0, Some(0.01)), None));
+        assert!(list.starts_with("Rollout:"), "{list}");
+        assert_eq!(list, inline);
+    }
 
     #[test]
     fn each_step_is_told_with_what_it_waits_for() {
