@@ -40,7 +40,7 @@ pub(super) fn tell(v: &View<'_>, answer: Answer) -> Decision {
     warm::keep(v, &mut next);
     sources::keep(v, &mut next);
     weigh::keep(v, &mut next);
-    next.next_decision_at = until.filter(|at| *at > v.now());
+    next.next_decision_at = until;
     show(v, &mut next);
     conditions(v, &mut next, reason);
     let running = next.attempt.as_ref().is_some_and(|a| a.ended_at.is_none()) && phase != Phase::RollingBack;

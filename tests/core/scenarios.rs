@@ -98,6 +98,7 @@ fn command(world: &mut World, line: &str) {
     let words: Vec<&str> = line.split_whitespace().collect();
     match words.as_slice() {
         ["settle"] => world.settle(),
+        ["questions"] => world.questions(),
         ["tick", by] => world.tick(duration(by).unwrap()),
         ["image", tag] => {
             let image = json!(format!("registry.example/chat:{tag}"));
@@ -234,6 +235,9 @@ fn disturbance(world: &mut World, words: &[&str]) {
         ["other", name, far] => drop(world.others.insert((*name).to_owned(), standing(far))),
         ["rival", name] => world.rival = Some(Rival { name: (*name).to_owned(), router: "httpRoute/chat".into() }),
         ["no-rival"] => world.rival = None,
+        ["finalizer", name] => {
+            world.edit(|r| r.metadata.finalizers.get_or_insert_default().insert(0, (*name).to_owned()));
+        }
         ["api", "refuses"] => world.refuse_writes = true,
         ["api", "works"] => world.refuse_writes = false,
         ["forget-status"] => world.rollout.status = None,

@@ -272,7 +272,10 @@ impl World {
     pub(crate) fn obey(&mut self, decision: &Decision) -> bool {
         self.wake = decision.wake;
         let stopped = self.write(decision);
-        self.record(decision, stopped)
+        let changed = self.record(decision, stopped);
+        let idle = !changed && !stopped && !decision.wants_live;
+        assert!(!idle || decision.wake.is_none_or(|at| at > self.now), "nothing to do, and no rest either");
+        changed
     }
 
     /// The writes of a decision; says whether one was refused.
@@ -438,23 +441,7 @@ impl World {
                 answered = true;
                 continue;
             }
-            // What is asked about the color that serves has a signal of its own; without one it is well.
-            let serving = self.rollout.status.as_ref().and_then(|s| s.active).map(Color::word);
-            let beside =
-                question.raw.is_none() && serving.is_some_and(|color| text.contains(&format!("chat-{color}-")));
-            let gate = match () {
-                () if question.about.as_ref().is_some_and(|a| Some(a.color) == serving) => "active-score",
-                () if question.about.is_some() => "score",
-                () if text.contains("ALERTS") => "alerts",
-                () if beside && question.samples.to_string().contains("max_over_time") => "active-requests",
-                () if beside && text.contains("_latency_seconds") => "active-p95",
-                () if beside && text.contains("generation_tokens") => "active-cost",
-                () if beside => "active-errors",
-                () if question.samples.to_string().contains("max_over_time") => "requests",
-                () if text.contains("_latency_seconds") => "p95",
-                () if text.contains("generation_tokens") => "cost",
-                () => "errors",
-            };
+            let gate = self.signal_of(&question);
             if let Some(raw) = question.raw.clone() {
                 let reading = self.counted.weigh(&question, &raw, gate, self.now);
                 self.readings.entry(question).or_default().push(reading);
@@ -470,6 +457,40 @@ impl World {
             answered = true;
         }
         answered
+    }
+
+    /// Whose word a question waits for. What is asked about the color that serves has a signal of its own.
+    fn signal_of(&self, question: &Question) -> &'static str {
+        let text = question.value.to_string();
+        let serving = self.rollout.status.as_ref().and_then(|s| s.active).map(Color::word);
+        let beside = question.raw.is_none() && serving.is_some_and(|color| text.contains(&format!("chat-{color}-")));
+        match () {
+            () if question.about.as_ref().is_some_and(|a| Some(a.color) == serving) => "active-score",
+            () if question.about.is_some() => "score",
+            () if text.contains("ALERTS") => "alerts",
+            () if beside && question.samples.to_string().contains("max_over_time") => "active-requests",
+            () if beside && text.contains("_latency_seconds") => "active-p95",
+            () if beside && text.contains("generation_tokens") => "active-cost",
+            () if beside => "active-errors",
+            () if question.samples.to_string().contains("max_over_time") => "requests",
+            () if text.contains("_latency_seconds") => "p95",
+            () if text.contains("generation_tokens") => "cost",
+            () => "errors",
+        }
+    }
+
+    /// What is asked now: about what, how far back at most and since which second of the story, how often.
+    pub(crate) fn questions(&mut self) {
+        for question in &self.asks {
+            let since = question.since.unix() - 1_800_000_000;
+            let (window, interval) = (question.window.as_secs(), question.interval.as_secs());
+            let what = if question.names.is_empty() { self.signal_of(question) } else { "names" };
+            let text = question.value.to_string();
+            let both = ["chat-blue-", "chat-green-"].iter().all(|color| text.contains(color));
+            let (both, first) =
+                (if both { ", of both" } else { "" }, if question.urgent { ", first of all" } else { "" });
+            self.log.push(format!("  asks {what} of {window}s since {since} every {interval}s{both}{first}"));
+        }
     }
 
     /// The names that a color's pods expose, by the words they begin with: unless told otherwise, vLLM's.
