@@ -50,7 +50,10 @@ fn main() {
     let rollout = Arc::clone(&full.rollout);
     let idle = idle();
     let blue = rollout.status.as_ref().and_then(|s| s.attempt.as_ref()).map(|a| a.revision.clone()).unwrap();
+    let (first, full) = (full.clone(), Snapshot { meant: decide(&full).meant, ..full });
+    let idle = Snapshot { meant: decide(&idle).meant, ..idle };
     let decisions = json!({
+        "full_when_the_manifest_is_new": timed(|| drop(black_box(decide(black_box(&first))))),
         "full": timed(|| drop(black_box(decide(black_box(&full))))),
         "idle": timed(|| drop(black_box(decide(black_box(&idle))))),
     });
@@ -195,12 +198,13 @@ fn schedules(length: Duration) -> Value {
     let (told, passes, seed) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(1));
     let spent = AtomicU64::new(0);
     let ends = std::sync::Mutex::new(std::collections::BTreeMap::<String, u64>::new());
+    let manifest: LlmRollout = serde_saphyr::from_str(MANIFEST).unwrap();
     let start = Instant::now();
     std::thread::scope(|s| {
         for _ in 0..cores {
             s.spawn(|| {
                 while start.elapsed() < length {
-                    let story = schedule::told(seed.fetch_add(1, Ordering::Relaxed), MANIFEST);
+                    let story = schedule::told(seed.fetch_add(1, Ordering::Relaxed), &manifest);
                     told.fetch_add(1, Ordering::Relaxed);
                     passes.fetch_add(story.passes, Ordering::Relaxed);
                     *ends.lock().unwrap().entry(story.end).or_default() += 1;

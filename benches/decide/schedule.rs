@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use llmrollout::{
-    api::{Moment, Phase, status::Color},
+    api::{LlmRollout, Moment, Phase, status::Color},
     decide::decide,
     metrics::NoData,
 };
@@ -81,9 +81,9 @@ fn happen(world: &mut World, what: Happening) {
 }
 
 /// Tells the story of a seed.
-pub(crate) fn told(seed: u64, manifest: &str) -> Story {
+pub(crate) fn told(seed: u64, manifest: &LlmRollout) -> Story {
     let mut chance = seed;
-    let mut world = World::new(manifest);
+    let mut world = World::of(manifest.clone());
     let mut happenings: Vec<_> = (0..next(&mut chance) % 4).map(|_| happening(&mut chance)).collect();
     happenings.push((0, Happening::Image(2)));
     happenings.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
@@ -106,7 +106,7 @@ pub(crate) fn told(seed: u64, manifest: &str) -> Story {
         };
         world.now = due.map_or(wake, |at| at.min(wake)).max(world.now);
     }
-    let status = world.rollout.status.unwrap_or_default();
+    let status = world.rollout.status.clone().unwrap_or_default();
     Story {
         end: format!("{:?} {}", status.phase.unwrap_or(Phase::Idle), status.reason.map_or("-", |r| r.word())),
         passes,

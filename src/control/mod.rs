@@ -45,6 +45,7 @@ use crate::{
         board::Board,
         clock::Clock,
         live::Eyes,
+        memory::Memory,
         prometheus::{Provider, ProviderError, ProviderSettings},
     },
     record::{Pen, events::Herald, metrics::Metrics},
@@ -283,7 +284,7 @@ impl Parts {
         let offers = Arc::new(Offers { providers, endpoints, prices, gpu_price });
         let lease = self.lease.clone();
         Context {
-            world: World { stores, board: self.board.clone(), clock: self.clock, offers },
+            world: World { stores, board: self.board.clone(), clock: self.clock, offers, memory: Memory::default() },
             eyes: Eyes { client: self.eyes.clone(), deadline },
             hands: Hands {
                 client: self.hands.clone(),

@@ -35,6 +35,7 @@ impl Context {
     pub(super) fn forget(&self, namespace: &str, name: &str) {
         self.attempts.forget(&format!("{namespace}/{name}"));
         self.metrics.forget(namespace, name);
+        self.world.memory.keep(&ObjectRef::new(name).within(namespace), None);
     }
 }
 
@@ -79,7 +80,9 @@ pub(super) async fn reconcile(rollout: Arc<LlmRollout>, ctx: Arc<Context>) -> Re
     tell_log(&snapshot, &decision, &acted);
     ctx.metrics.acted(&decision, &acted);
     let (status, news) = record::outcome(&snapshot, &decision, &acted);
-    ctx.world.board.subscribe(&ObjectRef::from_obj(rollout.as_ref()), decision.asks.clone());
+    let owner = ObjectRef::from_obj(rollout.as_ref());
+    ctx.world.board.subscribe(&owner, decision.asks.clone());
+    ctx.world.memory.keep(&owner, decision.meant.clone());
     let written = match ctx.pen.write(&snapshot.rollout, &status).await {
         Err(error) if decision.latched && error.class() == Class::Stale => {
             tell_the_cause(&ctx, &snapshot, &acted).await?.ok_or(error)?

@@ -44,7 +44,7 @@ pub(super) fn start(v: &View<'_>) -> Option<Answer> {
 /// What has to come before an attempt may start, of which this was approved. A person who promotes knows the hour, and a
 /// known revision goes back at any.
 pub(super) fn before_start(v: &View<'_>, at_any_hour: bool, approved: &[Approved]) -> Option<Answer> {
-    let plan = v.plan.as_ref().ok()?;
+    let plan = v.plan.ok()?;
     let wait = unready_dependency(v)
         .or_else(|| if at_any_hour { None } else { closed(v, plan) })
         .or_else(|| unsigned(v, plan, &[Before::Start], approved))?;
@@ -61,7 +61,7 @@ fn answer(v: &View<'_>, phase: Phase, wait: Wait) -> Answer {
 
 /// Everything is proved, and the next step still has to wait.
 pub(super) fn before_step(v: &View<'_>, number: i32, weight: i32) -> Option<Answer> {
-    let plan = v.plan.as_ref().ok()?;
+    let plan = v.plan.ok()?;
     let attempt = v.running()?;
     let at_any_hour = attempt.promoted || attempt.skipped || attempt.fast_track;
     let mut signs = vec![Before::Step(number)];
@@ -76,7 +76,7 @@ pub(super) fn before_step(v: &View<'_>, number: i32, weight: i32) -> Option<Answ
 
 /// The old color may not go before somebody agrees.
 pub(super) fn before_retiring(v: &View<'_>) -> Option<Answer> {
-    let plan = v.plan.as_ref().ok()?;
+    let plan = v.plan.ok()?;
     let wait = unsigned(v, plan, &[Before::Decommission], &v.status.approvals)?;
     Some(answer(v, Phase::AwaitingApproval, wait))
 }

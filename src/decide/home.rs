@@ -72,7 +72,7 @@ fn driven_back(v: &View<'_>) -> Option<Cause> {
     if serving && v.ready(candidate) == 0 && v.ready(active) > 0 {
         return Some(Cause::seen(say::candidate_dead(candidate)));
     }
-    let plan = v.plan.as_ref().ok();
+    let plan = v.plan.ok();
     if v.spec().paused && !plan.is_some_and(|p| p.while_paused) {
         return None;
     }
@@ -92,7 +92,7 @@ fn driven_back(v: &View<'_>) -> Option<Cause> {
 fn late(v: &View<'_>) -> Option<Cause> {
     let attempt = v.running().filter(|a| a.step_entered_at.is_none() && a.paused_at.is_none())?;
     attempt.cleared_at?;
-    let timeout = v.plan.as_ref().ok()?.ready_timeout;
+    let timeout = v.plan.ok()?.ready_timeout;
     // An operator that was away looks first: pods may have become ready meanwhile.
     let late = v.now().since(attempt.clock_from.max(v.s.watching_since)) >= timeout;
     (late && !prepare::is_up(v)).then(|| Cause::sure(say::not_ready_in_time(timeout)))

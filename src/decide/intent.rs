@@ -1,9 +1,10 @@
 //! What comes out of a decision: the writes, the status to record, and when to look again. Plain data.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use serde_json::Value;
 
+use super::meant::Meant;
 use crate::{
     api::{LlmRolloutStatus, Moment, Reason},
     metrics::Question,
@@ -29,6 +30,8 @@ pub struct Decision {
     pub wake: Option<Moment>,
     /// What the metrics providers should be asked from now on.
     pub asks: BTreeSet<Question>,
+    /// What was understood of the manifest, for the next pass.
+    pub meant: Option<Arc<Meant>>,
 }
 
 /// One write.

@@ -73,7 +73,7 @@ fn stage<'a>(v: &'a View<'_>) -> Option<(&'a Attempt, Moment)> {
 
 /// The gates on Jobs that speak about the stage.
 fn wanted(v: &View<'_>) -> Vec<(Arc<PlannedGate>, JobNumber)> {
-    let Ok(plan) = &v.plan else { return Vec::new() };
+    let Ok(plan) = v.plan else { return Vec::new() };
     let gates = v.gates(plan).into_iter();
     let of_jobs = gates.filter_map(|gate| match &gate.subject {
         Subject::Job(job) => Some((Arc::clone(gate), job.clone())),

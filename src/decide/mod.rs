@@ -17,6 +17,7 @@ pub mod intent;
 mod jobs;
 mod leave;
 mod looks;
+mod meant;
 mod narrate;
 mod orders;
 pub mod plan;
@@ -39,6 +40,7 @@ pub mod workload;
 
 use answer::Answer;
 pub use intent::{Decision, Intent};
+pub use meant::Meant;
 pub use snapshot::Snapshot;
 use view::View;
 
@@ -46,7 +48,9 @@ use crate::api::Phase;
 
 /// Decides what happens next.
 pub fn decide(snapshot: &Snapshot) -> Decision {
-    let view = View::of(snapshot);
+    let status = sound::sound(snapshot.rollout.status.clone().unwrap_or_default());
+    let meant = Meant::of(snapshot, sources::profile(&status));
+    let view = View::of(snapshot, status, &meant);
     let answer = jobs::begin(&view, questions(&view));
     narrate::tell(&view, answer)
 }

@@ -1,5 +1,7 @@
 //! An answer → status, conditions and events. All the words people read are put together here. Never decides.
 
+use std::sync::Arc;
+
 use super::{
     answer::Answer,
     gate::{NO_ANSWER, OF_A_JOB},
@@ -45,7 +47,7 @@ pub(super) fn tell(v: &View<'_>, answer: Answer) -> Decision {
     conditions(v, &mut next, reason);
     let running = next.attempt.as_ref().is_some_and(|a| a.ended_at.is_none()) && phase != Phase::RollingBack;
     let asks = if running { v.questions.all() } else { std::collections::BTreeSet::new() };
-    Decision { intents, next, latched, home, wants_live, news, wake, asks }
+    Decision { intents, next, latched, home, wants_live, news, wake, asks, meant: Some(Arc::clone(v.meant)) }
 }
 
 fn clipped(mut message: String) -> String {
@@ -161,7 +163,7 @@ fn alike(old: &GateStatus, new: &GateStatus) -> bool {
 
 /// The columns of `kubectl get`.
 fn show(v: &View<'_>, next: &mut LlmRolloutStatus) {
-    let steps = v.plan.as_ref().map_or(0, |p| p.steps.len());
+    let steps = v.plan.map_or(0, |p| p.steps.len());
     let attempt = next.attempt.as_ref();
     next.step = match attempt {
         Some(a) if steps > 0 && next.phase != Some(Phase::Idle) => format!("{}/{steps}", a.step),

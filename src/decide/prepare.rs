@@ -49,7 +49,7 @@ pub(super) fn is_up(v: &View<'_>) -> bool {
 }
 
 fn deadline(v: &View<'_>) -> Moment {
-    let timeout = v.plan.as_ref().map_or(Duration::from_mins(30), |p| p.ready_timeout);
+    let timeout = v.plan.map_or(Duration::from_mins(30), |p| p.ready_timeout);
     v.running().map_or(v.now(), |a| a.clock_from).plus(timeout)
 }
 

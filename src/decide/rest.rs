@@ -129,7 +129,7 @@ pub(super) fn begin(v: &View<'_>) -> Option<Answer> {
 
 /// The wanted revision served lately, and its last attempt went well.
 fn known_good(v: &View<'_>) -> bool {
-    let Some((revisions, within)) = v.plan.as_ref().ok().and_then(|p| p.fast_track) else { return false };
+    let Some((revisions, within)) = v.plan.ok().and_then(|p| p.fast_track) else { return false };
     let mut served: Vec<&Past> = v.status.history.iter().filter(|p| p.outcome == Reason::Promoted).collect();
     served.dedup_by_key(|p| &p.revision);
     let last_try = v.status.history.iter().find(|p| p.revision == v.wanted);

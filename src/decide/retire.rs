@@ -57,7 +57,7 @@ pub(super) fn abort_too_late(v: &View<'_>) -> Option<Answer> {
 /// The old color on its way out.
 pub(super) fn retiring(v: &View<'_>) -> Option<Answer> {
     let retiring = v.status.retiring.as_ref()?;
-    let plan = v.plan.as_ref().ok()?;
+    let plan = v.plan.ok()?;
     let old = retiring.color;
     let newer = v.status.active_revision.as_ref() != Some(&v.wanted);
     let drained = retiring.since.plus(plan.drain);

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::Value;
 
+use super::meant::Meant;
 use crate::{
     api::{LlmRollout, LlmRolloutOrderSpec, Moment, Phase, gates::Gate, status::Color},
     metrics::{Question, Reading},
@@ -43,6 +44,8 @@ pub struct Snapshot {
     pub cron_jobs: BTreeMap<String, Value>,
     /// What the operator's configuration offers.
     pub offers: Arc<Offers>,
+    /// What the last decision understood of the manifest, if there was one.
+    pub meant: Option<Arc<Meant>>,
 }
 
 impl Snapshot {

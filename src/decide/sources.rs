@@ -136,7 +136,7 @@ fn why(source: &Source, lacking: &[String]) -> String {
 
 /// Writes down what was found.
 pub(super) fn keep(v: &View<'_>, status: &mut LlmRolloutStatus) {
-    let found = v.plan.as_ref().ok().and_then(|plan| found(v, plan));
+    let found = v.plan.ok().and_then(|plan| found(v, plan));
     if found.is_some() && status.attempt.as_ref().is_some_and(|a| a.ended_at.is_none()) {
         status.metrics = found;
     }
@@ -146,7 +146,7 @@ pub(super) fn keep(v: &View<'_>, status: &mut LlmRolloutStatus) {
 /// order, or known to be good, is measured by none.
 pub(super) fn unfound(v: &View<'_>) -> Option<Answer> {
     waiting(v).filter(|a| !a.promoted && !a.skipped && !a.fast_track)?;
-    let plan = v.plan.as_ref().ok()?;
+    let plan = v.plan.ok()?;
     // Who knows no exporter looks for none, and who needs none waits for none.
     question(v, plan, v.status.active?)?;
     let counted = plan.steps.iter().any(|s| s.min_requests.or(s.max_requests).is_some());

@@ -92,7 +92,7 @@ impl View<'_> {
         if let Some(bake) = bake {
             let Some(b) = plan.bakes.get(bake) else { return Stage { name: "bake".to_owned(), ..Stage::default() } };
             let name = format!("bake {}", b.name);
-            return Stage { hold: b.hold, gates: b.gates.as_deref(), name, ..Stage::default() };
+            return Stage { gates: b.gates.as_deref(), name, ..Stage::default() };
         }
         let number = format!("step {}", attempt.step);
         let Some(s) = plan.steps.iter().find(|s| s.weight == attempt.weight) else {
@@ -114,7 +114,7 @@ impl View<'_> {
         let Some(attempt) = self.running() else { return Vec::new() };
         let only = self.stage(plan).gates;
         // The traffic that a step up brings is ours: nobody can demand silence of it any more.
-        let rising = self.status.intent.as_ref().is_some_and(|i| i.weight > 0);
+        let rising = self.status.intent.is_some();
         let chosen = |g: &PlannedGate| match only {
             Some(names) => names.contains(&g.name),
             None => during(g, attempt.bake > 0) && can_speak(g, attempt.weight),
@@ -125,7 +125,7 @@ impl View<'_> {
 
     /// What the provider is to be asked, made once for each decision.
     pub(super) fn ask_all(&self) -> Questions {
-        let Ok(plan) = &self.plan else { return Questions::default() };
+        let Ok(plan) = self.plan else { return Questions::default() };
         let gates = self.gates(plan).into_iter();
         Questions {
             gates: gates.filter_map(|g| self.asked(plan, g)).collect(),
@@ -163,7 +163,7 @@ impl View<'_> {
         if g.severity != Severity::Abort {
             return entered.map(|at| warm::since(self, plan).map_or(at, |warm| at.max(warm)));
         }
-        let given = self.status.intent.as_ref().filter(|i| i.weight > 0 && attempt.weight == 0).map(|i| i.at);
+        let given = self.status.intent.as_ref().filter(|i| i.weight > 0).map(|i| i.at);
         entered.map(|at| at.min(attempt.clock_from.max(attempt.started_at))).or(given)
     }
 
@@ -226,7 +226,12 @@ impl View<'_> {
             urgent: wanted.urgent,
         };
         // A plan is only made of what can be asked.
-        metrics::question(&plan.source, &ask).ok()
+        if !ask::lasts(wanted.subject) {
+            return metrics::question(&plan.source, &ask).ok();
+        }
+        let about = (wanted.subject, color, has_all);
+        let queries = self.meant.queries(about, || ask::queries(&plan.source, &ask)).ok()?;
+        Some(ask::asking(queries, &plan.source, &ask))
     }
 
     /// What a color stands for, where it is known.

@@ -86,7 +86,7 @@ fn not_ready(v: &View<'_>, candidate: Color, weight: i32) -> Option<Said> {
 
 /// The routers hold what was intended: the step is entered and its clock starts.
 fn entered(v: &View<'_>, intent: &StepIntent) -> Answer {
-    let plan = v.plan.as_ref().ok();
+    let plan = v.plan.ok();
     let step = plan.and_then(|p| p.steps.iter().find(|s| s.weight == intent.weight)).cloned().unwrap_or_default();
     let weighs = plan.is_some_and(|p| p.gates.iter().any(|g| matches!(g.test, Test::Proved(_))));
     let (begins, until) = clock(v, step.settle, step.hold);
@@ -126,7 +126,7 @@ fn enter(v: &View<'_>, status: &mut LlmRolloutStatus, begins: Moment, until: Mom
 /// A stage is entered and must be measured longer, or does not pass.
 pub(super) fn holding(v: &View<'_>) -> Option<Answer> {
     let attempt = v.running().filter(|a| a.step_entered_at.is_some())?;
-    let plan = v.plan.as_ref().ok()?;
+    let plan = v.plan.ok()?;
     if leaves_early(attempt) {
         return None;
     }
@@ -174,7 +174,7 @@ fn unproved(v: &View<'_>, stage: &Stage<'_>) -> Option<Said> {
     }
     // No gate speaks: only in the dark, where there is nothing to judge, or where people alone decide.
     let dark = v.running().is_some_and(|a| a.weight == 0);
-    let manual = v.plan.as_ref().is_ok_and(|p| p.manual);
+    let manual = v.plan.is_ok_and(|p| p.manual);
     let silent = v.verdicts.is_empty() && !dark && !manual;
     silent.then(|| say::gate_to_pass(&stage.name, "a gate that speaks here"))
 }
@@ -182,7 +182,7 @@ fn unproved(v: &View<'_>, stage: &Stage<'_>) -> Option<Said> {
 /// The stage has been undecided for as long as it may be, and the manifest says that this then follows.
 pub(super) fn undecided_too_long(v: &View<'_>, then: OnUndecided) -> Option<Said> {
     let attempt = v.running().filter(|a| a.asked.is_none() && !leaves_early(a))?;
-    let stage = v.stage(v.plan.as_ref().ok()?);
+    let stage = v.stage(v.plan.ok()?);
     let most = stage.max_hold.filter(|_| stage.on_undecided == then)?;
     let until = attempt.hold_until?;
     let over = v.now() >= until.plus(most.saturating_sub(stage.hold));
@@ -203,7 +203,7 @@ fn evidence(v: &View<'_>) -> Vec<crate::api::status::GateStatus> {
 /// Everything is proved, or a person has said so: the next stage begins, or the release has arrived.
 pub(super) fn next(v: &View<'_>) -> Option<Answer> {
     let attempt = v.running()?;
-    let plan = v.plan.as_ref().ok()?;
+    let plan = v.plan.ok()?;
     let Some((number, step)) = next_step(attempt, plan) else {
         return bake(v, plan).or_else(|| Some(prepare::live(v, v.candidate()?)));
     };

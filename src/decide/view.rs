@@ -1,17 +1,18 @@
 //! The snapshot as the questions of `decide` see it: plan read, wanted revision known, pause taken off the clocks,
 //! gates judged. Small answers about it, and nothing else.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     gate::{self, Beside, Measuring, Verdict},
     intent::Intent,
-    jobs, orders,
-    plan::{self, Plan, Wrong},
+    jobs,
+    meant::Meant,
+    orders,
+    plan::{Plan, Wrong},
     reference,
     say::{self, Said},
     snapshot::Snapshot,
-    sound, sources,
     stage::Questions,
     weigh::{self, Weighing},
     workload,
@@ -32,21 +33,20 @@ pub(super) const SETTLE: Duration = Duration::from_secs(10);
 pub(super) struct View<'a> {
     pub(super) s: &'a Snapshot,
     pub(super) status: LlmRolloutStatus,
-    pub(super) plan: Result<Plan, Wrong>,
+    pub(super) meant: &'a Arc<Meant>,
+    pub(super) plan: Result<&'a Plan, &'a Wrong>,
     pub(super) wanted: String,
     pub(super) questions: Questions,
     pub(super) verdicts: Vec<Verdict>,
 }
 
 impl<'a> View<'a> {
-    pub(super) fn of(s: &'a Snapshot) -> Self {
+    pub(super) fn of(s: &'a Snapshot, status: LlmRolloutStatus, meant: &'a Arc<Meant>) -> Self {
         let spec = &s.rollout.spec;
-        let status = sound::sound(s.rollout.status.clone().unwrap_or_default());
-        let plan = Plan::found(spec, &s.gate_sets, &s.offers, sources::profile(&status));
-        let wanted = plan::revision(&spec.release.template.pod_template.0);
-        let mut view = Self { s, status, plan, wanted, questions: Questions::default(), verdicts: Vec::new() };
+        let (plan, wanted) = (meant.plan.as_ref(), meant.wanted.clone());
+        let mut view = Self { s, status, meant, plan, wanted, questions: Questions::default(), verdicts: Vec::new() };
         if s.rival.is_none() {
-            orders::hear(&mut view.status, s, view.plan.as_ref().ok());
+            orders::hear(&mut view.status, s, plan.ok());
         }
         let asked = view.running().is_some_and(|a| a.asked.is_some());
         if !spec.paused && !asked && trouble(&view).is_none() {
@@ -149,7 +149,7 @@ impl<'a> View<'a> {
     /// The statistical gates with what has come back.
     pub(super) fn weighings(&self) -> Vec<Weighing<'_>> {
         let of = |q: &Question| self.s.readings.get(q).map(Vec::as_slice).unwrap_or_default();
-        let patience = self.plan.as_ref().ok().and_then(|plan| self.stage(plan).max_hold);
+        let patience = self.plan.ok().and_then(|plan| self.stage(plan).max_hold);
         let gates = self.questions.gates.iter();
         gates.filter_map(|asked| Weighing::of(asked, of(&asked.question), patience, self.now())).collect()
     }
@@ -221,7 +221,7 @@ pub(super) fn trouble(v: &View<'_>) -> Option<Said> {
     if let Some(rival) = &v.s.rival {
         return Some(say::rival(rival));
     }
-    if let Err(wrong) = &v.plan {
+    if let Err(wrong) = v.plan {
         return Some(say::said(wrong.reason, wrong.message.clone()));
     }
     if let Some(t) = v.s.routers.iter().find_map(|r| r.state.as_ref().err()) {

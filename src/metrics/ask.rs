@@ -46,8 +46,51 @@ pub struct Ask<'a> {
     pub urgent: bool,
 }
 
+/// What a provider is asked for a figure, and for how many requests it rests on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Queries {
+    value: Template,
+    samples: Template,
+}
+
 /// The question behind a gate, or why it cannot be asked.
 pub fn question(source: &Source, ask: &Ask<'_>) -> Result<Question, NotAvailable> {
+    match ask.subject {
+        Subject::Number(number) => Ok(number_question(number, ask)),
+        Subject::Metric(..) | Subject::Above(..) | Subject::Query(_) | Subject::Alerts(_) | Subject::Job(_) => {
+            Ok(asking(queries(source, ask)?, source, ask))
+        }
+    }
+}
+
+/// Whether the queries stay the same whenever they are asked: others have an instant in them, or are none.
+pub fn lasts(subject: &Subject) -> bool {
+    match subject {
+        Subject::Metric(metric, _) | Subject::Above(metric, _) => *metric != Metric::RolloutSpend,
+        Subject::Query(_) | Subject::Alerts(_) => true,
+        Subject::Number(_) | Subject::Job(_) => false,
+    }
+}
+
+/// The question that queries are the text of.
+pub fn asking(queries: Queries, source: &Source, ask: &Ask<'_>) -> Question {
+    Question {
+        provider: ask.provider.to_owned(),
+        about: None,
+        value: queries.value,
+        samples: queries.samples,
+        since: ask.since,
+        window: ask.window,
+        interval: ask.interval,
+        shortest: source.shortest(),
+        urgent: ask.urgent,
+        names: Vec::new(),
+        raw: None,
+    }
+}
+
+/// The queries of a provider, or why there are none.
+pub fn queries(source: &Source, ask: &Ask<'_>) -> Result<Queries, NotAvailable> {
     let scope = source.scope(ask.color, ask.namespace, ask.workload);
     let bill = Bill {
         table: source.table(),
@@ -71,22 +114,10 @@ pub fn question(source: &Source, ask: &Ask<'_>) -> Result<Question, NotAvailable
             Texts { samples: requests.unwrap_or(own.samples), ..own }
         }
         Subject::Alerts(alerts) => subject::alerts(alerts),
-        Subject::Number(number) => return Ok(number_question(number, ask)),
+        Subject::Number(_) => return Err(NotAvailable("a number is no query")),
         Subject::Job(_) => return Err(NotAvailable("a Job is run, and nobody is asked")),
     };
-    Ok(Question {
-        provider: ask.provider.to_owned(),
-        about: None,
-        value: Template::new(texts.value),
-        samples: Template::new(texts.samples),
-        since: ask.since,
-        window: ask.window,
-        interval: ask.interval,
-        shortest: source.shortest(),
-        urgent: ask.urgent,
-        names: Vec::new(),
-        raw: None,
-    })
+    Ok(Queries { value: Template::new(texts.value), samples: Template::new(texts.samples) })
 }
 
 /// A number is told of whenever it is asked for: it has no window.

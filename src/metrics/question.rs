@@ -10,7 +10,11 @@ use crate::api::Moment;
 /// `PromQL` with the window left open, or where in a document a number stands. Only this crate makes one, out of
 /// validated names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Template(String);
+pub struct Template {
+    text: Arc<str>,
+    /// Of the text: questions are marked in every pass, and their texts stay the same.
+    mark: u32,
+}
 
 /// A question about raw counters has no window of its own.
 pub const LARGEST_WINDOW: Duration = Duration::from_hours(30 * 24);
@@ -20,20 +24,25 @@ pub const WINDOW: &str = "{{window}}";
 
 impl Template {
     /// A template; `WINDOW` stands where the window belongs.
-    pub const fn new(text: String) -> Self {
-        Self(text)
+    pub fn new(text: String) -> Self {
+        Self { mark: text.bytes().fold(2_166_136_261, fold), text: text.into() }
     }
 
     /// The query for one window.
     pub fn render(&self, window: Duration) -> String {
-        self.0.replace(WINDOW, &format!("{}s", window.as_secs()))
+        self.text.replace(WINDOW, &format!("{}s", window.as_secs()))
     }
 }
 
 impl fmt::Display for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
+}
+
+/// FNV-1a: nobody is kept out by it, two questions are only told apart.
+fn fold(hash: u32, byte: u8) -> u32 {
+    (hash ^ u32::from(byte)).wrapping_mul(16_777_619)
 }
 
 /// What a gate wants to know, and how often.
@@ -66,13 +75,10 @@ pub struct Question {
 impl Question {
     /// Eight digits that are the same wherever the same is asked, whatever the window.
     pub fn mark(&self) -> String {
-        // FNV-1a: nobody is kept out by it, two questions are only told apart.
-        let fold = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(16_777_619);
         let of = self.about.as_ref().map(|about| (self.provider.as_str(), about.words()));
         let words =
             of.iter().flat_map(|(whom, words)| std::iter::once(*whom).chain(words.iter().map(|(_, text)| *text)));
-        let text = std::iter::once(self.value.0.as_str()).chain(words);
-        let hash = text.flat_map(str::bytes).fold(2_166_136_261, fold);
+        let hash = words.flat_map(str::bytes).fold(self.value.mark, fold);
         format!("{hash:08x}")
     }
 

@@ -43,7 +43,7 @@ struct State {
 
 /// An owner in an order; a reference has none.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Key {
+pub(super) struct Key {
     namespace: Option<String>,
     name: String,
 }

@@ -7,6 +7,7 @@ pub mod clock;
 mod cluster;
 mod jobs;
 pub mod live;
+pub mod memory;
 pub mod prometheus;
 pub mod stores;
 
@@ -19,6 +20,7 @@ use self::{
     board::Board,
     clock::Clock,
     cluster::ColorObjects,
+    memory::Memory,
     stores::{Stores, named},
 };
 use crate::{
@@ -41,6 +43,8 @@ pub struct World {
     pub clock: Clock,
     /// What the operator's configuration offers.
     pub offers: Arc<Offers>,
+    /// What was understood of the manifests.
+    pub memory: Memory,
 }
 
 /// A snapshot from the caches.
@@ -76,6 +80,7 @@ pub fn observe(rollout: &Arc<LlmRollout>, world: &World) -> Snapshot {
         gate_sets,
         readings: world.board.readings_of(&ObjectRef::from_obj(rollout)),
         offers: Arc::clone(&world.offers),
+        meant: world.memory.of(&ObjectRef::from_obj(rollout)),
     }
 }
 

@@ -332,6 +332,7 @@ mod tests {
             news: vec![],
             wake: None,
             asks: std::collections::BTreeSet::default(),
+            meant: None,
         }
     }
 

@@ -3,7 +3,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "UPDATE=1 asks for new golden files")]
 
-use std::{fmt::Write, fs};
+use std::{fmt::Write, fs, sync::Arc};
 
 use llmrollout::{
     api::{LlmGateSetSpec, LlmRolloutSpec, Moment, Phase, status::Color},
@@ -240,7 +240,7 @@ fn disturbance(world: &mut World, words: &[&str]) {
         }
         ["api", "refuses"] => world.refuse_writes = true,
         ["api", "works"] => world.refuse_writes = false,
-        ["forget-status"] => world.rollout.status = None,
+        ["forget-status"] => Arc::make_mut(&mut world.rollout).status = None,
         ["away", by] => {
             world.now = world.now.plus(duration(by).unwrap());
             disturbance(world, &["restart"]);

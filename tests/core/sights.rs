@@ -49,6 +49,7 @@ pub(crate) fn snapshot(bytes: &[u8]) -> Option<Snapshot> {
         jobs: BTreeMap::new(),
         cron_jobs: BTreeMap::new(),
         offers: Arc::new(offers()),
+        meant: None,
         rollout: Arc::new(rollout),
     };
     // What would be asked if nothing were known yet is what may have been answered.

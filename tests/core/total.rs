@@ -1,7 +1,9 @@
 //! `decide` answers every snapshot, and never goes forward without evidence: asked on thousands of snapshots that nobody
 //! would think of. `make fuzz` asks on and on; what it found interesting stays in `fuzz/corpus` and is asked here too.
 
-use llmrollout::decide::decide;
+use std::sync::Arc;
+
+use llmrollout::decide::{Meant, decide};
 
 use super::{
     files::{below, top},
@@ -38,6 +40,28 @@ fn bytes(seed: u64) -> Vec<u8> {
 fn every_snapshot_is_answered_and_nothing_goes_forward_without_evidence() {
     let read = (0..SEEDS).filter(|seed| holds(&bytes(*seed))).count();
     assert!(read > 2_000, "only {read} of {SEEDS} rollouts could be read");
+}
+
+/// What was understood of one manifest is offered to the decision about the next: only what fits is taken.
+#[test]
+fn what_was_understood_before_changes_no_decision() {
+    let (mut meant, mut taken) = (None, 0);
+    for seed in 0..1_000 {
+        let Some(mut snapshot) = sights::snapshot(&bytes(seed)) else { continue };
+        let fresh = decide(&snapshot);
+        for _ in 0..2 {
+            snapshot.meant = meant.take();
+            let again = decide(&snapshot);
+            assert_eq!(again, fresh, "seed {seed}");
+            taken += usize::from(same(snapshot.meant.as_ref(), again.meant.as_ref()));
+            meant = again.meant;
+        }
+    }
+    assert!(taken > 400, "only {taken} were taken again");
+}
+
+fn same(one: Option<&Arc<Meant>>, other: Option<&Arc<Meant>>) -> bool {
+    one.zip(other).is_some_and(|(one, other)| Arc::ptr_eq(one, other))
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! A model cluster: obeys the intents of `decide`, ages by ticks, and can be told to misbehave. Scenarios and
 //! properties share it. It knows nothing of how `decide` decides.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{cell::RefCell, collections::BTreeMap, sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::Service;
 use llmrollout::{
-    api::{LlmRollout, Moment, gates::Gate, labels, order::Verb, route::HttpRoute, status::Color},
+    api::{LlmRollout, Moment, gates::Gate, labels, order::Verb, route::HttpRoute, status::Color, v1alpha1::Router},
     decide::{
-        Decision, Intent, Snapshot, decide,
+        Decision, Intent, Meant, Snapshot, decide,
         intent::OwnedKind,
         snapshot::{
             ColorSeen, DependencySeen, DeploymentSeen, GateSetSeen, GateSets, JobSeen, OrderSeen, OwnedSeen, Rival,
@@ -24,6 +24,9 @@ use super::{
     json_patch::obeys,
     objects::{color_of, front, offers, route, status, weight},
 };
+
+/// Readings of a question that are kept, as on the operator's board.
+const KEPT: usize = 16;
 
 /// What Prometheus would say of a metric.
 #[derive(Clone, Debug)]
@@ -56,7 +59,7 @@ pub(crate) struct Slot {
 pub(crate) struct World {
     pub(crate) now: Moment,
     pub(crate) began: Moment,
-    pub(crate) rollout: LlmRollout,
+    pub(crate) rollout: Arc<LlmRollout>,
     pub(crate) slots: BTreeMap<Color, Slot>,
     pub(crate) route: Option<Value>,
     pub(crate) front: Option<Value>,
@@ -64,6 +67,8 @@ pub(crate) struct World {
     pub(crate) counted: Counted,
     pub(crate) readings: BTreeMap<Question, Vec<Reading>>,
     pub(crate) asks: std::collections::BTreeSet<Question>,
+    /// What the last decision understood of the manifest.
+    pub(crate) meant: Option<Arc<Meant>>,
     pub(crate) rival: Option<Rival>,
     pub(crate) orders: Vec<OrderSeen>,
     pub(crate) others: BTreeMap<String, Standing>,
@@ -76,15 +81,28 @@ pub(crate) struct World {
     pub(crate) exposed: BTreeMap<Color, String>,
     pub(crate) gateway: Gateway,
     pub(crate) refuse_writes: bool,
+    /// What caches still show of the ready pods of a color, where that is not so any more.
+    pub(crate) stale: BTreeMap<Color, i32>,
     /// When the last decision wants to be asked again.
     pub(crate) wake: Option<Moment>,
     pub(crate) log: Vec<String>,
     version: i64,
+    read: RefCell<Option<Read>>,
+}
+
+/// The routers as they were read last, and of what: a route that nobody has touched is not read again.
+struct Read {
+    of: (Option<Value>, Option<Value>, Gateway),
+    traffic: Vec<Router>,
+    seen: Vec<RouterSeen>,
 }
 
 impl World {
     pub(crate) fn new(manifest: &str) -> Self {
-        let mut rollout: LlmRollout = serde_saphyr::from_str(manifest).expect("the manifest parses");
+        Self::of(serde_saphyr::from_str(manifest).expect("the manifest parses"))
+    }
+
+    pub(crate) fn of(mut rollout: LlmRollout) -> Self {
         rollout.metadata.namespace = Some("llm".into());
         rollout.metadata.uid = Some("uid-1".into());
         rollout.metadata.generation = Some(1);
@@ -93,7 +111,7 @@ impl World {
         let mut world = Self {
             now: Moment::from_unix(1_800_000_000),
             began: Moment::from_unix(1_800_000_000),
-            rollout,
+            rollout: Arc::new(rollout),
             slots: Color::BOTH.into_iter().map(|c| (c, slot.clone())).collect(),
             route: Some(route(100, 0)),
             front: Some(front("blue")),
@@ -101,6 +119,7 @@ impl World {
             counted: Counted::default(),
             readings: BTreeMap::new(),
             asks: std::collections::BTreeSet::new(),
+            meant: None,
             rival: None,
             orders: Vec::new(),
             others: BTreeMap::new(),
@@ -111,9 +130,11 @@ impl World {
             exposed: BTreeMap::new(),
             gateway: Gateway::Follows,
             refuse_writes: false,
+            stale: BTreeMap::new(),
             wake: None,
             log: Vec::new(),
             version: 1,
+            read: RefCell::default(),
         };
         for (name, value) in [
             ("errors", 0.001),
@@ -140,21 +161,22 @@ impl World {
 
     /// Somebody edits the manifest.
     pub(crate) fn edit(&mut self, change: impl FnOnce(&mut LlmRollout)) {
-        change(&mut self.rollout);
-        self.rollout.metadata.generation = self.rollout.metadata.generation.map(|g| g + 1);
-        self.rollout.metadata.resource_version = Some(self.next_version());
+        let version = self.next_version();
+        let rollout = Arc::make_mut(&mut self.rollout);
+        change(rollout);
+        rollout.metadata.generation = rollout.metadata.generation.map(|g| g + 1);
+        rollout.metadata.resource_version = Some(version);
     }
 
     pub(crate) fn snapshot(&self, live: bool) -> Snapshot {
-        let routers = self.rollout.spec.traffic.iter().filter_map(Claim::of).map(|claim| self.router(claim));
         Snapshot {
             now: self.now,
             watching_since: self.began,
-            rollout: Arc::new(self.rollout.clone()),
+            rollout: Arc::clone(&self.rollout),
             live,
             blue: self.color(Color::Blue),
             green: self.color(Color::Green),
-            routers: routers.collect(),
+            routers: self.routers(),
             rival: self.rival.clone(),
             readings: self
                 .readings
@@ -168,6 +190,7 @@ impl World {
             jobs: self.jobs.clone(),
             cron_jobs: self.cron_jobs.clone(),
             offers: Arc::new(offers()),
+            meant: self.meant.clone(),
         }
     }
 
@@ -201,6 +224,20 @@ impl World {
         let named = self.rollout.spec.gates.iter().filter_map(|g| g.gate_set.clone());
         let seen = |name: &String| self.gate_sets.get(name).cloned().map_or(GateSetSeen::Missing, GateSetSeen::There);
         named.map(|name| (name.clone(), seen(&name))).collect()
+    }
+
+    fn routers(&self) -> Vec<RouterSeen> {
+        let traffic = &self.rollout.spec.traffic;
+        let mut read = self.read.borrow_mut();
+        let same =
+            |r: &Read| (&r.of.0, &r.of.1, r.of.2) == (&self.front, &self.route, self.gateway) && r.traffic == *traffic;
+        if let Some(read) = read.as_ref().filter(|read| same(read)) {
+            return read.seen.clone();
+        }
+        let seen: Vec<_> = traffic.iter().filter_map(Claim::of).map(|claim| self.router(claim)).collect();
+        let of = (self.front.clone(), self.route.clone(), self.gateway);
+        *read = Some(Read { of, traffic: traffic.clone(), seen: seen.clone() });
+        seen
     }
 
     fn router(&self, claim: Claim<'_>) -> RouterSeen {
@@ -271,6 +308,7 @@ impl World {
     /// Carries a decision out as `act` and `record` do.
     pub(crate) fn obey(&mut self, decision: &Decision) -> bool {
         self.wake = decision.wake;
+        self.meant.clone_from(&decision.meant);
         let stopped = self.write(decision);
         let changed = self.record(decision, stopped);
         let idle = !changed && !stopped && !decision.wants_live;
@@ -307,8 +345,10 @@ impl World {
             for news in &decision.news {
                 self.log.push(format!("{} {}: {}", if news.warning { "!" } else { "-" }, news.reason, news.message));
             }
-            self.rollout.status = Some(decision.next.clone());
-            self.rollout.metadata.resource_version = Some(self.next_version());
+            let version = self.next_version();
+            let rollout = Arc::make_mut(&mut self.rollout);
+            rollout.status = Some(decision.next.clone());
+            rollout.metadata.resource_version = Some(version);
         }
         changed || !decision.intents.is_empty() && !stopped
     }
@@ -406,8 +446,10 @@ impl World {
         if !obeys(&mut object, &patch.ops) {
             return false;
         }
-        self.rollout.metadata = serde_json::from_value(object["metadata"].take()).unwrap();
-        self.rollout.metadata.resource_version = Some(self.next_version());
+        let version = self.next_version();
+        let metadata = &mut Arc::make_mut(&mut self.rollout).metadata;
+        *metadata = serde_json::from_value(object["metadata"].take()).unwrap();
+        metadata.resource_version = Some(version);
         self.log.push(format!("  finalizers {:?}", self.rollout.metadata.finalizers.clone().unwrap_or_default()));
         true
     }
@@ -424,6 +466,15 @@ impl World {
         }
     }
 
+    /// The board keeps the last of each question.
+    fn publish(&mut self, question: Question, reading: Reading) {
+        let readings = self.readings.entry(question).or_default();
+        if readings.len() == KEPT {
+            readings.remove(0);
+        }
+        readings.push(reading);
+    }
+
     /// Prometheus answers what is due; says whether anything was.
     pub(crate) fn ask(&mut self) -> bool {
         let mut answered = false;
@@ -437,14 +488,14 @@ impl World {
             let text = question.value.to_string();
             if !question.names.is_empty() {
                 let reading = self.exposed(&question, &text);
-                self.readings.entry(question).or_default().push(reading);
+                self.publish(question, reading);
                 answered = true;
                 continue;
             }
             let gate = self.signal_of(&question);
             if let Some(raw) = question.raw.clone() {
                 let reading = self.counted.weigh(&question, &raw, gate, self.now);
-                self.readings.entry(question).or_default().push(reading);
+                self.publish(question, reading);
                 answered = true;
                 continue;
             }
@@ -453,7 +504,7 @@ impl World {
                 Signal::Silent(why) => Err(why),
             };
             let reading = Reading { at: self.now, window: question.window, outcome, names: Vec::new(), weighed: None };
-            self.readings.entry(question).or_default().push(reading);
+            self.publish(question, reading);
             answered = true;
         }
         answered

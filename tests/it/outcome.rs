@@ -35,6 +35,7 @@ fn decision(latched: bool) -> Decision {
         news: vec![News { warning: latched, reason: Reason::GateFailed, message: "errors 20% > 1%".into() }],
         wake: None,
         asks: BTreeSet::new(),
+        meant: None,
     }
 }
 
@@ -58,6 +59,7 @@ fn seen() -> Snapshot {
         jobs: BTreeMap::new(),
         cron_jobs: BTreeMap::new(),
         offers: Arc::default(),
+        meant: None,
     }
 }
 

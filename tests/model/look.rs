@@ -73,6 +73,7 @@ pub(crate) fn snapshot(table: &Table, look: &Look, questions: &[Question], route
         jobs: BTreeMap::new(),
         cron_jobs: BTreeMap::new(),
         offers: table.offers(look.wish.known),
+        meant: None,
         rollout: Arc::new(rollout),
     }
 }

@@ -11,7 +11,7 @@ use llmrollout::{
     control::retry::{self, Attempts},
     decide::{self, Decision, Snapshot, snapshot::Offers},
     metrics::{Reading, Sample},
-    observe::{self, ObserveError, World, board::Board, clock::Clock, live::Eyes},
+    observe::{self, ObserveError, World, board::Board, clock::Clock, live::Eyes, memory::Memory},
     record::{self, Pen, RecordError},
 };
 use tokio::{
@@ -95,6 +95,7 @@ async fn run(cluster: Arc<Cluster>, op: usize) {
             board: Board::default(),
             clock: Clock::start(),
             offers: Arc::new(Offers { providers: vec!["default".into()], ..Offers::default() }),
+            memory: Memory::default(),
         },
         eyes: Eyes { client: client.clone(), deadline },
         hands: Hands { client: client.clone(), deadline, may_write: Arc::new(move || lease.sim().ops[op].leads) },
@@ -179,7 +180,9 @@ impl Process {
         }
         let acted = act::act(&decision, &rollout.namespace().unwrap_or_default(), &self.hands).await;
         let (status, _) = record::outcome(&snapshot, &decision, &acted);
-        self.world.board.subscribe(&ObjectRef::from_obj(rollout.as_ref()), decision.asks.clone());
+        let owner = ObjectRef::from_obj(rollout.as_ref());
+        self.world.board.subscribe(&owner, decision.asks.clone());
+        self.world.memory.keep(&owner, decision.meant.clone());
         let written = self.pen.write(&snapshot.rollout, &status).await.map_err(Ended::Record)?;
         Ok(self.again(&rollout.name_any(), &decision, &acted, snapshot.now, written))
     }
