@@ -143,3 +143,20 @@ fn figures_that_only_move_are_written_once_a_minute() {
     written.dedup();
     assert!((3..=4).contains(&written.len()), "three minutes: {written:?}");
 }
+
+/// A Deployment, or a Service alone, that somebody else has made under one of our names.
+#[test]
+fn a_name_that_somebody_else_has_taken_stops_everything() {
+    for service in [false, true] {
+        let mut world = releasing();
+        let theirs = json!({"metadata": {"name": "chat-green", "resourceVersion": "1", "labels": {"app": "other"}}});
+        let slot = world.slots.get_mut(&Color::Green).unwrap();
+        (if service { &mut slot.service } else { &mut slot.deployment }).replace(theirs.clone());
+        world.tick(Duration::from_mins(2));
+        let status = world.rollout.status.as_ref().unwrap();
+        assert_eq!(status.reason.map(llmrollout::api::Reason::word), Some("NotOurs"), "a Service: {service}");
+        assert_eq!(world.shares(), (100, 0));
+        let slot = &world.slots[&Color::Green];
+        assert_eq!(if service { &slot.service } else { &slot.deployment }, &Some(theirs), "it is left alone");
+    }
+}

@@ -169,6 +169,15 @@ impl World {
     }
 
     pub(crate) fn snapshot(&self, live: bool) -> Snapshot {
+        let mut seen = self.seen(live);
+        for (color, ready) in self.stale.iter().filter(|_| !live) {
+            let slot = if *color == Color::Blue { &mut seen.blue } else { &mut seen.green };
+            slot.ready = *ready;
+        }
+        seen
+    }
+
+    fn seen(&self, live: bool) -> Snapshot {
         Snapshot {
             now: self.now,
             watching_since: self.began,
@@ -301,6 +310,8 @@ impl World {
         if decision.wants_live {
             decision = decide(&self.snapshot(true));
             assert!(!decision.wants_live, "a live snapshot must be enough");
+        } else if !decision.home {
+            assert!(!decision.intents.iter().any(moves), "moved by what caches show: {:?}", decision.intents);
         }
         self.obey(&decision)
     }
@@ -560,6 +571,22 @@ impl World {
 
     pub(crate) fn shares(&self) -> (i64, i64) {
         self.route.as_ref().map_or((0, 0), |r| (weight(r, 0), weight(r, 1)))
+    }
+}
+
+/// Whether it moves traffic or takes a color away.
+fn moves(intent: &Intent) -> bool {
+    let patch = match intent {
+        Intent::Apply(_) => return false,
+        Intent::Delete { .. } => return true,
+        Intent::Patch(patch) => patch,
+    };
+    let scales = || patch.ops.iter().any(|op| op["path"] == "/spec/replicas");
+    match patch.kind {
+        PatchKind::HttpRoute => true,
+        PatchKind::Service => patch.name == "chat",
+        PatchKind::Deployment => scales(),
+        PatchKind::LlmRollout => false,
     }
 }
 
