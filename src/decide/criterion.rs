@@ -300,6 +300,7 @@ mod tests {
                 [true, false, true],
             ),
             (json!({"metric": "requests", "equals": "0"}), None, [0.0, 0.4, 1.0], "=0", [false, false, true]),
+            (json!({"metric": "requests", "equals": "7"}), None, [6.4, 6.6, 7.6], "=7", [true, false, true]),
             (
                 json!({"metric": "costPerRequest", "target": "$0.032", "tolerance": "20%"}),
                 None,
@@ -387,6 +388,13 @@ mod tests {
             (json!({"metric": "latency", "comparedTo": "active", "change": {}}), "takes percentages"),
             (json!({"metric": "latency", "comparedTo": "active", "change": {"max": "0.1pp"}}), "takes percentages"),
             (json!({"metric": "latency", "comparedTo": "active", "change": {"max": "-101%"}}), "takes percentages"),
+            (json!({"metric": "costPerRequest", "target": "$0.032", "tolerance": "100%"}), "needs a `tolerance`"),
+            (json!({"query": "q", "comparedTo": "active", "maxDelta": "0.1%"}), "percentage points"),
+            (json!({"metric": "errorRate", "comparedTo": "active", "maxDelta": "3"}), "percentage points"),
+            (
+                json!({"metric": "errorRate", "statistical": {}, "comparedTo": "baseline"}),
+                "both colors at the same time",
+            ),
             (json!({"metric": "errorRate", "comparedTo": "active", "maxDelta": "0.1%"}), "percentage points"),
             (json!({"metric": "latency", "comparedTo": "active", "maxDelta": "0.1pp"}), "percentage points"),
             (json!({"metric": "latency", "between": ["1s"]}), "a smaller and a larger"),
@@ -404,5 +412,9 @@ mod tests {
             assert!(answer.as_ref().is_err_and(|e| e.contains(said)), "{wrong}: {answer:?}");
         }
         assert!(gate(json!({"metric": "cacheHitRate", "min": "100%"})).is_ok(), "all of it can be reached");
+        let all_gone = json!({"metric": "latency", "comparedTo": "active", "change": {"max": "-100%"}});
+        assert!(gate(all_gone).is_ok(), "nothing can be left of it");
+        let absolute = json!({"query": "q", "comparedTo": "active", "maxDelta": "3"});
+        assert_eq!(gate(absolute).unwrap().0.relative(), "+3");
     }
 }

@@ -325,3 +325,26 @@ fn promoted(v: &View<'_>, next: &LlmRolloutStatus, reason: Reason) -> Word {
     }
     no(reason, next.message.clone())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{LONGEST_MESSAGE, clipped};
+
+    /// A condition's message has an end, and what is cut is no half of a letter.
+    #[test]
+    fn a_long_message_is_cut_where_a_letter_ends() {
+        for letter in ["a", "é", "…", "🦀"] {
+            let fits = letter.repeat(LONGEST_MESSAGE / letter.len());
+            assert_eq!(clipped(fits.clone()), fits);
+            for before in ["", "x", "xy", "xyz"] {
+                let long = format!("{before}{}", letter.repeat(LONGEST_MESSAGE + 1));
+                let cut = clipped(long.clone());
+                let kept = cut.strip_suffix('…').expect("it says that there was more");
+                assert!(
+                    long.starts_with(kept) && (LONGEST_MESSAGE - 8..=LONGEST_MESSAGE).contains(&cut.len()),
+                    "{letter}"
+                );
+            }
+        }
+    }
+}
