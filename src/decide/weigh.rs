@@ -115,7 +115,9 @@ pub(super) fn judge(w: &Weighing<'_>, fails: bool, old: Option<&GateStatus>, m: 
     let spent = deadline.filter(|d| *d <= m.now).map(|_| Reason::NoDataBudgetSpent);
     let tripped = if word == VerdictWord::Fail { Some(Reason::GateFailed) } else { spent };
     let no_data_since = (word == VerdictWord::NoData).then_some(since);
-    let figures = figures(w, evidence.map(|(e, _)| e));
+    // Beside a proof stand the figures that it was found in: later ones would contradict it.
+    let proved = old.filter(|_| latched && !fails).cloned();
+    let figures = proved.unwrap_or_else(|| figures(w, evidence.map(|(e, _)| e)));
     let status = GateStatus { verdict: word, reason, at, no_data_since, color: m.color, step: m.step, ..figures };
     Verdict { status, severity: w.gate.severity, tripped, deadline }
 }

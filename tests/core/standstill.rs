@@ -1,10 +1,11 @@
 //! What keeps a step that is written down from being done: `paused`, and a candidate that is not ready. The time of a
 //! pause is nobody's: no deadline comes nearer.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use llmrollout::{
     api::{Phase, status::Color},
+    decide::decide,
     metrics::{Reading, Sample},
 };
 use serde_json::json;
@@ -159,4 +160,22 @@ fn a_name_that_somebody_else_has_taken_stops_everything() {
         let slot = &world.slots[&Color::Green];
         assert_eq!(if service { &slot.service } else { &slot.deployment }, &Some(theirs), "it is left alone");
     }
+}
+
+/// As long as it is the same manifest, it is read once; and it makes no difference whether it was.
+#[test]
+fn a_manifest_that_stays_is_read_once() {
+    let mut world = releasing();
+    world.tick(Duration::from_secs(5));
+    let known = world.meant.clone().expect("it was read");
+    world.tick(Duration::from_secs(30));
+    assert!(Arc::ptr_eq(&known, world.meant.as_ref().unwrap()));
+    let with = decide(&world.snapshot(true));
+    world.meant = None;
+    let without = decide(&world.snapshot(true));
+    assert_eq!(with, without);
+    assert!(!Arc::ptr_eq(with.meant.as_ref().unwrap(), without.meant.as_ref().unwrap()));
+    world.edit(|r| r.spec.release.template.ready_timeout = Some("7m".into()));
+    world.settle();
+    assert_ne!(Some(&known), world.meant.as_ref(), "another manifest means something else");
 }
