@@ -87,8 +87,8 @@ fn complete<'a>(v: &'a View<'_>) -> Option<&'a MetricsFound> {
 }
 
 /// What was found; nothing while it cannot be said.
-fn found(v: &View<'_>, plan: &Plan) -> Option<MetricsFound> {
-    let attempt = waiting(v)?.id;
+pub(super) fn found(v: &View<'_>) -> Option<MetricsFound> {
+    let (attempt, plan) = (waiting(v)?.id, v.plan.ok()?);
     if let Some(known) = complete(v) {
         return Some(known.clone());
     }
@@ -136,9 +136,8 @@ fn why(source: &Source, lacking: &[String]) -> String {
 
 /// Writes down what was found.
 pub(super) fn keep(v: &View<'_>, status: &mut LlmRolloutStatus) {
-    let found = v.plan.ok().and_then(|plan| found(v, plan));
-    if found.is_some() && status.attempt.as_ref().is_some_and(|a| a.ended_at.is_none()) {
-        status.metrics = found;
+    if v.found.is_some() && status.attempt.as_ref().is_some_and(|a| a.ended_at.is_none()) {
+        status.metrics.clone_from(&v.found);
     }
 }
 
@@ -153,7 +152,7 @@ pub(super) fn unfound(v: &View<'_>) -> Option<Answer> {
     if !counted && plan.gates.iter().all(|g| g.subject.metric().is_none()) {
         return None;
     }
-    let found = found(v, plan);
+    let found = v.found.clone();
     if plan.looked_for.is_open() && profile(&v.status).is_none() {
         let known = found.as_ref().is_some_and(|found| found.profile.is_some());
         let wake = if known { v.now() } else { soon(v) };

@@ -13,6 +13,7 @@ use super::{
     reference,
     say::{self, Said},
     snapshot::Snapshot,
+    sources,
     stage::Questions,
     weigh::{self, Weighing},
     workload,
@@ -20,6 +21,7 @@ use super::{
 use crate::{
     api::{
         LlmRolloutSpec, LlmRolloutStatus, Moment, Phase,
+        found::MetricsFound,
         status::{Attempt, Color},
     },
     metrics::Question,
@@ -37,6 +39,8 @@ pub(super) struct View<'a> {
     pub(super) plan: Result<&'a Plan, &'a Wrong>,
     pub(super) wanted: String,
     pub(super) questions: Questions,
+    /// What the provider has, as far as it was looked for and can be said.
+    pub(super) found: Option<MetricsFound>,
     pub(super) verdicts: Vec<Verdict>,
 }
 
@@ -44,7 +48,8 @@ impl<'a> View<'a> {
     pub(super) fn of(s: &'a Snapshot, status: LlmRolloutStatus, meant: &'a Arc<Meant>) -> Self {
         let spec = &s.rollout.spec;
         let (plan, wanted) = (meant.plan.as_ref(), meant.wanted.clone());
-        let mut view = Self { s, status, meant, plan, wanted, questions: Questions::default(), verdicts: Vec::new() };
+        let (questions, verdicts) = (Questions::default(), Vec::new());
+        let mut view = Self { s, status, meant, plan, wanted, questions, found: None, verdicts };
         if s.rival.is_none() {
             orders::hear(&mut view.status, s, plan.ok());
         }
@@ -53,6 +58,7 @@ impl<'a> View<'a> {
             resume(&mut view.status, s.now);
         }
         view.questions = view.ask_all();
+        view.found = sources::found(&view);
         view.verdicts = view.judge();
         view.verdicts.extend(jobs::verdicts(&view));
         view

@@ -149,7 +149,7 @@ impl Limit {
 
     /// As a value that nothing is held against: three digits that count.
     pub fn plain(self) -> String {
-        self.with_unit(&rounded(self.value() * self.scale(), 3))
+        self.with_unit(rounded(self.value() * self.scale(), 3))
     }
 
     /// Whether the unit is that of the metric.
@@ -185,12 +185,16 @@ impl Limit {
             return "-".to_owned();
         }
         let shown = value * self.scale();
-        let limit = self.to_string();
-        let mut text = String::new();
-        for digits in 3..=9 {
-            text = self.with_unit(&rounded(shown, digits));
-            if text != limit || value.total_cmp(&self.value()).is_eq() {
-                break;
+        let mut text = self.with_unit(rounded(shown, 3));
+        // Three digits are off by half a percent at most.
+        let apart = (value - self.value()).abs();
+        if apart > 0.0 && apart <= 0.01 * self.value().abs() {
+            let limit = self.to_string();
+            for digits in 4..=9 {
+                if text != limit {
+                    break;
+                }
+                text = self.with_unit(rounded(shown, digits));
             }
         }
         text
@@ -210,22 +214,23 @@ impl Limit {
         }
     }
 
-    fn with_unit(self, number: &str) -> String {
+    fn with_unit(self, mut number: String) -> String {
         match (self, self.places()) {
-            (Self::Share(_), _) => format!("{number}%"),
-            (Self::Seconds(_), 3) => format!("{number}ms"),
-            (Self::Seconds(_), _) => format!("{number}s"),
-            (Self::Dollars(_), _) => format!("${number}"),
-            (Self::PerSecond(_), _) => format!("{number}/s"),
-            (Self::Count(_) | Self::Number(_), _) => number.to_owned(),
+            (Self::Share(_), _) => number.push('%'),
+            (Self::Seconds(_), 3) => number.push_str("ms"),
+            (Self::Seconds(_), _) => number.push('s'),
+            (Self::Dollars(_), _) => number.insert(0, '$'),
+            (Self::PerSecond(_), _) => number.push_str("/s"),
+            (Self::Count(_) | Self::Number(_), _) => {}
         }
+        number
     }
 }
 
 /// As a user would write it: `1%`, `1.5s`, `800ms`, `$0.005`, `12/s`.
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.with_unit(&shifted(self.value(), self.places())))
+        f.write_str(&self.with_unit(shifted(self.value(), self.places())))
     }
 }
 
@@ -302,6 +307,9 @@ fn decimal(text: &str, places: i32) -> Option<f64> {
 
 /// A number shifted by decimal places in its shortest decimal form, so that 0.07 is shown as 7 and not 7.000000000000001.
 fn shifted(value: f64, places: i32) -> String {
+    if places == 0 {
+        return value.to_string();
+    }
     let text = format!("{value:e}");
     let moved = text.split_once('e').and_then(|(digits, exponent)| {
         let exponent = exponent.parse::<i32>().ok()?.checked_add(places)?;
