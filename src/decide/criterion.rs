@@ -356,6 +356,13 @@ mod tests {
         }
     }
 
+    /// One minus 0.95 is a little more than 0.05 in the arithmetic of computers, and no more than 5% for people.
+    #[test]
+    fn as_many_as_the_quantile_allows_are_allowed() {
+        let band = Test::Above(Limit::Share(0.05), Limit::Seconds(1.5)).band(None).unwrap();
+        assert_eq!([0.05, 1.0 - 0.95, 0.050_1].map(|share| band.breaks(share)), [false, false, true]);
+    }
+
     #[test]
     fn a_comparison_without_anything_to_compare_with_holds_nothing() {
         use serde_json::json;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     answer::Answer,
-    gate::{NO_ANSWER, OF_A_JOB},
+    gate::{NO_ANSWER, NOT_YET, OF_A_JOB},
     intent::{Decision, News},
     reference, say, sources,
     view::{self, View},
@@ -153,7 +153,10 @@ fn alike(old: &GateStatus, new: &GateStatus) -> bool {
     let fresh = match (old.at, new.at) {
         (Some(o), Some(n)) => n.since(o).as_secs() < AT_MOST_EVERY,
         // Why there is nothing is told as soon as it is known, and then once: it may waver. A Job only goes on.
-        (None, None) => old.reason == new.reason || !(old.reason == NO_ANSWER || old.reason.starts_with(OF_A_JOB)),
+        (None, None) => {
+            old.reason == new.reason
+                || ![NO_ANSWER, NOT_YET, OF_A_JOB].iter().any(|begin| old.reason.starts_with(begin))
+        }
         (Some(_), None) | (None, Some(_)) => false,
     };
     // The limit of a comparison moves with every sample, like the value.

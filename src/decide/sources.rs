@@ -29,7 +29,7 @@ const NAMED: usize = 3;
 
 /// A release that has not had its first step, while another color serves: its series are there before it needs them.
 fn waiting<'a>(v: &'a View<'_>) -> Option<&'a Attempt> {
-    let begun = |a: &&Attempt| a.step > 0 || a.step_entered_at.is_some() || v.status.intent.is_some();
+    let begun = |a: &&Attempt| a.step_entered_at.is_some() || v.status.intent.is_some();
     v.running().filter(|a| !begun(a) && v.status.active.is_some())
 }
 
