@@ -307,7 +307,7 @@ mod tests {
         }))
         .unwrap();
         let offers = Offers { providers: vec!["default".into()], ..Offers::default() };
-        Arc::clone(&Plan::read(&rollout.spec, &GateSets::new(), &offers).unwrap().gates[0])
+        Plan::read(&rollout.spec, &GateSets::new(), &offers).unwrap().gates.remove(0)
     }
 
     /// The value and the limit as they are shown, where this share took longer and the quantile was seen at this second.

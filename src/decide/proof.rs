@@ -128,8 +128,8 @@ mod tests {
         serde_json::from_value(json!({"name": "g", "metric": metric, "statistical": statistical})).unwrap()
     }
 
-    fn proof(metric: &str, statistical: Value) -> Result<Proof, String> {
-        let gate = gate(metric, &statistical);
+    fn proof(metric: &str, statistical: &Value) -> Result<Proof, String> {
+        let gate = gate(metric, statistical);
         read(&gate, gate.statistical.as_ref().unwrap())
     }
 
@@ -139,20 +139,20 @@ mod tests {
 
     #[test]
     fn what_is_not_written_is_read_as_it_is_documented() {
-        let share = proof("errorRate", json!({})).unwrap();
+        let share = proof("errorRate", &json!({})).unwrap();
         assert!(near(share.relative, 0.5) && near(share.absolute, 0.005) && near(share.alpha, 0.05), "{share:?}");
         assert_eq!((share.max, share.above, share.mean), (None, None, false));
-        let mean = proof("costPerRequest", json!({})).unwrap();
+        let mean = proof("costPerRequest", &json!({})).unwrap();
         assert!(near(mean.relative, 0.2) && near(mean.absolute, 0.0) && mean.mean, "{mean:?}");
         let own = json!({"relative": "0%", "absolute": "2pp", "confidence": "99%"});
-        let own = proof("errorRate", own).unwrap();
+        let own = proof("errorRate", &own).unwrap();
         assert!(near(own.relative, 0.0) && near(own.absolute, 0.02) && near(own.alpha, 0.01), "{own:?}");
-        let relative = proof("errorRate", json!({"relative": "10%", "absolute": "0pp"})).unwrap();
+        let relative = proof("errorRate", &json!({"relative": "10%", "absolute": "0pp"})).unwrap();
         assert!(near(relative.relative, 0.1) && near(relative.absolute, 0.0), "{relative:?}");
-        let bound = proof("errorRate", json!({"max": "1%"})).unwrap();
+        let bound = proof("errorRate", &json!({"max": "1%"})).unwrap();
         assert_eq!((bound.max, bound.relative, bound.absolute), (Some(0.01), 0.0, 0.0), "no room above a bound");
-        assert_eq!(proof("latency", json!({"above": "1.5s"})).unwrap().above, Some(1.5));
-        assert!(near(proof("errorRate", json!({"confidence": "50%"})).unwrap().alpha, 0.5));
+        assert_eq!(proof("latency", &json!({"above": "1.5s"})).unwrap().above, Some(1.5));
+        assert!(near(proof("errorRate", &json!({"confidence": "50%"})).unwrap().alpha, 0.5));
     }
 
     #[test]
@@ -163,7 +163,7 @@ mod tests {
             ("errorRate", json!({"max": "1%"}), "1%"),
             ("costPerRequest", json!({}), "+20%"),
         ] {
-            assert_eq!(proof(metric, written).unwrap().word(), word);
+            assert_eq!(proof(metric, &written).unwrap().word(), word);
         }
     }
 
@@ -186,7 +186,7 @@ mod tests {
             ("errorRate", json!({"confidence": "49%"}), "between 50% and 100%"),
             ("errorRate", json!({"confidence": "100%"}), "between 50% and 100%"),
         ] {
-            let said = proof(metric, written.clone()).unwrap_err();
+            let said = proof(metric, &written).unwrap_err();
             assert!(said.contains(words), "{written}: {said}");
         }
         let query: Gate = serde_json::from_value(json!({"name": "g", "query": "q", "statistical": {}})).unwrap();
@@ -210,9 +210,9 @@ mod tests {
         assert_eq!(counted("vllm", None, json!({"above": "1.5s"})), Ok(()));
         assert!(counted("vllm", None, json!({})).unwrap_err().contains("write one of their bounds"));
         let share = gate("errorRate", &json!({}));
-        assert_eq!(can_be_counted(&share, &source("vllm"), proof("errorRate", json!({})).unwrap()), Ok(()));
+        assert_eq!(can_be_counted(&share, &source("vllm"), proof("errorRate", &json!({})).unwrap()), Ok(()));
         let rate = gate("outputTokensPerSecond", &json!({}));
-        let demanded = proof("outputTokensPerSecond", json!({}));
+        let demanded = proof("outputTokensPerSecond", &json!({}));
         assert!(demanded.is_err() || can_be_counted(&rate, &source("vllm"), demanded.unwrap()).is_err());
     }
 }

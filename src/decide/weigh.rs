@@ -316,7 +316,7 @@ mod tests {
         }))
         .unwrap();
         let offers = Offers { providers: vec!["default".into()], ..Offers::default() };
-        Arc::clone(&Plan::read(&rollout.spec, &GateSets::new(), &offers).unwrap().gates[0])
+        Plan::read(&rollout.spec, &GateSets::new(), &offers).unwrap().gates.remove(0)
     }
 
     fn evidence(pass: f64, needed_pass: f64, needed: Option<f64>, green: f64) -> Evidence {
