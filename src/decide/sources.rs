@@ -186,3 +186,17 @@ fn open(v: &View<'_>, plan: &Plan, found: Option<&MetricsFound>) -> Said {
         (None, _) => say::exporter_asked(provider, NO_ANSWER),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::why;
+    use crate::{api::exporters::Metrics, metrics::Source};
+
+    #[test]
+    fn three_names_are_said_and_that_there_are_more() {
+        let source = Source::read(&Metrics::default(), None, None).unwrap();
+        let said = |names: &[&str]| why(&source, &names.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert!(said(&["a", "b", "c"]).starts_with("no series of a, b, c (profile "), "{}", said(&["a", "b", "c"]));
+        assert!(said(&["a", "b", "c", "d"]).starts_with("no series of a, b, c, … (profile "));
+    }
+}
