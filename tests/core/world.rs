@@ -14,7 +14,7 @@ use llmrollout::{
             Standing,
         },
     },
-    metrics::{NoData, Question, Reading, Sample},
+    metrics::{About, NoData, Question, Reading, Sample},
     routers::{Claim, GuardedPatch, PatchKind, RouterSeen, http_route, service},
 };
 use serde_json::{Value, json};
@@ -551,7 +551,7 @@ impl World {
             let both = ["chat-blue-", "chat-green-"].iter().all(|color| text.contains(color));
             let (both, first) =
                 (if both { ", of both" } else { "" }, if question.urgent { ", first of all" } else { "" });
-            let about: Vec<&str> = question.about.iter().flat_map(|a| a.words()).map(|(_, text)| text).collect();
+            let about: Vec<&str> = question.about.iter().flat_map(About::words).map(|(_, text)| text).collect();
             let about = if about.is_empty() { String::new() } else { format!(", about {}", about.join(" ")) };
             self.log.push(format!("  asks {what} of {window}s since {since} every {interval}s{both}{first}{about}"));
         }
