@@ -63,7 +63,7 @@ fn main() {
     });
     let (decision, world) = (decide(&full), releasing());
     let parts = json!({
-        "plan": timed(|| drop(black_box(Plan::read(black_box(&rollout.spec), &full.gate_sets, &full.offers)))),
+        "plan": timed(|| drop(black_box(Plan::read(black_box(&rollout.spec), full.around())))),
         "revision": timed(|| drop(black_box(revision(black_box(&rollout.spec.release.template.pod_template.0))))),
         "status_clone": timed(|| drop(black_box(rollout.status.clone()))),
         "deployment": timed(|| drop(black_box(workload::deployment(&rollout, Color::Blue, &blue, Role::Active)))),

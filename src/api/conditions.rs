@@ -107,7 +107,7 @@ reasons! {
     RuleNotFound,
     /// The rule lacks the backend of one color.
     BackendMissing,
-    /// The rule has a backend that is neither color.
+    /// The rule has a backend that is neither color, and the weights of the colors cannot be split beside it.
     UnmanagedBackend,
     /// The gateway has not accepted the route or cannot resolve a backend.
     RouteNotReady,
@@ -117,8 +117,10 @@ reasons! {
     EndpointUnknown,
     /// `gates` takes over an `LlmGateSet` that is not there, or that cannot be read.
     GateSetMissing,
-    /// A cost gate has no prices to work with.
+    /// A cost gate has no prices to work with, or the `ConfigMap` of `metrics.prices` or its model is not there.
     PricesMissing,
+    /// The `ConfigMap` of `metrics.prices` has no day, or a day, a price or a currency that cannot be read.
+    PricesUnreadable,
     /// The provider has none of the series that a gate rests on; the message names them and what would give them.
     SourceMissing,
     /// A Deployment or Service of a color's name exists and is not ours.

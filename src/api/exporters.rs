@@ -11,8 +11,6 @@ use kube::KubeSchema;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::v1alpha1::Prices;
-
 /// Where the figures come from.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
@@ -38,7 +36,8 @@ pub struct Metrics {
     #[schemars(regex(pattern = r"^([0-9]{1,2}m)?([0-9]{1,4}s)?$"), length(min = 2, max = 8))]
     #[x_kube(validation = Rule::new("duration(self) >= duration('0s') && duration(self) <= duration('1h')").message("metrics.warmUp: write a duration between 0s and 1h, for example 30s"))]
     pub warm_up: Option<String>,
-    /// How often the exporters are scraped. No window is shorter than two scrapes.
+    /// How often the exporters are scraped. No window is shorter than two scrapes. Default: what the spacing of their
+    /// samples says when a release begins, as `status.metrics.scrapeInterval` shows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^([0-9]{1,2}m)?([0-9]{1,3}s)?$"), length(min = 2, max = 7))]
     #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('10m')").message("metrics.scrapeInterval: write a duration between 1s and 10m, for example 15s"))]
@@ -51,7 +50,7 @@ pub struct Metrics {
     /// Prices in dollars per million tokens, for `costPerRequest`, `costPerHour` and `costPerMillionTokens`. Default:
     /// those of the operator's configuration. `LiteLLM` and agentgateway keep their own account and need none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prices: Option<Prices>,
+    pub prices: Option<TokenPrices>,
     /// Where the dollars of a cost come from. Default `tokenPrice`; the others need `gpuPrice`.
     #[serde(default)]
     pub cost_basis: CostBasis,
@@ -59,6 +58,42 @@ pub struct Metrics {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^\$[0-9]{0,6}(\.[0-9]{1,9})?$"), length(min = 2, max = 20))]
     pub gpu_price: Option<String>,
+}
+
+/// Dollars per million tokens, each written as `$0.50`: either here, or in a `ConfigMap` of the namespace that bears the
+/// label `llmrollout.io/prices`, as `asOf`, `<model>.input`, `<model>.cachedInput`, `<model>.output` and `currency`.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.configMap) ? has(self.model) && !has(self.input) && !has(self.cachedInput) && !has(self.output) && !has(self.asOf) && !has(self.currency) : has(self.input) && has(self.output) && !has(self.model)").message("metrics.prices: write them, `{input: $0.50, output: $1.50}`, or where they stand and nothing else, `{configMap: price-list, model: chat-8b}`"))]
+pub struct TokenPrices {
+    /// Prompt tokens that were computed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^\$[0-9]{0,6}(\.[0-9]{1,9})?$"), length(min = 2, max = 20))]
+    pub input: Option<String>,
+    /// Prompt tokens that came from a cache. Default: as `input`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^\$[0-9]{0,6}(\.[0-9]{1,9})?$"), length(min = 2, max = 20))]
+    pub cached_input: Option<String>,
+    /// Tokens that were generated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^\$[0-9]{0,6}(\.[0-9]{1,9})?$"), length(min = 2, max = 20))]
+    pub output: Option<String>,
+    /// The day of the price list, for example `2026-08-01`. It is said with every cost that rests on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"), length(max = 10))]
+    pub as_of: Option<String>,
+    /// The currency of the prices, of `gpuPrice` and of the limits of costs, for example `EUR`. Default `USD`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[A-Z]{3}$"), length(max = 3))]
+    pub currency: Option<String>,
+    /// Name of the `ConfigMap` that they stand in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"), length(max = 253))]
+    pub config_map: Option<String>,
+    /// Under which name they stand there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[-._a-zA-Z0-9]+$"), length(min = 1, max = 200))]
+    pub model: Option<String>,
 }
 
 /// Where the dollars of a cost come from.

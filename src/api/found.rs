@@ -20,6 +20,11 @@ pub struct MetricsFound {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(max = 256)))]
     pub found: Vec<String>,
+    /// How often the exporters are scraped, as the spacing of their samples says; with `metrics.scrapeInterval`, and as
+    /// long as nobody could tell, it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 8))]
+    pub scrape_interval: Option<String>,
     /// Gates without a source, and what would give it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]

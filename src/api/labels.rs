@@ -10,6 +10,8 @@ pub const COLOR: &str = "llmrollout.io/color";
 pub const REVISION: &str = "llmrollout.io/revision";
 /// Name of the gate on the Jobs that are run for it, and on their pods.
 pub const GATE: &str = "llmrollout.io/gate";
+/// On the `ConfigMaps` that hold price lists: no other is looked at.
+pub const PRICES: &str = "llmrollout.io/prices";
 /// Annotation: hash of what we last applied, so that an unchanged object costs no request.
 pub const APPLIED: &str = "llmrollout.io/applied";
 /// Annotation: hash of the pod template as we made it. What serves is never applied again with another one.

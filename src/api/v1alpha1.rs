@@ -276,7 +276,8 @@ pub struct HttpRouteRouter {
     pub rule: Option<String>,
 }
 
-/// Dollars per million tokens, each written as `$0.50`; with a `currency` its units are written the same way.
+/// Dollars per million tokens, each written as `$0.50`; with a `currency` its units are written the same way. In the
+/// operator's configuration, and what `metrics.prices` comes to.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Prices {

@@ -5,6 +5,8 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use k8s_openapi::jiff::SignedDuration;
 
+use crate::metrics::Limit;
+
 /// The whole command line.
 #[derive(Clone, Debug, Parser)]
 #[command(
@@ -54,6 +56,8 @@ pub enum Verb {
     Status(StatusArgs),
     /// Tell what was tried before, and who said what to it
     History(HistoryArgs),
+    /// Say how long each step takes at a given traffic, and which gates cannot be decided in time
+    Plan(PlanArgs),
     /// Say what a reason means
     Explain(ExplainArgs),
     /// Agree in a role to what waits for it
@@ -107,6 +111,27 @@ pub struct HistoryArgs {
     /// Name of the rollout
     #[arg(value_name = "NAME")]
     pub name: String,
+    /// Another shape of output
+    #[arg(short, long, value_name = "SHAPE")]
+    pub output: Option<DocumentOutput>,
+}
+
+/// `plan [NAME] [-f FILE]`.
+#[derive(Clone, Debug, ClapArgs)]
+#[command(group = clap::ArgGroup::new("what").required(true))]
+pub struct PlanArgs {
+    /// A rollout of the cluster
+    #[arg(value_name = "NAME", group = "what")]
+    pub name: Option<String>,
+    /// A manifest instead of a rollout of the cluster, with the gate sets that it takes over; - for standard input
+    #[arg(short, long, value_name = "FILE", group = "what")]
+    pub file: Option<PathBuf>,
+    /// Requests a second of both colors together; may be left out when the status of the rollout tells
+    #[arg(long, value_name = "N", value_parser = rps)]
+    pub rps: Option<f64>,
+    /// The share of the serving color that is bad now, as 1%, or as errors=1% for one gate; may be repeated
+    #[arg(long = "rate", value_name = "SHARE", value_parser = rate)]
+    pub rates: Vec<(Option<String>, f64)>,
     /// Another shape of output
     #[arg(short, long, value_name = "SHAPE")]
     pub output: Option<DocumentOutput>,
@@ -231,6 +256,19 @@ fn duration(text: &str) -> Result<Duration, String> {
     parsed
         .filter(|span| *span >= Duration::from_secs(1))
         .ok_or_else(|| "write at least 1s, for example 2m30s".to_owned())
+}
+
+fn rps(text: &str) -> Result<f64, String> {
+    let rps = text.parse::<f64>().ok().filter(|rps| rps.is_finite() && *rps > 0.0);
+    rps.ok_or_else(|| "write a number above 0, for example 2.5".to_owned())
+}
+
+fn rate(text: &str) -> Result<(Option<String>, f64), String> {
+    let (gate, share) = text.split_once('=').map_or((None, text), |(gate, share)| (Some(gate.to_owned()), share));
+    match Limit::parse(share) {
+        Ok(Limit::Share(rate)) if (0.0..1.0).contains(&rate) => Ok((gate, rate)),
+        _ => Err("write a share below 100%, for example 1%, or errors=1% for one gate".to_owned()),
+    }
 }
 
 fn reason(text: &str) -> Result<String, String> {

@@ -26,6 +26,8 @@ pub enum Asked<'a> {
     One(&'a str),
     /// A change of this rollout's manifest.
     Change(&'a str),
+    /// A set of gates.
+    GateSet,
     /// A new order.
     Order,
     /// The orders there are.

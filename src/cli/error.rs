@@ -134,6 +134,38 @@ pub enum CliError {
         /// What was not understood.
         source: serde_json::Error,
     },
+    /// A file cannot be read.
+    #[error("{file} cannot be read; pass the path of a manifest with -f, or - for standard input")]
+    Unreadable {
+        /// Which file.
+        file: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A file is no manifest of a rollout.
+    #[error("{file}: {words}; pass a file with one LlmRollout, and the LlmGateSets that it takes over")]
+    NoManifest {
+        /// Which file.
+        file: String,
+        /// What is wrong with it.
+        words: String,
+    },
+    /// The operator would refuse the manifest.
+    #[error("the operator would refuse it: {0}")]
+    NoPlan(String),
+    /// Nobody knows the traffic.
+    #[error(
+        "the traffic is not known; pass --rps N, the requests a second of both colors together, and --rate 1%, the share of them that is bad now"
+    )]
+    NoTraffic,
+    /// Nobody knows how much of the traffic is bad.
+    #[error(
+        "it is not known how much of the serving color is bad by the gate {gate}; pass --rate 1%, or --rate {gate}=1% for this gate alone"
+    )]
+    NoRate {
+        /// The gate.
+        gate: String,
+    },
     /// The answer cannot be put into the wanted form.
     #[error("the answer cannot be written as {form}: {words}; try another -o")]
     Form {
@@ -168,7 +200,10 @@ fn near_ones(near: &[&str]) -> String {
 impl CliError {
     /// Whether other words would have been understood: that is wrong usage, and no refusal.
     pub const fn is_usage(&self) -> bool {
-        matches!(self, Self::WhichApproval { several: 2.., .. } | Self::NoReason { .. })
+        matches!(
+            self,
+            Self::WhichApproval { several: 2.., .. } | Self::NoReason { .. } | Self::NoTraffic | Self::NoRate { .. }
+        )
     }
 
     /// What a refusal of the API server means for what was asked in `namespace`.
@@ -180,6 +215,7 @@ impl CliError {
                 Self::NotFound { namespace: namespace.to_owned(), name: name.to_owned() }
             }
             (404, Asked::Order | Asked::Orders) => Self::NoKind("LlmRolloutOrder"),
+            (404, Asked::GateSet) => Self::NoKind("LlmGateSet"),
             (404, _) => Self::NoKind("LlmRollout"),
             (401, _) => Self::Unauthorized(words),
             // The policy's own words come last, after its name and its binding's.
@@ -197,6 +233,7 @@ const fn right(asked: Asked<'_>) -> &'static str {
     match asked {
         Asked::All | Asked::One(_) => "the verbs get and list on llmrollouts.llmrollout.io",
         Asked::Change(_) => "the verb patch on llmrollouts.llmrollout.io",
+        Asked::GateSet => "the verb get on llmgatesets.llmrollout.io",
         Asked::Order => "the verb create on llmrolloutorders.llmrollout.io",
         Asked::Orders => "the verb list on llmrolloutorders.llmrollout.io",
         Asked::Whoami => "the verb create on selfsubjectreviews.authentication.k8s.io",

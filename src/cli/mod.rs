@@ -10,13 +10,16 @@ pub mod explain;
 pub mod get;
 pub mod history;
 pub mod letter;
+pub mod manifest;
 pub mod order;
 pub mod people;
+pub mod plan;
 pub mod post;
 pub mod signs;
 pub mod status;
 pub mod story;
 pub mod table;
+pub mod traffic;
 pub mod version;
 pub mod wish;
 
@@ -29,7 +32,7 @@ use crate::api::Moment;
 use args::Args;
 use cluster::Cluster;
 use error::CliError;
-use wish::{Place, Wish};
+use wish::{Place, Planned, Wish};
 
 /// Done.
 const DONE: u8 = 0;
@@ -91,6 +94,10 @@ fn answer(place: &Place, wish: Wish) -> Result<Said, CliError> {
             wait(async { history::history(&Cluster::connect(place).await?, &name, shape, now()).await })
         }
         Wish::Explain { word, shape } => explain::explain(word.as_deref(), shape).map(Said::out),
+        Wish::Plan { what: Planned::Rollout(name), given, shape } => {
+            wait(async { plan::of_cluster(&Cluster::connect(place).await?, &name, &given, shape).await }).map(Said::out)
+        }
+        Wish::Plan { what: Planned::File(path), given, shape } => plan::of_file(&path, &given, shape).map(Said::out),
         Wish::Order(order) => wait(async { order::order(&Cluster::connect(place).await?, &order, now()).await }),
         Wish::Version { shape } => version::version(shape).map(Said::out),
     }

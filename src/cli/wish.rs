@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{
-    args::{AnswerArgs, Args, DocumentOutput, GetArgs, ListOutput, OrderArgs, PlaceArgs, Verb},
+    args::{AnswerArgs, Args, DocumentOutput, GetArgs, ListOutput, OrderArgs, PlaceArgs, PlanArgs, Verb},
     document::Form,
 };
 
@@ -23,7 +23,7 @@ pub struct Place {
 }
 
 /// What is to be done.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Wish {
     /// List rollouts.
     Get {
@@ -44,6 +44,15 @@ pub enum Wish {
         /// Name of the rollout.
         name: String,
         /// As a document instead of tables.
+        shape: Option<Form>,
+    },
+    /// Say how long each step takes.
+    Plan {
+        /// Of what.
+        what: Planned,
+        /// What was typed of the traffic.
+        given: Given,
+        /// As a document instead of a table.
         shape: Option<Form>,
     },
     /// Say what a reason means.
@@ -103,6 +112,26 @@ pub enum Say {
     Skip,
 }
 
+/// What is planned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Planned {
+    /// A rollout of the cluster.
+    Rollout(String),
+    /// A manifest; `-` is standard input.
+    File(PathBuf),
+}
+
+/// What was typed of the traffic.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Given {
+    /// Requests a second.
+    pub rps: Option<f64>,
+    /// The share that is bad, for every gate.
+    pub rate: Option<f64>,
+    /// The same for single gates.
+    pub rates: Vec<(String, f64)>,
+}
+
 /// Which rollouts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Which {
@@ -136,6 +165,7 @@ impl Wish {
             Verb::Get(get) => Self::Get { shape: shape(get.output), which: which(get) },
             Verb::Status(status) => Self::Status { name: status.name, shape: status.output.map(form) },
             Verb::History(history) => Self::History { name: history.name, shape: history.output.map(form) },
+            Verb::Plan(plan) => self::plan(plan),
             Verb::Explain(explain) => Self::Explain { word: explain.reason, shape: explain.output.map(form) },
             Verb::Approve(a) => {
                 let say = Say::Approve { role: a.role, before: a.before };
@@ -158,6 +188,15 @@ fn order(say: Say, args: OrderArgs) -> Wish {
     let AnswerArgs { timeout, no_wait, output } = args.answer;
     let patience = (!no_wait).then_some(timeout);
     Wish::Order(Order { name: args.name, say, reason: args.reason, patience, shape: output.map(form) })
+}
+
+fn plan(args: PlanArgs) -> Wish {
+    let PlanArgs { name, file, rps, rates, output } = args;
+    let (of_all, of_one): (Vec<_>, Vec<_>) = rates.into_iter().partition(|(gate, _)| gate.is_none());
+    let rate = of_all.last().map(|(_, rate)| *rate);
+    let rates = of_one.into_iter().filter_map(|(gate, rate)| Some((gate?, rate))).collect();
+    let what = file.map_or_else(|| Planned::Rollout(name.unwrap_or_default()), Planned::File);
+    Wish::Plan { what, given: Given { rps, rate, rates }, shape: output.map(form) }
 }
 
 fn which(get: GetArgs) -> Which {
@@ -191,7 +230,7 @@ mod tests {
 
     use clap::{CommandFactory, Parser, error::ErrorKind};
 
-    use super::{Order, Place, Say, Shape, Which, Wish};
+    use super::{Given, Order, Place, Planned, Say, Shape, Which, Wish};
     use crate::cli::{args::Args, document::Form};
 
     fn read(line: &str) -> (Place, Wish) {
@@ -256,6 +295,20 @@ mod tests {
     }
 
     #[test]
+    fn plans_are_read() {
+        let plan = |line: &str| match read(line).1 {
+            Wish::Plan { what, given, shape } => (what, given, shape),
+            other => panic!("{other:?}"),
+        };
+        let (what, given, _) = plan("x plan chat");
+        assert_eq!((what, given), (Planned::Rollout("chat".into()), Given::default()));
+        let (what, given, shape) = plan("x plan -f - --rps 2.5 --rate 1% --rate slower=5% -ojson");
+        assert_eq!((what, shape), (Planned::File("-".into()), Some(Form::Json)));
+        let expected = Given { rps: Some(2.5), rate: Some(0.01), rates: vec![("slower".into(), 0.05)] };
+        assert_eq!(given, expected);
+    }
+
+    #[test]
     fn contradictions_are_wrong_usage() {
         let lines = [
             "x get chat -A",
@@ -271,6 +324,12 @@ mod tests {
             "x abort chat --timeout soon",
             "x abort chat --no-wait --timeout 5s",
             "x history",
+            "x plan",
+            "x plan chat -f chat.yaml",
+            "x plan chat --rps 0",
+            "x plan chat --rps many",
+            "x plan chat --rate 100%",
+            "x plan chat --rate 1s",
         ];
         for line in lines {
             let error = Args::try_parse_from(line.split(' ')).unwrap_err();

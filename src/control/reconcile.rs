@@ -75,6 +75,7 @@ pub(super) async fn reconcile(rollout: Arc<LlmRollout>, ctx: Arc<Context>) -> Re
         decision = decide::decide(&snapshot);
     }
     ctx.metrics.decided(&decision);
+    ctx.metrics.weighs(&rollout, &decision.odds);
     let namespace = rollout.namespace().unwrap_or_default();
     let acted = act::act(&decision, &namespace, &ctx.hands).await;
     tell_log(&snapshot, &decision, &acted);

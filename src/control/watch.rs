@@ -9,7 +9,7 @@ use k8s_openapi::{
     api::{
         apps::v1::Deployment,
         batch::v1::{CronJob, Job},
-        core::v1::{Pod, Service},
+        core::v1::{ConfigMap, Pod, Service},
         discovery::v1::EndpointSlice,
     },
 };
@@ -35,8 +35,8 @@ use crate::{
 const WATCH_FOR: u32 = 60;
 
 /// Kinds that a cluster need not know: the Gateway API (a missing route is a condition, not a reason to stand still), and
-/// our own orders and sets of gates while only the operator was upgraded; and what only gates on Jobs need.
-const MAY_BE_MISSING: [&str; 6] = ["HTTPRoute", "LlmRolloutOrder", "LlmGateSet", "Job", "Pod", "CronJob"];
+/// our own orders and sets of gates while only the operator was upgraded; and what only gates on Jobs and price lists need.
+const MAY_BE_MISSING: [&str; 7] = ["HTTPRoute", "LlmRolloutOrder", "LlmGateSet", "Job", "Pod", "CronJob", "ConfigMap"];
 
 /// Rollouts to look at.
 pub(super) type Wakes = stream::BoxStream<'static, ObjectRef<LlmRollout>>;
@@ -72,8 +72,18 @@ pub(super) fn scope(client: &Client, namespace: Option<&str>) -> (Stores, Wakes,
     let (orders, order_writer) = reflector::store();
     let (gate_sets, set_writer) = reflector::store();
     let (jobs_wake, of_jobs) = watch_jobs(client, namespace, &full, &rollouts);
-    let stores =
-        Stores { rollouts: rollouts.clone(), deployments, services, slices, routes, orders, gate_sets, of_jobs };
+    let (prices_wake, price_lists) = watch_prices(client, namespace, &full, &rollouts);
+    let stores = Stores {
+        rollouts: rollouts.clone(),
+        deployments,
+        services,
+        slices,
+        routes,
+        orders,
+        gate_sets,
+        price_lists,
+        of_jobs,
+    };
     let ours = watcher::Config::default().labels(labels::ROLLOUT).timeout(WATCH_FOR);
     let all = watcher::Config::default().timeout(WATCH_FOR);
     let by_label_or_front = {
@@ -86,11 +96,7 @@ pub(super) fn scope(client: &Client, namespace: Option<&str>) -> (Stores, Wakes,
     };
     let by_rollout = {
         let rollouts = rollouts.clone();
-        move |r: &LlmRollout| {
-            let mut found = vec![ObjectRef::from_obj(r)];
-            found.extend(dependents(&rollouts, r));
-            found
-        }
+        move |r: &LlmRollout| dependents(&rollouts, r).into_iter().chain([ObjectRef::from_obj(r)]).collect()
     };
     let by_set = {
         let rollouts = rollouts.clone();
@@ -113,6 +119,7 @@ pub(super) fn scope(client: &Client, namespace: Option<&str>) -> (Stores, Wakes,
             o.metadata.namespace.iter().map(|ns| ObjectRef::new(&o.spec.rollout).within(ns)).collect()
         }),
         jobs_wake,
+        prices_wake,
     ]);
     (stores, wakes.boxed(), full)
 }
@@ -143,6 +150,20 @@ fn watch_jobs(
         watch(api::<CronJob>(client, namespace), all, cron_job_writer, full, "CronJob", by_name),
     ]);
     (wakes.boxed(), JobStores { jobs, pods, cron_jobs })
+}
+
+/// The price lists: of the `ConfigMaps` only those that bear their label.
+fn watch_prices(
+    client: &Client,
+    namespace: Option<&str>,
+    full: &Filled,
+    rollouts: &Store<LlmRollout>,
+) -> (Wakes, Store<ConfigMap>) {
+    let (price_lists, writer) = reflector::store();
+    let labeled = watcher::Config::default().labels(labels::PRICES).timeout(WATCH_FOR);
+    let rollouts = rollouts.clone();
+    let by_list = move |list: &ConfigMap| priced_by(&rollouts, list);
+    (watch(api::<ConfigMap>(client, namespace), labeled, writer, full, "ConfigMap", by_list), price_lists)
 }
 
 /// The rollouts of the namespace in which a release is measured: a gate of theirs may name this `CronJob`.
@@ -271,6 +292,15 @@ fn taking_over(rollouts: &Store<LlmRollout>, set: &LlmGateSet) -> Vec<ObjectRef<
     let here = all.iter().filter(|r| r.metadata.namespace.as_deref() == namespace);
     let named = here.filter(|r| r.spec.gates.iter().any(|g| g.gate_set.as_ref() == Some(&name)));
     named.map(|r| ObjectRef::from_obj(r.as_ref())).collect()
+}
+
+/// The rollouts whose costs rest on this list.
+fn priced_by(rollouts: &Store<LlmRollout>, list: &ConfigMap) -> Vec<ObjectRef<LlmRollout>> {
+    let (namespace, name) = (list.metadata.namespace.as_deref(), list.name_any());
+    let all: Vec<Arc<LlmRollout>> = rollouts.state();
+    let here = all.iter().filter(|r| r.metadata.namespace.as_deref() == namespace);
+    let list_of = |r: &LlmRollout| r.spec.metrics.prices.as_ref().and_then(|p| p.config_map.clone());
+    here.filter(|r| list_of(r).as_ref() == Some(&name)).map(|r| ObjectRef::from_obj(r.as_ref())).collect()
 }
 
 /// The rollouts of the object's namespace that claim it.

@@ -291,7 +291,7 @@ mod tests {
         api::{LlmRollout, Moment},
         decide::{
             plan::{Plan, PlannedGate},
-            snapshot::{GateSets, Offers},
+            snapshot::{Around, GateSets, Offers},
         },
         metrics::{Reading, Sample},
     };
@@ -307,7 +307,7 @@ mod tests {
         }))
         .unwrap();
         let offers = Offers { providers: vec!["default".into()], ..Offers::default() };
-        Plan::read(&rollout.spec, &GateSets::new(), &offers).unwrap().gates.remove(0)
+        Plan::read(&rollout.spec, Around::new(&GateSets::new(), &offers)).unwrap().gates.remove(0)
     }
 
     /// The value and the limit as they are shown, where this share took longer and the quantile was seen at this second.

@@ -30,8 +30,24 @@ pub struct Decision {
     pub wake: Option<Moment>,
     /// What the metrics providers should be asked from now on.
     pub asks: BTreeSet<Question>,
+    /// How far each statistical gate with usable data is.
+    pub odds: Vec<Odds>,
     /// What was understood of the manifest, for the next pass.
     pub meant: Option<Arc<Meant>>,
+}
+
+/// How far a statistical gate is, for whoever draws curves. Nothing is decided on it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Odds {
+    /// The gate.
+    pub gate: String,
+    /// The decimal logarithm of the evidence that the candidate is worse, in the view that shows most of it.
+    pub fail: f64,
+    /// The same that it is not too much worse, in the view that is furthest from it.
+    pub pass: f64,
+    /// Seconds until it passes at today's traffic if the candidate is as good; 0 when it passes, none when that is not
+    /// known or no longer to be expected.
+    pub seconds: Option<f64>,
 }
 
 /// One write.

@@ -5,10 +5,10 @@ use std::sync::{Arc, OnceLock};
 
 use super::{
     plan::{self, Plan, Wrong},
-    snapshot::{GateSets, Offers, Snapshot},
+    snapshot::{Around, FoundOut, GateSets, Offers, PriceListSeen, Snapshot},
 };
 use crate::{
-    api::{LlmRollout, exporters::Profile, gates::Metric, status::Color},
+    api::{LlmRollout, gates::Metric, status::Color},
     metrics::{
         NotAvailable, Subject,
         ask::{self, Queries},
@@ -23,8 +23,11 @@ type Slot = OnceLock<Result<Queries, NotAvailable>>;
 pub struct Meant {
     rollout: Arc<LlmRollout>,
     gate_sets: GateSets,
+    price_list: PriceListSeen,
     offers: Arc<Offers>,
-    found: Option<Profile>,
+    found: FoundOut,
+    /// Since 1970: prices are old from one day to the next.
+    day: i64,
     pub(super) plan: Result<Plan, Wrong>,
     pub(super) wanted: String,
     queries: Vec<(Subject, [Slot; 4])>,
@@ -39,14 +42,14 @@ impl PartialEq for Meant {
 
 impl Meant {
     /// What the snapshot's manifest means; what was read of it before, if nothing has changed since.
-    pub(super) fn of(s: &Snapshot, found: Option<Profile>) -> Arc<Self> {
+    pub(super) fn of(s: &Snapshot, found: FoundOut) -> Arc<Self> {
         let known = s.meant.as_ref().filter(|known| known.still(s, found));
         known.map_or_else(|| Arc::new(Self::read(s, found)), Arc::clone)
     }
 
-    fn read(s: &Snapshot, found: Option<Profile>) -> Self {
+    fn read(s: &Snapshot, found: FoundOut) -> Self {
         let spec = &s.rollout.spec;
-        let plan = Plan::found(spec, &s.gate_sets, &s.offers, found);
+        let plan = Plan::read(spec, Around { found, ..s.around() });
         let gates = plan.iter().flat_map(|plan| &plan.gates);
         let subjects = gates.flat_map(|gate| std::iter::once(&gate.subject).chain(&gate.shown)).cloned();
         let requests = Subject::Metric(Metric::Requests, None);
@@ -55,20 +58,23 @@ impl Meant {
         Self {
             rollout: Arc::clone(&s.rollout),
             gate_sets: s.gate_sets.clone(),
+            price_list: s.price_list.clone(),
             offers: Arc::clone(&s.offers),
             found,
+            day: day(s),
             wanted: plan::revision(&spec.release.template.pod_template.0),
             plan,
             queries,
         }
     }
 
-    fn still(&self, s: &Snapshot, found: Option<Profile>) -> bool {
+    fn still(&self, s: &Snapshot, found: FoundOut) -> bool {
         let of = |rollout: &LlmRollout| (rollout.metadata.name.clone(), rollout.metadata.namespace.clone());
         let offers = Arc::ptr_eq(&self.offers, &s.offers) || self.offers == s.offers;
         let manifest = Arc::ptr_eq(&self.rollout, &s.rollout)
             || of(&self.rollout) == of(&s.rollout) && self.rollout.spec == s.rollout.spec;
-        self.found == found && offers && manifest && self.gate_sets == s.gate_sets
+        let beside = self.gate_sets == s.gate_sets && self.price_list == s.price_list && self.day == day(s);
+        self.found == found && offers && manifest && beside
     }
 
     /// The queries about a color, alone or beside the other one.
@@ -89,4 +95,8 @@ impl Meant {
             None => make(),
         }
     }
+}
+
+fn day(s: &Snapshot) -> i64 {
+    s.now.unix().div_euclid(24 * 3600)
 }

@@ -10,6 +10,7 @@ pub mod calendar;
 pub mod course;
 pub mod criterion;
 mod figures;
+pub mod forecast;
 pub mod gate;
 mod gate_sets;
 mod home;
@@ -22,6 +23,7 @@ mod narrate;
 mod orders;
 pub mod plan;
 mod prepare;
+mod prices;
 pub mod proof;
 mod reference;
 mod rest;
@@ -49,7 +51,7 @@ use crate::api::Phase;
 /// Decides what happens next.
 pub fn decide(snapshot: &Snapshot) -> Decision {
     let status = sound::sound(snapshot.rollout.status.clone().unwrap_or_default());
-    let meant = Meant::of(snapshot, sources::profile(&status));
+    let meant = Meant::of(snapshot, sources::found_out(&status));
     let view = View::of(snapshot, status, &meant);
     let answer = jobs::begin(&view, questions(&view));
     narrate::tell(&view, answer)

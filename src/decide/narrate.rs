@@ -47,7 +47,8 @@ pub(super) fn tell(v: &View<'_>, answer: Answer) -> Decision {
     conditions(v, &mut next, reason);
     let running = next.attempt.as_ref().is_some_and(|a| a.ended_at.is_none()) && phase != Phase::RollingBack;
     let asks = if running { v.questions.all() } else { std::collections::BTreeSet::new() };
-    Decision { intents, next, latched, home, wants_live, news, wake, asks, meant: Some(Arc::clone(v.meant)) }
+    let (odds, meant) = (weigh::odds(v), Some(Arc::clone(v.meant)));
+    Decision { intents, next, latched, home, wants_live, news, wake, asks, odds, meant }
 }
 
 fn clipped(mut message: String) -> String {

@@ -13,12 +13,11 @@ use super::{
     figures::Figures,
     gate_sets::{self, Written},
     looks,
-    snapshot::{GateSets, Offers},
+    snapshot::{Around, Offers},
 };
 use crate::{
     api::{
         LlmRolloutSpec, Reason,
-        exporters::Profile,
         gates::{ComparedTo, During, Gate, Metric, NoDataThen, Severity},
     },
     metrics::{Limit, Source, Subject, ask, metric},
@@ -125,17 +124,8 @@ pub struct Wrong {
 
 impl Plan {
     /// Reads the spec, or says the first thing that is wrong with it.
-    pub fn read(spec: &LlmRolloutSpec, sets: &GateSets, offers: &Offers) -> Result<Self, Wrong> {
-        Self::found(spec, sets, offers, None)
-    }
-
-    /// The same where `profile: auto` has found an exporter.
-    pub fn found(
-        spec: &LlmRolloutSpec,
-        sets: &GateSets,
-        offers: &Offers,
-        found: Option<Profile>,
-    ) -> Result<Self, Wrong> {
+    pub fn read(spec: &LlmRolloutSpec, around: Around<'_>) -> Result<Self, Wrong> {
+        let offers = around.offers;
         if spec.traffic.iter().any(|t| Claim::of(t).is_none()) {
             return Err(invalid(
                 "traffic: each item names exactly one router; write `- service: {name: chat}` or `- httpRoute: {name: chat}`",
@@ -148,9 +138,10 @@ impl Plan {
                 format!("metrics.provider: the operator's configuration has no provider {provider}; it has: {known}");
             return Err(Wrong { reason: Reason::ProviderUnknown, message });
         }
-        let figures = Figures::read(spec, offers, found)?;
+        let figures = Figures::read(spec, around)?;
         let read = |w: &Written<'_>| noted_gate(w.gate, &figures, offers).map_err(|wrong| w.blame(wrong));
-        let gates = gate_sets::gather(&spec.gates, sets)?.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        let gates =
+            gate_sets::gather(&spec.gates, around.gate_sets)?.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         if gates.is_empty() && !spec.manual {
             return Err(invalid(
                 "gates: at least one is needed; write `- {name: errors, metric: errorRate, max: 1%}`, or `manual: true` if people alone decide",
@@ -175,7 +166,7 @@ pub(super) fn invalid(message: impl Into<String>) -> Wrong {
 }
 
 /// A gate with what people should know about its figures.
-fn noted_gate(gate: &Gate, figures: &Figures<'_>, offers: &Offers) -> Result<Arc<PlannedGate>, Wrong> {
+fn noted_gate(gate: &Gate, figures: &Figures, offers: &Offers) -> Result<Arc<PlannedGate>, Wrong> {
     let gate = read_gate(gate, &figures.source, offers)?;
     let note = gate.note.clone().or_else(|| figures.note(&gate));
     Ok(Arc::new(PlannedGate { note, ..gate }))

@@ -1,12 +1,12 @@
 //! What one decision is made on: plain data, gathered once by `observe`. Never a client and nothing that is read later.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde_json::Value;
 
 use super::meant::Meant;
 use crate::{
-    api::{LlmRollout, LlmRolloutOrderSpec, Moment, Phase, gates::Gate, status::Color},
+    api::{LlmRollout, LlmRolloutOrderSpec, Moment, Phase, exporters::Profile, gates::Gate, status::Color},
     metrics::{Question, Reading},
     routers::RouterSeen,
 };
@@ -38,6 +38,8 @@ pub struct Snapshot {
     pub dependencies: Vec<DependencySeen>,
     /// The sets named in `gates`.
     pub gate_sets: GateSets,
+    /// The price list that the manifest names.
+    pub price_list: PriceListSeen,
     /// The Jobs that are run for its gates, by name.
     pub jobs: BTreeMap<String, JobSeen>,
     /// The templates of the `CronJobs` that its gates name, as far as those are there.
@@ -56,6 +58,26 @@ impl Snapshot {
             Color::Green => &self.green,
         }
     }
+
+    /// What the manifest is read beside.
+    pub fn around(&self) -> Around<'_> {
+        Around { price_list: &self.price_list, now: self.now, ..Around::new(&self.gate_sets, &self.offers) }
+    }
+}
+
+/// What a manifest is read beside.
+#[derive(Clone, Copy, Debug)]
+pub struct Around<'a> {
+    /// The sets named in `gates`.
+    pub gate_sets: &'a GateSets,
+    /// The price list that the manifest names.
+    pub price_list: &'a PriceListSeen,
+    /// What the operator's configuration offers.
+    pub offers: &'a Offers,
+    /// What was found out when the release began.
+    pub found: FoundOut,
+    /// The time, by which prices are old.
+    pub now: Moment,
 }
 
 /// What was seen of one slot.
@@ -133,6 +155,38 @@ pub enum GateSetSeen {
     Missing,
     /// Its gates.
     There(Vec<Gate>),
+}
+
+/// What was found out of the provider when a release began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FoundOut {
+    /// The exporter that `profile: auto` means.
+    pub profile: Option<Profile>,
+    /// How often is scraped.
+    pub scraped: Option<Duration>,
+}
+
+impl<'a> Around<'a> {
+    /// Nothing but sets and what the operator offers.
+    pub const fn new(gate_sets: &'a GateSets, offers: &'a Offers) -> Self {
+        Self {
+            gate_sets,
+            price_list: &PriceListSeen::Missing,
+            offers,
+            found: FoundOut { profile: None, scraped: None },
+            now: Moment::from_unix(0),
+        }
+    }
+}
+
+/// The price list that the manifest names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum PriceListSeen {
+    /// It is not there, or none is named.
+    #[default]
+    Missing,
+    /// What stands in it about the model and about the list itself.
+    There(BTreeMap<String, String>),
 }
 
 /// How far a Job of ours is.

@@ -7,8 +7,9 @@ use std::{collections::BTreeSet, time::Duration};
 use super::{
     answer::Answer,
     gate::NO_ANSWER,
-    plan::Plan,
+    plan::{Plan, duration},
     say::{self, Said},
+    snapshot::FoundOut,
     view::View,
     workload,
 };
@@ -33,28 +34,54 @@ fn waiting<'a>(v: &'a View<'_>) -> Option<&'a Attempt> {
     v.running().filter(|a| !begun(a) && v.status.active.is_some())
 }
 
-/// The questions which names are told about the color that serves, and about the candidate.
+/// The questions which names are told about the color that serves, and about the candidate; and how often the exporter of
+/// the one that serves is scraped.
 pub(super) fn to_ask(v: &View<'_>, plan: &Plan) -> Vec<Question> {
     if waiting(v).is_none() {
         return Vec::new();
     }
     let colors = [v.status.active, v.candidate()];
-    colors.into_iter().flatten().filter_map(|color| question(v, plan, color)).collect()
+    let names = colors.into_iter().flatten().filter_map(|color| question(v, plan, color));
+    names.chain(spacing(v, plan)).collect()
 }
 
 fn question(v: &View<'_>, plan: &Plan, color: Color) -> Option<Question> {
+    look(v, plan, color, |look| probe::question(&plan.looked_for, look))
+}
+
+/// Whose samples are looked at for the time between them, unless somebody knows it.
+fn spacing(v: &View<'_>, plan: &Plan) -> Option<Question> {
+    let known = known(&v.status).is_some_and(|found| found.scrape_interval.is_some());
+    if known || v.spec().metrics.scrape_interval.is_some() {
+        return None;
+    }
+    look(v, plan, v.status.active?, |look| probe::spacing_of(&plan.source, look))
+}
+
+fn look(
+    v: &View<'_>,
+    plan: &Plan,
+    color: Color,
+    ask: impl FnOnce(&probe::Look<'_>) -> Option<Question>,
+) -> Option<Question> {
     let began = waiting(v)?.started_at;
     let meta = &v.s.rollout.metadata;
     let workload = workload::name_of(meta.name.as_deref().unwrap_or_default(), color);
-    let look = probe::Look {
+    ask(&probe::Look {
         provider: &plan.provider,
         namespace: meta.namespace.as_deref().unwrap_or_default(),
         workload: &workload,
         color,
         began,
         interval: patience(v.now().since(began)),
-    };
-    probe::question(&plan.looked_for, &look)
+    })
+}
+
+/// How often is scraped, as far as anybody could tell.
+fn spaced(v: &View<'_>, plan: &Plan) -> Option<String> {
+    let newest = v.s.readings.get(&spacing(v, plan)?)?.last()?;
+    let seconds = newest.outcome.as_ref().ok()?.value;
+    (1.0..=600.0).contains(&seconds).then(|| format!("{}s", seconds.round()))
 }
 
 /// The longer nothing is found, the less often it is asked again.
@@ -72,10 +99,16 @@ fn names(v: &View<'_>, plan: &Plan, color: Option<Color>) -> Option<Result<BTree
     Some(newest.outcome.as_ref().map(|_| newest.names.iter().cloned().collect()).map_err(Clone::clone))
 }
 
-/// Which profile `auto` has found for the attempt.
-pub(super) fn profile(status: &LlmRolloutStatus) -> Option<crate::api::exporters::Profile> {
+/// What the manifest is read with of that.
+pub(super) fn found_out(status: &LlmRolloutStatus) -> FoundOut {
+    let Some(found) = known(status) else { return FoundOut::default() };
+    FoundOut { profile: found.profile, scraped: found.scrape_interval.as_deref().and_then(duration) }
+}
+
+/// What was found for the attempt.
+fn known(status: &LlmRolloutStatus) -> Option<&MetricsFound> {
     let attempt = status.attempt.as_ref()?;
-    status.metrics.as_ref().filter(|found| found.attempt == attempt.id)?.profile
+    status.metrics.as_ref().filter(|found| found.attempt == attempt.id)
 }
 
 /// What was found of everything that this very manifest asks for: then nobody need look again.
@@ -100,7 +133,7 @@ pub(super) fn found(v: &View<'_>) -> Option<MetricsFound> {
     } else {
         Some(source.profile())
     };
-    let empty = MetricsFound { attempt, profile, found: Vec::new(), missing: Vec::new() };
+    let empty = MetricsFound { attempt, profile, found: Vec::new(), scrape_interval: None, missing: Vec::new() };
     let Some(profile) = profile else { return candidate().map(|_| empty) };
     let source = source.clone().named(profile);
     if probe::shows(&source, &active) {
@@ -136,8 +169,10 @@ fn why(source: &Source, lacking: &[String]) -> String {
 
 /// Writes down what was found.
 pub(super) fn keep(v: &View<'_>, status: &mut LlmRolloutStatus) {
-    if v.found.is_some() && status.attempt.as_ref().is_some_and(|a| a.ended_at.is_none()) {
-        status.metrics.clone_from(&v.found);
+    let (Ok(plan), Some(found)) = (v.plan, v.found.clone().or_else(|| known(&v.status).cloned())) else { return };
+    if waiting(v).is_some() && status.attempt.as_ref().is_some_and(|a| a.ended_at.is_none()) {
+        let scrape_interval = spaced(v, plan).or_else(|| known(&v.status)?.scrape_interval.clone());
+        status.metrics = Some(MetricsFound { scrape_interval, ..found });
     }
 }
 
@@ -153,7 +188,7 @@ pub(super) fn unfound(v: &View<'_>) -> Option<Answer> {
         return None;
     }
     let found = v.found.clone();
-    if plan.looked_for.is_open() && profile(&v.status).is_none() {
+    if plan.looked_for.is_open() && found_out(&v.status).profile.is_none() {
         let known = found.as_ref().is_some_and(|found| found.profile.is_some());
         let wake = if known { v.now() } else { soon(v) };
         return Some(Answer::new(v, Phase::Preparing, open(v, plan, found.as_ref())).by(wake));

@@ -4,6 +4,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use super::{
+    course::PlannedStep,
     criterion::Test,
     plan::{Plan, PlannedGate},
     reference, sources, trial,
@@ -112,14 +113,10 @@ impl View<'_> {
     /// The gates that speak about the stage.
     pub(super) fn gates<'a>(&self, plan: &'a Plan) -> Vec<&'a Arc<PlannedGate>> {
         let Some(attempt) = self.running() else { return Vec::new() };
-        let only = self.stage(plan).gates;
+        let (only, bake, weight) = (self.stage(plan).gates, attempt.bake > 0, attempt.weight);
         // The traffic that a step up brings is ours: nobody can demand silence of it any more.
         let rising = self.status.intent.is_some();
-        let chosen = |g: &PlannedGate| match only {
-            Some(names) => names.contains(&g.name),
-            None => during(g, attempt.bake > 0) && can_speak(g, attempt.weight),
-        };
-        let speaks = |g: &&Arc<PlannedGate>| chosen(g) && !(rising && demands_silence(g));
+        let speaks = |g: &&Arc<PlannedGate>| chosen(g, only, bake, weight) && !(rising && demands_silence(g));
         plan.gates.iter().filter(speaks).collect()
     }
 
@@ -276,6 +273,15 @@ pub(super) struct Starved {
 
 /// So many requests should have come before too few of them mean something.
 const ENOUGH_TO_TELL: i64 = 50;
+
+/// Whether a gate speaks about a step.
+pub(super) fn speaks(g: &PlannedGate, step: &PlannedStep) -> bool {
+    chosen(g, step.gates.as_deref(), false, step.weight)
+}
+
+fn chosen(g: &PlannedGate, only: Option<&[String]>, bake: bool, weight: i32) -> bool {
+    only.map_or_else(|| during(g, bake) && can_speak(g, weight), |names| names.contains(&g.name))
+}
 
 /// A gate is watched in this kind of stage.
 const fn during(g: &PlannedGate, bake: bool) -> bool {

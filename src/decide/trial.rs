@@ -51,7 +51,7 @@ impl View<'_> {
         let stages = stages(plan, attempt, entered);
         let since = stages.first().map_or(entered, |stage| stage.at);
         let views = demand.and_then(|_| self.views(plan, gate, proof)).unwrap_or_default();
-        let series = views.iter().flat_map(|v| v.candidate.iter().chain(&v.active)).map(|p| p.series.to_string());
+        let series = views.iter().flat_map(|v| v.candidate.iter().chain(&v.active)).map(counted);
         let value = Template::new(series.collect::<Vec<_>>().join(" "));
         let demand = demand.unwrap_or_else(|| proof.demand(What::Share));
         let of = plan.steps.iter().filter(|step| step.weight > 0 && step.weight < 100).count();
@@ -116,6 +116,14 @@ impl View<'_> {
     /// What takes longer is bad: as written, or the bucket that holds the quantile of the color that serves.
     fn cut(&self, plan: &Plan, gate: &PlannedGate, metric: Metric, proof: Proof) -> Option<f64> {
         proof.above.or_else(|| raw::bound_above(&plan.source, metric, reference::kept(self, &gate.name)?))
+    }
+}
+
+/// What is counted, with what each of it costs: at another price it is other evidence.
+fn counted(part: &raw::Part) -> String {
+    match part.role {
+        raw::Role::Spent(price) => format!("{price:?} * {}", part.series),
+        raw::Role::All | raw::Role::Bad | raw::Role::Good => part.series.to_string(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{
     gate::{self, Measuring, Verdict, whole},
+    intent::Odds,
     plan::PlannedGate,
     proof::Proof,
     stage::Asked,
@@ -41,6 +42,8 @@ pub(super) struct Weighing<'a> {
     pub(super) mark: String,
     pub(super) trial: String,
     pub(super) newest: Option<&'a Reading>,
+    /// The newest with evidence: what is written down when there is no more.
+    pub(super) last: Option<&'a Reading>,
     /// How long the step may stay undecided, if there is an end.
     pub(super) patience: Option<Duration>,
 }
@@ -55,9 +58,11 @@ impl<'a> Weighing<'a> {
     ) -> Option<Self> {
         let (raw, proof) = (asked.question.raw.as_deref()?, asked.gate.test.proof()?);
         let began = raw.stages.last().map_or(now, |stage| stage.at);
-        let newest = readings.iter().rfind(|r| r.at >= began && r.at <= now);
+        let here = |r: &&Reading| r.at >= began && r.at <= now;
+        let newest = readings.iter().rfind(here);
+        let last = readings.iter().filter(here).rfind(|r| r.weighed.is_some());
         let (mark, trial) = (asked.question.mark(), trial_of(&asked.question, raw.demand));
-        Some(Self { gate: &asked.gate, proof, raw, mark, trial, newest, patience })
+        Some(Self { gate: &asked.gate, proof, raw, mark, trial, newest, last, patience })
     }
 
     fn weighed(&self) -> Option<&'a Weighed> {
@@ -156,21 +161,43 @@ fn said(w: &Weighing<'_>, e: &Evidence, block: Option<Block>, m: Measuring) -> (
 
 /// `174 more requests, ~41m`, and what would help when that is too long.
 fn to_come(w: &Weighing<'_>, e: &Evidence, m: Measuring) -> String {
-    let Some(needed) = e.needed.filter(|n| n.is_finite() && *n >= 0.0) else { return "not proved yet".to_owned() };
-    let needed = needed.max(1.0);
+    let Some(needed) = needed(e) else { return "not proved yet".to_owned() };
     let more = match whole(needed) {
         1 => "1 more request".to_owned(),
         more => format!("{more} more requests"),
     };
-    let Some(stage) = w.raw.stages.last().filter(|_| e.green.n >= 1.0) else { return more };
-    #[expect(clippy::cast_precision_loss, reason = "a step lasts less than millions of years")]
-    let seconds = m.now.since(stage.at).as_secs().max(1) as f64;
-    let minutes = needed * seconds / e.green.n / 60.0;
-    let when = format!("{more}, ~{}m", whole(minutes.ceil()));
-    match w.patience.filter(|patience| minutes * 60.0 > patience.saturating_sub(m.now.since(stage.at)).as_secs_f64()) {
-        Some(patience) => format!("{when}; {}", too_late(w, e, patience, (e.green.n + e.blue.n) / seconds)),
+    let Some((age, seconds)) = w.age(m.now).zip(w.seconds(e, m.now)) else { return more };
+    let when = format!("{more}, ~{}m", whole((seconds / 60.0).ceil()));
+    match w.patience.filter(|patience| seconds > patience.saturating_sub(age).as_secs_f64()) {
+        Some(patience) => {
+            let rps = (e.green.n + e.blue.n) / age.as_secs_f64().max(1.0);
+            format!("{when}; {}", too_late(w, e, patience, rps))
+        }
         None => when,
     }
+}
+
+/// Requests of the candidate that a Pass still takes, one at least.
+fn needed(e: &Evidence) -> Option<f64> {
+    e.needed.filter(|n| n.is_finite() && *n >= 0.0).map(|n| n.max(1.0))
+}
+
+/// How far each gate is, for whoever draws curves; one without usable data is nowhere.
+pub(super) fn odds(v: &View<'_>) -> Vec<Odds> {
+    let said = |w: &Weighing<'_>| v.verdicts.iter().find(|o| o.status.name == w.gate.name).map(|o| o.status.verdict);
+    let of = |w: &Weighing<'_>| {
+        let word = said(w).filter(|word| *word != VerdictWord::NoData)?;
+        let weighed = w.weighed()?;
+        let ((worst, _), (weakest, block)) = worst(weighed).zip(weakest(weighed, w.proof.alpha))?;
+        let seconds = match (word, block) {
+            (VerdictWord::Pass, _) => Some(0.0),
+            (VerdictWord::Undecided, Some(Block::Evidence)) => w.seconds(weakest, v.now()),
+            (VerdictWord::Undecided | VerdictWord::Fail | VerdictWord::NoData, _) => None,
+        };
+        let log10 = |ln: f64| ln / std::f64::consts::LN_10;
+        Some(Odds { gate: w.gate.name.clone(), fail: log10(worst.fail), pass: log10(weakest.pass), seconds })
+    };
+    v.weighings().iter().filter_map(of).collect()
 }
 
 /// That `maxHold` ends before anything can be known, and from which share on it could be.
@@ -178,7 +205,8 @@ fn too_late(w: &Weighing<'_>, e: &Evidence, patience: Duration, rps: f64) -> Str
     let tolerance = Tolerance { relative: w.relative(), absolute: w.absolute() };
     let (share, next) = w.raw.stages.last().map_or((0.0, 1.0), |stage| (stage.share(), stage.next_share()));
     let blue = e.blue.rate().unwrap_or_default();
-    let outlook = Outlook { blue, tolerance, share, next, alpha: (-e.needed_pass).exp() };
+    let limit = if let What::Bound(limit) = w.raw.demand.what { Some(limit.value()) } else { None };
+    let outlook = Outlook { blue, limit, tolerance, share, next, alpha: (-e.needed_pass).exp() };
     let least = outlook.smallest_share(rps, patience.as_secs_f64() / 60.0).filter(|least| *least > share);
     let cure = least.map_or_else(String::new, |least| {
         format!(", at {}% it could be known in time", whole((least * 100.0).round()))
@@ -239,6 +267,17 @@ impl Weighing<'_> {
     fn absolute(&self) -> f64 {
         self.raw.demand.absolute.value()
     }
+
+    /// How long the step has been measured.
+    fn age(&self, now: Moment) -> Option<Duration> {
+        self.raw.stages.last().map(|stage| now.since(stage.at))
+    }
+
+    /// Seconds until a Pass, if the candidate is as good and gets as many requests as in this step so far.
+    fn seconds(&self, e: &Evidence, now: Moment) -> Option<f64> {
+        let age = self.age(now).filter(|_| e.green.n >= 1.0)?;
+        Some(needed(e)? * age.as_secs_f64().max(1.0) / e.green.n)
+    }
 }
 
 /// A latency is weighed as the share of what took too long.
@@ -265,25 +304,23 @@ pub(super) fn refresh(v: &View<'_>, status: &mut LlmRolloutStatus) {
     }
 }
 
-/// Writes evidence down for the next process: when a verdict changes, and otherwise every five minutes.
+/// Writes evidence down for the next process: when a verdict changes, also to no data, and otherwise every five minutes.
+/// What was written down of a gate that is silent now stays.
 pub(super) fn keep(v: &View<'_>, status: &mut LlmRolloutStatus) {
     let Some(attempt) = status.attempt.as_mut().filter(|a| a.ended_at.is_none()) else { return };
     let known = |name: &str| v.status.gates.iter().find(|g| g.name == name).map(|g| g.verdict);
     let all = v.weighings();
     let said = |w: &Weighing<'_>| v.verdicts.iter().find(|o| o.status.name == w.gate.name).map(|o| o.status.verdict);
     let old = |kept: &Kept| v.now().since(kept.at) >= KEPT_FOR;
-    let due = all.iter().any(|w| {
-        let kept = attempt.evidence.iter().find(|k| k.gate == w.gate.name && k.trial == w.trial);
-        w.weighed().is_some() && (kept.is_none_or(old) || known(&w.gate.name) != said(w))
-    });
-    if !due {
-        return;
-    }
-    let kept = all.iter().filter_map(|w| {
-        let (reading, weighed) = (w.newest?, w.weighed()?);
-        Some(Kept { gate: w.gate.name.clone(), trial: w.trial.clone(), at: reading.at, state: weighed.state.clone() })
-    });
-    attempt.evidence = kept.collect();
+    let before = std::mem::take(&mut attempt.evidence);
+    let kept = |w: &Weighing<'_>| before.iter().find(|k| k.gate == w.gate.name && k.trial == w.trial);
+    let due = all.iter().any(|w| w.last.is_some() && (kept(w).is_none_or(old) || known(&w.gate.name) != said(w)));
+    let fresh = |w: &Weighing<'_>| {
+        let (at, weighed) = (w.last?.at, w.last?.weighed.as_ref()?);
+        Some(Kept { gate: w.gate.name.clone(), trial: w.trial.clone(), at, state: weighed.state.clone() })
+    };
+    let all = all.iter().filter_map(|w| fresh(w).or_else(|| kept(w).cloned()));
+    attempt.evidence = if due { all.collect() } else { before };
 }
 
 #[cfg(test)]
@@ -297,7 +334,7 @@ mod tests {
         api::{LlmRollout, Moment},
         decide::{
             plan::{Plan, PlannedGate},
-            snapshot::{GateSets, Offers},
+            snapshot::{Around, GateSets, Offers},
         },
         metrics::{
             raw::{Raw, Resume, Stage, What},
@@ -316,7 +353,7 @@ mod tests {
         }))
         .unwrap();
         let offers = Offers { providers: vec!["default".into()], ..Offers::default() };
-        Plan::read(&rollout.spec, &GateSets::new(), &offers).unwrap().gates.remove(0)
+        Plan::read(&rollout.spec, Around::new(&GateSets::new(), &offers)).unwrap().gates.remove(0)
     }
 
     fn evidence(pass: f64, needed_pass: f64, needed: Option<f64>, green: f64) -> Evidence {
@@ -358,7 +395,7 @@ mod tests {
         };
         let patience = patience.map(Duration::from_secs);
         let (mark, trial) = (String::new(), String::new());
-        let w = Weighing { gate: &gate, proof, raw: &raw, mark, trial, newest: None, patience };
+        let w = Weighing { gate: &gate, proof, raw: &raw, mark, trial, newest: None, last: None, patience };
         let now = began.plus(Duration::from_mins(1));
         let m = Measuring { step: 1, entered: began, clock_from: began, watching_since: began, now, color: None };
         to_come(&w, &evidence(0.0, 3.0, needed, green), m)

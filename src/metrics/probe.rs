@@ -9,11 +9,21 @@ use std::{
 
 use promql_parser::parser::{self, Expr, token};
 
-use super::{NotAvailable, Question, Source, Subject, Template, ask, metric, profiles, promql::quoted};
+use super::{
+    NotAvailable, Question, Sample, Source, Subject, Template, ask, metric, profiles,
+    promql::quoted,
+    raw::Series as RawSeries,
+    table::{Counter, Part, Series},
+};
 use crate::api::{Moment, exporters::Profile, gates::Metric, status::Color};
 
 /// How far back the question looks at most; a selector of Prometheus looks no further.
 const BACK: Duration = Duration::from_mins(5);
+
+/// Fewer distances between samples tell nothing.
+const ENOUGH: usize = 3;
+/// In seconds: what a manifest could say at most.
+const SLOWEST: f64 = 600.0;
 
 /// Who is believed first where several fit: engines before what stands in front of them, what wraps an engine and passes
 /// its series on before the engine itself.
@@ -103,6 +113,53 @@ pub fn question(source: &Source, look: &Look<'_>) -> Option<Question> {
         names,
         raw: None,
     })
+}
+
+/// The question how far the samples of what a color counts are apart; none where an exporter counts nothing, or is still
+/// to be found.
+pub fn spacing_of(source: &Source, look: &Look<'_>) -> Option<Question> {
+    let table = Some(source.table()).filter(|_| !source.is_open())?;
+    let counter = table.finished.or(table.output_tokens).ok()?;
+    let series = match &counter {
+        Counter::One(series) => std::slice::from_ref(series),
+        Counter::Either(all) | Counter::Sum(all) => all,
+    };
+    let name = |series: &Series| {
+        let part = series.part.map_or("", Part::suffix);
+        format!("{}{}{part}", source.prefix(), series.name)
+    };
+    let names: Vec<String> = series.iter().map(name).collect();
+    let pattern = format!("__name__=~{}", quoted(&names.join("|")));
+    let scope = source.scope(look.color, look.namespace, look.workload).prefixed("");
+    Some(Question {
+        provider: look.provider.to_owned(),
+        about: None,
+        value: Template::samples_of(&scope.matched("", &pattern)),
+        samples: Template::new(String::new()),
+        since: look.began.minus(BACK),
+        window: BACK,
+        interval: look.interval,
+        shortest: Question::SHORTEST,
+        urgent: false,
+        names: Vec::new(),
+        raw: None,
+    })
+}
+
+/// How many seconds the samples of series are apart, by the middle of all distances: a gap is one of many. Nothing where
+/// there are hardly any, or where it is no time that a manifest could say.
+#[expect(clippy::cast_precision_loss, reason = "an answer of a provider has few enough samples")]
+pub fn spacing(all: &[RawSeries]) -> Option<Sample> {
+    let pairs = all.iter().flat_map(|series| series.points.windows(2));
+    let apart = pairs.filter_map(|pair| match pair {
+        [a, b] if b.at > a.at => Some(b.at - a.at),
+        _ => None,
+    });
+    let mut apart: Vec<f64> = apart.collect();
+    apart.sort_by(f64::total_cmp);
+    let seconds = apart.get(apart.len() / 2)?.round().max(1.0);
+    let enough = apart.len() >= ENOUGH && seconds <= SLOWEST;
+    enough.then_some(Sample { value: seconds, samples: apart.len() as f64 })
 }
 
 /// The names that are looked for, as they stand in the provider.
@@ -198,10 +255,13 @@ fn each_name(tree: &Expr, names: &mut BTreeSet<String>) {
 
 #[cfg(test)]
 mod tests {
-    use super::{ORDER, fits, names_of, rests_on, shows, whole};
+    use super::{Look, ORDER, fits, names_of, rests_on, shows, spacing, spacing_of, whole};
     use crate::{
         api::{exporters::Profile, gates::Metric},
-        metrics::{Source, profiles},
+        metrics::{
+            Source, profiles,
+            raw::{Point, Series},
+        },
     };
 
     #[test]
@@ -220,6 +280,54 @@ mod tests {
             }
         }
         assert_eq!(fits(&Source::bare(Profile::Auto), &["up".to_owned()].into()), None);
+    }
+
+    #[test]
+    fn the_middle_distance_of_samples_is_how_often_is_scraped() {
+        let series = |times: &[f64]| Series {
+            process: String::new(),
+            name: String::new(),
+            points: times.iter().map(|at| Point { at: *at, value: 1.0 }).collect(),
+        };
+        let told = |all: &[&[f64]]| {
+            let all: Vec<Series> = all.iter().map(|times| series(times)).collect();
+            spacing(&all).map(|sample| (sample.value, sample.samples))
+        };
+        assert_eq!(told(&[&[0.0, 15.001, 30.002, 45.0]]), Some((15.0, 3.0)));
+        assert_eq!(told(&[&[0.0, 15.0, 30.0, 120.0, 135.0]]), Some((15.0, 4.0)), "a gap is one of many");
+        assert_eq!(told(&[&[0.0, 60.0], &[7.0, 67.0], &[9.0, 69.0]]), Some((60.0, 3.0)), "a little of each pod");
+        assert_eq!(told(&[&[0.0, 0.25, 0.5, 0.75]]), Some((1.0, 3.0)));
+        assert_eq!(told(&[&[0.0, 600.0, 1200.0, 1800.0]]), Some((600.0, 3.0)));
+        assert_eq!(told(&[]), None);
+        for nothing in [&[0.0][..], &[0.0, 15.0, 30.0], &[0.0, 601.0, 1202.0, 1803.0], &[5.0, 5.0, 5.0, 5.0]] {
+            assert_eq!(told(&[nothing]), None, "{nothing:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_counted_is_asked_for_its_samples() {
+        let look = |color| Look {
+            provider: "default",
+            namespace: "llm",
+            workload: "chat-blue",
+            color,
+            began: crate::api::Moment::from_unix(1_790_000_000),
+            interval: std::time::Duration::from_secs(5),
+        };
+        let asked = |profile| spacing_of(&Source::bare(profile), &look(crate::api::status::Color::Blue));
+        let vllm = asked(Profile::Vllm).unwrap();
+        assert_eq!(
+            vllm.value.render(vllm.window),
+            r#"{namespace="llm",pod=~"chat-blue-[a-z0-9]+-[a-z0-9]+",__name__=~"vllm:request_success_total"}[300s]"#
+        );
+        assert!(vllm.asks_for_samples() && vllm.requests() == 1);
+        assert!(asked(Profile::Auto).is_none() && asked(Profile::None).is_none(), "nothing is known of them");
+        assert!(asked(Profile::Llamacpp).is_some(), "it counts tokens");
+        assert!(
+            !super::question(&Source::bare(Profile::Vllm), &look(crate::api::status::Color::Blue))
+                .unwrap()
+                .asks_for_samples()
+        );
     }
 
     #[test]

@@ -22,7 +22,15 @@ pub const LARGEST_WINDOW: Duration = Duration::from_hours(30 * 24);
 /// Stands in a template where the window belongs.
 pub const WINDOW: &str = "{{window}}";
 
+/// What is read with its samples, and not as one figure.
+const RANGE: &str = "[{{window}}]";
+
 impl Template {
+    /// The samples of some series in the window.
+    pub(super) fn samples_of(selector: &str) -> Self {
+        Self::new(format!("{selector}{RANGE}"))
+    }
+
     /// A template; `WINDOW` stands where the window belongs.
     pub fn new(text: String) -> Self {
         Self { mark: text.bytes().fold(2_166_136_261, fold), text: text.into() }
@@ -82,11 +90,16 @@ impl Question {
         format!("{hash:08x}")
     }
 
+    /// Whether samples are read themselves, for the time between them, and no figure.
+    pub fn asks_for_samples(&self) -> bool {
+        self.raw.is_none() && self.samples.text.is_empty() && self.value.text.ends_with(RANGE)
+    }
+
     /// How many requests it is for a provider: the value and its count, or one for each part.
     pub fn requests(&self) -> u32 {
         let parts =
             |raw: &Arc<Raw>| raw.views.iter().map(|view| view.candidate.len() + view.active.len()).sum::<usize>();
-        let one = self.about.is_some() || !self.names.is_empty();
+        let one = self.about.is_some() || !self.names.is_empty() || self.asks_for_samples();
         self.raw.as_ref().map_or(if one { 1 } else { 2 }, |raw| u32::try_from(parts(raw)).unwrap_or(u32::MAX))
     }
 

@@ -5,7 +5,7 @@ use std::{fmt::Write, time::Duration};
 
 use promql_parser::{
     label::Matcher,
-    parser::{self, Expr, VectorSelector},
+    parser::{self, Expr, VectorSelector, value::ValueType},
 };
 
 use super::{
@@ -94,6 +94,11 @@ impl Query {
         }
         let cannot = |e: String| format!("`query` cannot be read as PromQL: {}", readable(&e));
         let mut tree = parser::parse(&text).map_err(cannot)?;
+        if !matches!(tree.value_type(), ValueType::Vector | ValueType::Scalar) {
+            return Err("`query` is no figure but a range of samples, or a text; write for example \
+                 `sum(rate(schema_ok_total{ {{green}} }[{{window}}]))`"
+                .to_owned());
+        }
         let (mut told, mut alternatives) = (false, false);
         each_selector(&mut tree, &mut |s| {
             told |= s.matchers.matchers.iter().any(|m| m.name == COLOR);
@@ -266,6 +271,7 @@ mod tests {
             ("up{__llmrollout_color__=\"\"}", "word of the operator's own"),
             ("up{ {{green}} or a=\"b\" }", "`or` between the labels"),
             ("{{green}}", "cannot be read"),
+            ("up{ {{green}} }[{{window}}]", "no figure but a range of samples"),
         ] {
             let answer = Query::read(text, false);
             assert!(answer.as_ref().is_err_and(|e| e.contains(said)), "{text}: {answer:?}");

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::metric;
-use crate::api::{gates::Metric, v1alpha1};
+use crate::api::{Moment, gates::Metric, v1alpha1};
 
 /// What the limit of a metric is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -259,6 +259,12 @@ impl Prices {
         }
         Ok(Self { input, cached_input, output: price(&prices.output)? })
     }
+}
+
+/// How many days ago that day was; less than none while it is yet to come.
+pub fn days_since(day: &str, now: Moment) -> Option<i64> {
+    let began = day.parse::<jiff::civil::Date>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+    Some(now.unix().saturating_sub(began.timestamp().as_second()).div_euclid(24 * 3600))
 }
 
 /// `20%` or `-60%` as a part of one.

@@ -4,7 +4,11 @@
 use std::sync::Arc;
 
 use k8s_openapi::{
-    api::{apps::v1::Deployment, core::v1::Service, discovery::v1::EndpointSlice},
+    api::{
+        apps::v1::Deployment,
+        core::v1::{ConfigMap, Service},
+        discovery::v1::EndpointSlice,
+    },
     jiff::Timestamp,
 };
 use kube::{Resource, ResourceExt};
@@ -12,7 +16,7 @@ use kube::{Resource, ResourceExt};
 use crate::{
     api::{LlmGateSet, LlmRollout, Moment, labels, route::HttpRoute, status::Color},
     decide::{
-        snapshot::{ColorSeen, DependencySeen, DeploymentSeen, GateSetSeen, OwnedSeen, Rival, Standing},
+        snapshot::{ColorSeen, DependencySeen, DeploymentSeen, GateSetSeen, OwnedSeen, PriceListSeen, Rival, Standing},
         workload,
     },
     routers::{Claim, RouterSeen, http_route, service},
@@ -117,6 +121,20 @@ pub(super) fn named_sets(rollout: &LlmRollout) -> impl Iterator<Item = &str> {
 /// What was seen of a set of gates. One that is being deleted counts until it is gone, as a Service does.
 pub(super) fn gate_set(set: Option<&LlmGateSet>) -> GateSetSeen {
     set.map_or(GateSetSeen::Missing, |set| GateSetSeen::There(set.spec.gates.clone()))
+}
+
+/// The price list that a rollout names, as far as it is about its model.
+pub(super) fn price_list(rollout: &LlmRollout, named: impl FnOnce(&str) -> Option<Arc<ConfigMap>>) -> PriceListSeen {
+    let prices = rollout.spec.metrics.prices.as_ref();
+    let asked = prices.and_then(|p| p.config_map.as_deref().zip(p.model.as_deref()));
+    let Some((list, model)) = asked.and_then(|(name, model)| Some((named(name)?, model))) else {
+        return PriceListSeen::Missing;
+    };
+    let ours = |key: &str| {
+        ["asOf", "currency"].contains(&key) || key.strip_prefix(model).is_some_and(|rest| rest.starts_with('.'))
+    };
+    let data = list.data.iter().flatten().filter(|(key, _)| ours(key));
+    PriceListSeen::There(data.map(|(key, value)| (key.clone(), value.clone())).collect())
 }
 
 /// The oldest other rollout of the namespace that drives one of our routers before us.

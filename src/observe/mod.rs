@@ -78,6 +78,7 @@ pub fn observe(rollout: &Arc<LlmRollout>, world: &World) -> Snapshot {
         jobs: jobs::jobs(rollout, &world.stores.jobs_of(rollout), &world.stores.of_jobs.pods.state()),
         cron_jobs: jobs::templates(rollout, &gate_sets, |name| named(&world.stores.of_jobs.cron_jobs, namespace, name)),
         gate_sets,
+        price_list: cluster::price_list(rollout, |name| named(&world.stores.price_lists, namespace, name)),
         readings: world.board.readings_of(&ObjectRef::from_obj(rollout)),
         offers: Arc::clone(&world.offers),
         meant: world.memory.of(&ObjectRef::from_obj(rollout)),

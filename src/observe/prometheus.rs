@@ -29,7 +29,7 @@ use super::{board::Board, clock::Clock};
 use crate::{
     api::Moment,
     metrics::{
-        NoData, Question, Reading, Sample, answer,
+        NoData, Question, Reading, Sample, answer, probe,
         raw::{Raw, Series},
     },
 };
@@ -123,6 +123,9 @@ impl Provider {
         let deadline = Duration::from_secs(self.settings.timeout_seconds);
         let ask = async {
             match (&question.raw, fetch) {
+                (None, _) if question.asks_for_samples() => {
+                    self.spacing(&question, window, at).await.map(Came::Figures)
+                }
                 (None, _) if !question.names.is_empty() => self.names(&question, window, at).await.map(Came::Names),
                 (Some(raw), Some(fetch)) => self.samples(raw, fetch, at).await.map(|parts| Came::Samples(fetch, parts)),
                 _ => self.sample(&question, window, at).await.map(Came::Figures),
@@ -141,6 +144,13 @@ impl Provider {
         let client = self.line.client().await?;
         let body = self.line.ask(&client, &question.value.render(window), None, at).await?;
         Ok(answer::names(&body, &question.names, at)?)
+    }
+
+    /// How far samples are apart.
+    async fn spacing(&self, question: &Question, window: Duration, at: Moment) -> Result<Sample, Fault> {
+        let client = self.line.client().await?;
+        let series = self.line.series(&client, &question.value.render(window), None, at).await?;
+        Ok(probe::spacing(&series).ok_or(NoData::Empty)?)
     }
 
     /// The raw samples of each part, all of one instant; nothing of a part that is not wanted.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use k8s_openapi::api::{
     apps::v1::Deployment,
     batch::v1::{CronJob, Job},
-    core::v1::{Pod, Service},
+    core::v1::{ConfigMap, Pod, Service},
     discovery::v1::EndpointSlice,
 };
 use kube::{
@@ -36,6 +36,8 @@ pub struct Stores {
     pub orders: Store<LlmRolloutOrder>,
     /// All sets of gates.
     pub gate_sets: Store<LlmGateSet>,
+    /// `ConfigMaps` with the label of price lists.
+    pub price_lists: Store<ConfigMap>,
     /// What gates on Jobs need.
     pub of_jobs: JobStores,
 }

@@ -1,8 +1,8 @@
 //! Every figure the operator tells about itself, spelled once. Counts and sets; never decides and never reads a cluster.
 
 use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
     time::{Duration, Instant},
 };
 
@@ -16,7 +16,7 @@ use prometheus_client::{
 use crate::{
     act::{Acted, Class},
     api::{LlmRollout, LlmRolloutStatus, Phase, Reason},
-    decide::{Decision, Intent},
+    decide::{Decision, Intent, intent::Odds},
     metrics::{NoData, Reading},
     routers::{GuardedPatch, PatchKind},
 };
@@ -33,6 +33,22 @@ struct RolloutPhase {
     namespace: String,
     name: String,
     phase: Word,
+}
+
+/// A statistical gate of a rollout.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfGate {
+    namespace: String,
+    name: String,
+    gate: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct GateSide {
+    namespace: String,
+    name: String,
+    gate: String,
+    side: Word,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -73,6 +89,10 @@ impl EncodeLabelValue for Word {
     }
 }
 
+const FAIL: Word = Word("fail");
+const PASS: Word = Word("pass");
+
+type Figure = Gauge<f64, AtomicU64>;
 type Seconds<S> = Family<S, Histogram, fn() -> Histogram>;
 
 /// The figures; cheap to clone, every clone counts into the same.
@@ -88,11 +108,15 @@ pub struct Metrics {
     events_dropped: Counter,
     phase: Family<RolloutPhase, Gauge>,
     candidate_weight: Family<Rollout, Gauge>,
+    gate_evidence: Family<GateSide, Figure>,
+    gate_eta: Family<OfGate, Figure>,
     leader: Gauge,
     provider_queries: Family<ProviderOutcome, Counter>,
     provider_seconds: Seconds<Provider>,
     /// The phase each rollout is shown in, so that the next one replaces it.
     shown: Arc<Mutex<BTreeMap<Rollout, Phase>>>,
+    /// The gates whose evidence is shown: none stays when it is no longer weighed.
+    weighed: Arc<Mutex<BTreeMap<Rollout, BTreeSet<String>>>>,
 }
 
 impl Metrics {
@@ -109,10 +133,13 @@ impl Metrics {
             events_dropped: Counter::default(),
             phase: Family::default(),
             candidate_weight: Family::default(),
+            gate_evidence: Family::default(),
+            gate_eta: Family::default(),
             leader: Gauge::default(),
             provider_queries: Family::default(),
             provider_seconds: Family::new_with_constructor(seconds),
             shown: Arc::default(),
+            weighed: Arc::default(),
         };
         let mut registry = Registry::with_prefix("llmrollout");
         all.register(&mut registry);
@@ -132,6 +159,11 @@ impl Metrics {
         to.register("events_dropped", "Events that found no room in the queue", self.events_dropped.clone());
         to.register("phase", "1 for the phase a rollout is in", self.phase.clone());
         to.register("candidate_weight", "Percent of traffic given to the candidate", self.candidate_weight.clone());
+        let evidence =
+            "Decimal logarithm of the evidence of a statistical gate: that the candidate fails it, and passes it";
+        to.register("gate_evidence_log10", evidence, self.gate_evidence.clone());
+        let eta = "Seconds until a statistical gate passes at today's traffic if the candidate is as good; absent if not known";
+        to.register("gate_eta_seconds", eta, self.gate_eta.clone());
         to.register("leader", "1 while this replica leads", self.leader.clone());
         to.register("provider_queries", "Questions to metrics providers", self.provider_queries.clone());
         to.register("provider_seconds", "Time to the answer of a metrics provider", self.provider_seconds.clone());
@@ -194,9 +226,42 @@ impl Metrics {
         self.phase.get_or_create(&rollout.in_phase(phase)).set(1);
     }
 
+    /// How far the statistical gates of a rollout are. What is not among them any more is taken out: at most three lines
+    /// a gate, and none of a rollout that weighs nothing.
+    pub fn weighs(&self, rollout: &LlmRollout, odds: &[Odds]) {
+        let rollout = Rollout::of(&rollout.namespace().unwrap_or_default(), &rollout.name_any());
+        let mut weighed = self.weighed.lock().unwrap_or_else(PoisonError::into_inner);
+        let now: BTreeSet<String> = odds.iter().map(|o| o.gate.clone()).collect();
+        let before = if now.is_empty() { weighed.remove(&rollout) } else { weighed.insert(rollout.clone(), now) };
+        let gone = before.into_iter().flatten().filter(|gate| odds.iter().all(|o| o.gate != *gate));
+        gone.for_each(|gate| self.unweigh(&rollout, &gate));
+        for o in odds {
+            for (side, log10) in [(FAIL, o.fail), (PASS, o.pass)] {
+                self.gate_evidence.get_or_create(&rollout.on_side(&o.gate, side)).set(log10);
+            }
+            match o.seconds {
+                Some(seconds) => {
+                    self.gate_eta.get_or_create(&rollout.of_gate(&o.gate)).set(seconds);
+                }
+                None => {
+                    self.gate_eta.remove(&rollout.of_gate(&o.gate));
+                }
+            }
+        }
+    }
+
+    fn unweigh(&self, rollout: &Rollout, gate: &str) {
+        self.gate_eta.remove(&rollout.of_gate(gate));
+        for side in [FAIL, PASS] {
+            self.gate_evidence.remove(&rollout.on_side(gate, side));
+        }
+    }
+
     /// A rollout is gone.
     pub fn forget(&self, namespace: &str, name: &str) {
         let rollout = Rollout::of(namespace, name);
+        let weighed = self.weighed.lock().unwrap_or_else(PoisonError::into_inner).remove(&rollout);
+        weighed.into_iter().flatten().for_each(|gate| self.unweigh(&rollout, &gate));
         self.candidate_weight.remove(&rollout);
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(phase) = shown.remove(&rollout) {
@@ -255,6 +320,15 @@ impl Rollout {
         Self { namespace: namespace.to_owned(), name: name.to_owned() }
     }
 
+    fn of_gate(&self, gate: &str) -> OfGate {
+        OfGate { namespace: self.namespace.clone(), name: self.name.clone(), gate: gate.to_owned() }
+    }
+
+    fn on_side(&self, gate: &str, side: Word) -> GateSide {
+        let OfGate { namespace, name, gate } = self.of_gate(gate);
+        GateSide { namespace, name, gate, side }
+    }
+
     fn in_phase(&self, phase: Phase) -> RolloutPhase {
         RolloutPhase { namespace: self.namespace.clone(), name: self.name.clone(), phase: Word(phase.word()) }
     }
@@ -277,7 +351,7 @@ mod tests {
     use crate::{
         act::{Class, Hands, act},
         api::{LlmRollout, LlmRolloutStatus, Phase, Reason},
-        decide::{Decision, Intent},
+        decide::{Decision, Intent, intent::Odds},
         routers::{GuardedPatch, PatchKind},
     };
 
@@ -302,6 +376,10 @@ mod tests {
             weight: weight.into(),
             ..LlmRolloutStatus::default()
         }
+    }
+
+    fn odds(gate: &str, seconds: Option<f64>) -> Odds {
+        Odds { gate: gate.into(), fail: -0.25, pass: 1.5, seconds }
     }
 
     fn patch(kind: PatchKind, name: &str, path: &str) -> Intent {
@@ -332,6 +410,7 @@ mod tests {
             news: vec![],
             wake: None,
             asks: std::collections::BTreeSet::default(),
+            odds: vec![],
             meant: None,
         }
     }
@@ -355,6 +434,7 @@ mod tests {
         metrics.acted(&decision, &act(&decision, "llm", &hands()).await);
         metrics.recorded();
         metrics.stands(&rollout("chat"), &decision.next);
+        metrics.weighs(&rollout("chat"), &[odds("errors", Some(90.5))]);
         metrics.event_dropped();
         metrics.leads(true);
         let reading = crate::metrics::Reading {
@@ -379,6 +459,9 @@ mod tests {
             "llmrollout_events_dropped_total 1",
             "llmrollout_phase{namespace=\"llm\",name=\"chat\",phase=\"Holding\"} 1",
             "llmrollout_candidate_weight{namespace=\"llm\",name=\"chat\"} 20",
+            "llmrollout_gate_evidence_log10{namespace=\"llm\",name=\"chat\",gate=\"errors\",side=\"fail\"} -0.25",
+            "llmrollout_gate_evidence_log10{namespace=\"llm\",name=\"chat\",gate=\"errors\",side=\"pass\"} 1.5",
+            "llmrollout_gate_eta_seconds{namespace=\"llm\",name=\"chat\",gate=\"errors\"} 90.5",
             "llmrollout_leader 1",
             "llmrollout_provider_queries_total{provider=\"default\",outcome=\"sample\"} 1",
             "llmrollout_provider_seconds_bucket{le=\"0.005\",provider=\"default\"} 1",
@@ -399,6 +482,28 @@ mod tests {
         metrics.forget("llm", "chat");
         let text = printed(&registry);
         assert!(!text.contains("chat") && text.contains("rag"), "{text}");
+    }
+
+    #[test]
+    fn evidence_is_shown_as_long_as_it_is_weighed() {
+        let lines = |registry: &Registry| {
+            let text = printed(registry);
+            let of_gates = text.lines().filter(|line| line.starts_with("llmrollout_gate_")).map(str::to_owned);
+            of_gates.collect::<Vec<_>>()
+        };
+        let (metrics, registry) = Metrics::new();
+        for _ in 0..3 {
+            metrics.weighs(&rollout("chat"), &[odds("errors", Some(60.0)), odds("cost", None)]);
+            metrics.weighs(&rollout("rag"), &[odds("errors", Some(0.0))]);
+        }
+        assert_eq!(lines(&registry).len(), 3 + 2 + 3, "{:?}", lines(&registry));
+        metrics.weighs(&rollout("chat"), &[odds("errors", None)]);
+        let left = lines(&registry);
+        assert!(left.len() == 2 + 3 && left.iter().all(|line| !line.contains("cost")), "{left:?}");
+        metrics.weighs(&rollout("rag"), &[]);
+        assert!(lines(&registry).iter().all(|line| line.contains("chat")), "{:?}", lines(&registry));
+        metrics.forget("llm", "chat");
+        assert_eq!(lines(&registry), Vec::<String>::new());
     }
 
     #[test]

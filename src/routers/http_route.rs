@@ -18,7 +18,7 @@ pub fn read(router: &HttpRouteRouter, blue: &str, green: &str, route: Option<&Ht
     })?;
     let (index, rule) = find_rule(router, blue, green, route)?;
     let at = |name: &str| {
-        rule.backend_refs.iter().position(|b| is_service(b, name)).ok_or_else(|| Trouble {
+        rule.backend_refs.iter().position(|b| is_color(b, name)).ok_or_else(|| Trouble {
             reason: Reason::BackendMissing,
             message: format!(
                 "a rule of HTTPRoute {} lacks the backend {name}; both colors must stand there from the start, for example `backendRefs: [{{name: {blue}, port: 80, weight: 100}}, {{name: {green}, port: 80, weight: 0}}]`",
@@ -27,16 +27,8 @@ pub fn read(router: &HttpRouteRouter, blue: &str, green: &str, route: Option<&Ht
         })
     };
     let (b, g) = (at(blue)?, at(green)?);
-    if let Some((_, third)) = rule.backend_refs.iter().enumerate().find(|(i, _)| *i != b && *i != g) {
-        return Err(Trouble {
-            reason: Reason::UnmanagedBackend,
-            message: format!(
-                "the rule of HTTPRoute {} also sends to {}, which is neither color; move it to a rule of its own",
-                router.name, third.name
-            ),
-        });
-    }
-    let (shares, exact) = shares_of(&rule.backend_refs[b], &rule.backend_refs[g]);
+    let each = one_percent(router, rule, b, g)?;
+    let (shares, exact) = shares_of(&rule.backend_refs[b], &rule.backend_refs[g], each);
     Ok(Seen {
         version: route.metadata.resource_version.clone().unwrap_or_default(),
         shares,
@@ -47,8 +39,32 @@ pub fn read(router: &HttpRouteRouter, blue: &str, green: &str, route: Option<&Ht
             rule: index,
             blue: (b, blue.to_owned()),
             green: (g, green.to_owned()),
+            each,
         },
     })
+}
+
+/// The weight of one percent of what both colors get. Others in the rule keep theirs, and so the two together keep what
+/// they have, which every share must be a whole part of.
+fn one_percent(router: &HttpRouteRouter, rule: &RouteRule, b: usize, g: usize) -> Result<i32, Trouble> {
+    let refused = |message| Err(Trouble { reason: Reason::UnmanagedBackend, message });
+    let [blue, green] = [b, g].map(|i| &rule.backend_refs[i]);
+    let others = || rule.backend_refs.iter().enumerate().filter(|(i, _)| *i != b && *i != g).map(|(_, other)| other);
+    if let Some(twice) = others().find(|other| is_color(other, &blue.name) || is_color(other, &green.name)) {
+        return refused(format!(
+            "the rule of HTTPRoute {} names {} twice; leave one of the two out",
+            router.name, twice.name
+        ));
+    }
+    let Some(third) = others().next() else { return Ok(1) };
+    let both = blue.weight.zip(green.weight).and_then(|(b, g)| b.checked_add(g)).unwrap_or(0);
+    if both > 0 && both % 100 == 0 {
+        return Ok(both / 100);
+    }
+    refused(format!(
+        "the rule of HTTPRoute {} also sends to {}, which keeps its weight; so that every share of the colors can be written, their two weights must add up to 100 or a multiple of it: for example {} 900, {} 0 and {} 100 for nine tenths of all requests",
+        router.name, third.name, blue.name, green.name, third.name
+    ))
 }
 
 fn find_rule<'a>(
@@ -66,7 +82,7 @@ fn find_rule<'a>(
             Ok,
         );
     }
-    let names_a_color = |r: &RouteRule| r.backend_refs.iter().any(|b| is_service(b, blue) || is_service(b, green));
+    let names_a_color = |r: &RouteRule| r.backend_refs.iter().any(|b| is_color(b, blue) || is_color(b, green));
     let mut fitting = rules().filter(|(_, r)| names_a_color(r));
     match (fitting.next(), fitting.next()) {
         (Some(one), None) => Ok(one),
@@ -87,15 +103,20 @@ fn find_rule<'a>(
     }
 }
 
-fn is_service(backend: &BackendRef, name: &str) -> bool {
-    let core = backend.group.as_deref().unwrap_or("").is_empty();
-    core && backend.kind.as_deref().unwrap_or("Service") == "Service"
-        && backend.namespace.is_none()
-        && backend.name == name
+/// A Service of the route's own namespace, or a pool of the Gateway API's inference extension, which stands for the same
+/// pods.
+fn is_color(backend: &BackendRef, name: &str) -> bool {
+    let kind = backend.kind.as_deref().unwrap_or("Service");
+    let known = match backend.group.as_deref().unwrap_or("") {
+        "" => kind == "Service",
+        "inference.networking.k8s.io" | "inference.networking.x-k8s.io" => kind == "InferencePool",
+        _ => false,
+    };
+    known && backend.namespace.is_none() && backend.name == name
 }
 
 /// Percent of each, and whether that is literally what stands there. An omitted weight means 1, not 0.
-fn shares_of(blue: &BackendRef, green: &BackendRef) -> (Shares, bool) {
+fn shares_of(blue: &BackendRef, green: &BackendRef, each: i32) -> (Shares, bool) {
     let (b, g) = (i64::from(blue.weight.unwrap_or(1)), i64::from(green.weight.unwrap_or(1)));
     let sum = (b + g).max(1);
     // Rounded so that a color which gets anything at all never reads as 0.
@@ -107,8 +128,10 @@ fn shares_of(blue: &BackendRef, green: &BackendRef) -> (Shares, bool) {
         ((g * 100 + sum - 1) / sum).min(99)
     };
     let green_share = i32::try_from(green_share).unwrap_or(100);
+    let explicit = blue.weight.is_some() && green.weight.is_some();
+    let each = i64::from(each);
     // 1/0 says the same as 100/0: a user's own way to write "all" is left alone.
-    let exact = blue.weight.is_some() && green.weight.is_some() && (b + g == 100 || (b == 0) != (g == 0));
+    let exact = explicit && (b + g == 100 * each && g % each == 0 || (b == 0) != (g == 0));
     (Shares { blue: 100 - green_share, green: green_share }, exact)
 }
 
@@ -136,7 +159,7 @@ pub(super) fn write(
     rule: usize,
     blue: &(usize, String),
     green: &(usize, String),
-    shares: Shares,
+    (shares, each): (Shares, i32),
 ) -> GuardedPatch {
     let path = |(i, _): &(usize, String), field: &str| format!("/spec/rules/{rule}/backendRefs/{i}/{field}");
     GuardedPatch {
@@ -146,8 +169,8 @@ pub(super) fn write(
             guard(version),
             json!({"op": "test", "path": path(blue, "name"), "value": blue.1}),
             json!({"op": "test", "path": path(green, "name"), "value": green.1}),
-            json!({"op": "add", "path": path(blue, "weight"), "value": shares.blue}),
-            json!({"op": "add", "path": path(green, "weight"), "value": shares.green}),
+            json!({"op": "add", "path": path(blue, "weight"), "value": shares.blue * each}),
+            json!({"op": "add", "path": path(green, "weight"), "value": shares.green * each}),
         ],
     }
 }

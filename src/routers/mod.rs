@@ -141,6 +141,8 @@ pub enum Place {
         blue: (usize, String),
         /// Index and name of green's backend.
         green: (usize, String),
+        /// The weight of one percent.
+        each: i32,
     },
 }
 
@@ -186,6 +188,8 @@ pub fn guard(version: &str) -> Value {
 pub fn write(seen: &Seen, shares: Shares) -> GuardedPatch {
     match &seen.place {
         Place::Selector { service, key } => service::write(&seen.version, service, key, shares),
-        Place::Rule { route, rule, blue, green } => http_route::write(&seen.version, route, *rule, blue, green, shares),
+        Place::Rule { route, rule, blue, green, each } => {
+            http_route::write(&seen.version, route, *rule, blue, green, (shares, *each))
+        }
     }
 }

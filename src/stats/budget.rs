@@ -55,11 +55,24 @@ pub fn weight_of_process(index: usize, steps: usize) -> f64 {
     }
 }
 
+/// So often the standard deviation of what requests cost is their mean, as far as anybody can say beforehand.
+const SPREAD_OF_COSTS: f64 = 1.5;
+
+/// Requests of green that a Pass of a mean takes when green costs as much as blue, by rule of thumb: what requests cost
+/// differs too much between services for more.
+pub fn requests_of_mean(relative: f64, next: f64, alpha: f64) -> Option<f64> {
+    let relative = relative / if next > 0.0 { next.min(1.0) } else { 1.0 };
+    let requests = 2.0 * SPREAD_OF_COSTS.powi(2) * -alpha.ln() / relative.powi(2);
+    (requests.is_finite() && requests >= 0.0).then_some(requests)
+}
+
 /// What a step is expected to ask for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Outlook {
-    /// Blue's rate.
+    /// Blue's rate, and green's if it is as good.
     pub blue: f64,
+    /// What green is held against in place of blue.
+    pub limit: Option<f64>,
     /// What is tolerated.
     pub tolerance: Tolerance,
     /// Green's share in this step.
@@ -73,6 +86,9 @@ pub struct Outlook {
 impl Outlook {
     /// Nats that one request of green is worth when green is as good as blue.
     pub fn nats_per_request(&self) -> Option<f64> {
+        if let Some(limit) = self.limit {
+            return self.nats_against(limit);
+        }
         if !(self.share > 0.0 && self.share < 1.0 && self.blue.is_finite()) {
             return None;
         }
@@ -82,6 +98,13 @@ impl Outlook {
         let (g, q) = nearest(line, 1.0, per_green, Alternative { green: blue, blue })?;
         let nats = divergence(blue, g) + per_green * divergence(blue, q);
         (nats.is_finite() && nats > 0.0).then_some(nats)
+    }
+
+    /// The same of a limit for green alone: none when blue itself is not under it.
+    fn nats_against(&self, limit: f64) -> Option<f64> {
+        let line = bad_line(self.tolerance, self.next, limit).at(limit);
+        let nats = divergence(self.blue.clamp(1e-6, 1.0 - 1e-6), line);
+        (self.blue < line && line < 1.0 && nats.is_finite() && nats > 0.0).then_some(nats)
     }
 
     /// Nats that a Pass takes.
@@ -119,7 +142,7 @@ mod tests {
     use super::*;
 
     fn outlook(share: f64, next: f64, alpha: f64) -> Outlook {
-        Outlook { blue: 0.01, tolerance: Tolerance::SHARE, share, next, alpha }
+        Outlook { blue: 0.01, limit: None, tolerance: Tolerance::SHARE, share, next, alpha }
     }
 
     #[test]
@@ -164,6 +187,27 @@ mod tests {
         let last = outlook(0.05, 1.0, 0.05).requests().unwrap();
         assert!((40.0..80.0).contains(&first), "{first}");
         assert!((700.0..1300.0).contains(&last), "{last}");
+    }
+
+    #[test]
+    fn a_limit_is_shown_to_hold_the_sooner_the_further_it_is() {
+        let exact = Tolerance { relative: 0.0, absolute: 0.0 };
+        let of = |limit: f64| Outlook { limit: Some(limit), tolerance: exact, ..outlook(1.0, 1.0, 0.05) }.requests();
+        let (far, near) = (of(0.05).unwrap(), of(0.015).unwrap());
+        assert!((50.0..200.0).contains(&far) && near > 10.0 * far, "{far} {near}");
+        assert_eq!((of(0.01), of(0.005), of(1.0)), (None, None, None), "blue itself is not under it");
+        assert!(
+            Outlook { limit: Some(0.01), ..outlook(1.0, 1.0, 0.05) }.requests().is_some(),
+            "there is room above it"
+        );
+    }
+
+    #[test]
+    fn a_mean_takes_what_the_rule_of_thumb_says() {
+        let of = |next: f64| requests_of_mean(0.2, next, 0.05).unwrap();
+        assert!((330.0..345.0).contains(&of(1.0)), "{}", of(1.0));
+        assert!((of(0.5) * 4.0 - of(1.0)).abs() < 1e-9, "half the traffic may cost twice the tolerance");
+        assert_eq!(requests_of_mean(0.0, 1.0, 0.05), None);
     }
 
     #[test]

@@ -298,7 +298,7 @@ impl Gate {
 
     /// Requests of green that a Pass still takes if green is as good as blue.
     fn needed(&self) -> Option<f64> {
-        let step = self.step.filter(|_| matches!(self.config.kind, Kind::Compare(_)))?;
+        let step = self.step.filter(|_| !matches!(self.config.kind, Kind::Mean { .. }))?;
         let outlook = self.outlook(step);
         let won = self.pass.logs.first().copied().unwrap_or_default();
         Some(((outlook.nats() - won) / outlook.nats_per_request()?).max(0.0).ceil())
@@ -307,6 +307,7 @@ impl Gate {
     fn outlook(&self, step: Step) -> budget::Outlook {
         budget::Outlook {
             blue: self.memory.rate(),
+            limit: if let Kind::Bound { limit } = self.config.kind { Some(limit) } else { None },
             tolerance: self.config.tolerance,
             share: step.share,
             next: if self.config.harm_budget { step.next } else { 1.0 },

@@ -117,6 +117,10 @@ pub struct Feed {
     green_expected: f64,
     green_scraped: f64,
     inconsistent: bool,
+    /// When samples from the future were told last.
+    future: f64,
+    /// Until when evidence was kept that this feed has not seen the samples of.
+    known: f64,
 }
 
 impl Feed {
@@ -136,14 +140,22 @@ impl Feed {
             green_expected: 0.0,
             green_scraped: 0.0,
             inconsistent: false,
+            future: f64::NEG_INFINITY,
+            known: f64::NEG_INFINITY,
         }
+    }
+
+    /// What was cut until then was counted by another feed: whether its samples can still be told is all the same.
+    pub fn knew(&mut self, until: f64) {
+        self.known = until;
     }
 
     /// Weights have changed at `at`. What was not cut yet is left out. `alone`: green has all the traffic.
     pub fn begin_step(&mut self, at: f64, alone: bool) {
         self.began = self.began.min(at);
         (self.step, self.edge, self.tick, self.alone) = (at, at, 0, alone);
-        (self.green_expected, self.green_scraped, self.inconsistent) = (0.0, 0.0, false);
+        // What was told of the future since the step began is no less odd when the step is heard of late.
+        (self.green_expected, self.green_scraped, self.inconsistent) = (0.0, 0.0, self.future >= at);
     }
 
     /// What is known of a pod: when it was made, and when it was ready.
@@ -168,6 +180,7 @@ impl Feed {
             let past: Vec<_> = series.samples.iter().copied().filter(|(at, _)| *at <= until).collect();
             target.push(series.role, series.key, &past);
             self.inconsistent = true;
+            self.future = self.future.max(now);
         }
     }
 
@@ -242,7 +255,7 @@ impl Feed {
                 self.green_scraped += f64::from(u32::try_from(inside).unwrap_or(u32::MAX)).min(each);
             }
         }
-        if nobody {
+        if nobody && end > self.known {
             self.green_expected += each;
         }
     }
@@ -394,6 +407,33 @@ mod tests {
             rig.feed.begin_step(900.0, false);
             assert!(!rig.feed.health().gap, "each step counts anew");
         }
+    }
+
+    #[test]
+    fn what_was_counted_before_and_is_lost_is_no_gap() {
+        let gap = |known: Option<f64>| {
+            let mut rig = Rig::new();
+            if let Some(until) = known {
+                rig.feed.knew(until);
+            }
+            rig.ticks(0..=40, |k| (k > 20, k > 20));
+            rig.feed.health().gap
+        };
+        assert!(gap(None) && !gap(Some(300.0)));
+        assert!(gap(Some(120.0)), "what nobody counted is missing");
+    }
+
+    #[test]
+    fn the_future_is_not_forgotten_when_a_step_is_heard_of_late() {
+        let told_at = |now: f64| {
+            let mut rig = Rig::new();
+            rig.scrape(Arm::Green, "green-1", now + 31.0, 10.0, now);
+            assert!(rig.feed.health().inconsistent);
+            rig.feed.begin_step(300.0, false);
+            rig.feed.health().inconsistent
+        };
+        assert!(told_at(450.0) && told_at(300.0), "it was told in this step");
+        assert!(!told_at(299.0), "each step counts anew");
     }
 
     #[test]

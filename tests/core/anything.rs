@@ -138,7 +138,9 @@ fn gates(d: &mut Draw<'_>) -> Value {
         "name": "score", "http": {"name": "eval", "path": "/score", "samples": "/count"}, "max": "1", "minSamples": 50,
     });
     let number = (192..224).contains(&byte).then_some(score);
-    sets.into_iter().chain(own).chain(number).collect()
+    let accuracy = json!({"name": "accuracy", "job": {"cronJob": "eval", "value": "accuracy"}, "min": "90%"});
+    let job = (144..192).contains(&byte).then_some(accuracy);
+    sets.into_iter().chain(own).chain(number).chain(job).collect()
 }
 
 /// What stands around the steps.

@@ -17,13 +17,15 @@ use llmrollout::{
         criterion::Test,
         plan::{Plan, PlannedGate, revision},
         proof::Proof,
-        snapshot::GateSetSeen,
+        snapshot::{GateSetSeen, JobSeen},
         workload,
     },
     metrics::{self, Question, Reading, Subject, raw::What},
     routers::{Claim, GuardedPatch, PatchKind, Place, Seen, Shares},
     stats::strata::Health,
 };
+
+use super::sights::OTHER_JOB;
 
 /// The first law that a decision breaks, in words.
 pub(crate) fn broken(s: &Snapshot, d: &Decision) -> Option<String> {
@@ -184,8 +186,7 @@ impl Case<'_> {
     }
 
     fn plan(&self) -> Result<Plan, String> {
-        Plan::read(&self.s.rollout.spec, &self.s.gate_sets, &self.s.offers)
-            .map_err(|_| "forward on a manifest that is wrong".to_owned())
+        Plan::read(&self.s.rollout.spec, self.s.around()).map_err(|_| "forward on a manifest that is wrong".to_owned())
     }
 
     /// I11: a step counts as entered when it was written down before and the routers were seen to hold it.
@@ -289,6 +290,10 @@ impl Case<'_> {
                 self.weighed(proof, entered, attempt.weight).map_err(|why| format!("I3: {} {why}", gate.name))?;
                 continue;
             }
+            if let Subject::Job(job) = &gate.subject {
+                self.reported(gate, &job.field).map_err(|why| format!("I3: {} {why}", gate.name))?;
+                continue;
+            }
             // What aborts at once looks from the first share on.
             let from_the_first = attempt.clock_from.max(attempt.started_at).min(entered);
             let aborts = gate.severity == Severity::Abort;
@@ -307,6 +312,18 @@ impl Case<'_> {
         let believed = if told > self.s.now.unix() + 60 { 0 } else { told.min(self.s.now.unix()) };
         let changed = attempt.pods_changed_at.map(Moment::unix).unwrap_or_default().max(believed);
         if changed == 0 { entered_long_ago() } else { Moment::from_unix(changed).plus(plan.warm_up) }
+    }
+
+    /// What a Job must have left behind: a number under its name that holds, from the Job of this very stage.
+    fn reported(&self, gate: &PlannedGate, field: &str) -> Law {
+        let mut own = self.s.jobs.iter().filter(|(name, _)| *name != OTHER_JOB).map(|(_, seen)| seen);
+        let Some(JobSeen::Done { words: Ok(words), .. }) = own.next() else {
+            return Err("has no Job of this stage that ended well".to_owned());
+        };
+        let told: serde_json::Value = serde_json::from_str(words).map_err(|e| e.to_string())?;
+        let number = told[field].as_f64().ok_or("has no number")?;
+        let band = gate.test.band(None).ok_or("has no limit of its own")?;
+        demand(number.is_finite() && !band.breaks(number), "is outside its limits")
     }
 
     /// What evidence must say: every view of the stage's own, fresh, by itself, with nothing odd about it.
@@ -414,11 +431,11 @@ fn of_any_revision(question: &Question) -> Question {
     question
 }
 
-/// Without traffic only a count, alerts and the number of an endpoint can be judged; with traffic nobody can demand silence.
+/// Without traffic only a count, alerts, the number of an endpoint and that of a Job can be judged; with traffic nobody can demand silence.
 fn can_speak(gate: &PlannedGate, weight: i32) -> bool {
     match (&gate.subject, gate.test) {
         (Subject::Metric(Metric::Requests, _), Test::Equals(limit)) => weight == 0 || limit.value() >= 0.5,
-        (Subject::Alerts(_) | Subject::Number(_) | Subject::Metric(Metric::Requests, _), _) => true,
+        (Subject::Alerts(_) | Subject::Number(_) | Subject::Job(_) | Subject::Metric(Metric::Requests, _), _) => true,
         _ => weight != 0,
     }
 }

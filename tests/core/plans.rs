@@ -1,12 +1,12 @@
 //! What the schema cannot see is said by the plan: the first thing that is wrong, and what to write instead.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use llmrollout::{
     api::{LlmRollout, Moment, Reason, exporters::Metrics, gates::Metric, status::Color},
     decide::{
         plan::Plan,
-        snapshot::{GateSetSeen, GateSets, Offers},
+        snapshot::{Around, GateSetSeen, GateSets, Offers, PriceListSeen},
     },
     metrics::{Ask, Source, Subject, question},
 };
@@ -20,13 +20,25 @@ fn read(change: impl FnOnce(&mut Value)) -> Result<Plan, (Reason, String)> {
 
 /// With these sets, each a name and its gates.
 fn read_with(sets: &[(&str, Value)], change: impl FnOnce(&mut Value)) -> Result<Plan, (Reason, String)> {
+    read_beside(sets, &PriceListSeen::Missing, change)
+}
+
+fn read_beside(
+    sets: &[(&str, Value)],
+    price_list: &PriceListSeen,
+    change: impl FnOnce(&mut Value),
+) -> Result<Plan, (Reason, String)> {
     let there = |gates: &Value| GateSetSeen::There(serde_json::from_value(gates.clone()).unwrap());
     let sets: GateSets = sets.iter().map(|(name, gates)| ((*name).to_owned(), there(gates))).collect();
     let mut manifest: Value = serde_saphyr::from_str(MANIFEST).unwrap();
     change(&mut manifest["spec"]);
     let rollout: LlmRollout = serde_json::from_value(manifest).unwrap();
     let offers = Offers { providers: vec!["default".into(), "thanos".into()], ..super::objects::offers() };
-    Plan::read(&rollout.spec, &sets, &offers).map_err(|w| (w.reason, w.message))
+    Plan::read(
+        &rollout.spec,
+        Around { price_list, now: Moment::from_unix(1_800_000_000), ..Around::new(&sets, &offers) },
+    )
+    .map_err(|w| (w.reason, w.message))
 }
 
 #[test]
@@ -139,6 +151,70 @@ fn a_set_that_cannot_be_taken_over_is_refused_in_words() {
     }
     let both = json!([{"gateSet": "a"}, {"gateSet": "b"}, errors]);
     assert!(read_with(&sets, |s| s["gates"] = both).is_ok(), "the rollout's own takes the place of both");
+}
+
+#[test]
+fn prices_of_a_list_are_those_of_its_model_and_never_nothing() {
+    const WHOLE: &[(&str, &str)] = &[
+        ("asOf", "2027-01-01"),
+        ("currency", "EUR"),
+        ("chat.input", "$0.50"),
+        ("chat.cachedInput", "$0.05"),
+        ("chat.output", "$1.50"),
+        ("chat.small.input", "$0.10"),
+        ("chat-2.output", "free"),
+    ];
+    let list = |without: &str, with: &[(&str, &str)]| {
+        let all = WHOLE.iter().filter(|(key, _)| *key != without).chain(with);
+        PriceListSeen::There(all.map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect())
+    };
+    let of_list = |seen: &PriceListSeen| {
+        read_beside(&[], seen, |s| s["metrics"]["prices"] = json!({"configMap": "prices", "model": "chat"}))
+    };
+    let inline =
+        json!({"input": "$0.50", "cachedInput": "$0.05", "output": "$1.50", "asOf": "2027-01-01", "currency": "EUR"});
+    let same = read(|s| s["metrics"]["prices"] = inline.clone()).unwrap();
+    assert_eq!(of_list(&list("", &[])).unwrap(), same, "prices mean the same wherever they stand");
+    let cost = |plan: &Plan| plan.gates[2].note.clone();
+    assert_eq!(cost(&same).as_deref(), Some("prices of 2027-01-01, in EUR"));
+    let computed = of_list(&list("chat.cachedInput", &[])).unwrap();
+    assert_ne!(computed.source, same.source, "tokens from a cache cost as much as computed ones");
+    for (day, old) in [("2026-07-19", false), ("2026-07-18", true), ("2028-01-01", false)] {
+        let note = cost(&of_list(&list("asOf", &[("asOf", day)])).unwrap()).unwrap();
+        assert!(note.starts_with(&format!("prices of {day}")), "{note}");
+        assert_eq!(note.contains("more than 180 days old: look them up anew"), old, "{note}");
+    }
+    let table: [(PriceListSeen, Reason, &str); 12] = [
+        (PriceListSeen::Missing, Reason::PricesMissing, "no ConfigMap prices with the label llmrollout.io/prices"),
+        (list("chat.input", &[]), Reason::PricesMissing, "write for example `chat.input: $0.50`"),
+        (list("chat.output", &[]), Reason::PricesMissing, "has no `chat.output`"),
+        (PriceListSeen::There(BTreeMap::new()), Reason::PricesMissing, "has no `chat.input`"),
+        (list("asOf", &[]), Reason::PricesUnreadable, "write for example `asOf: \"2026-08-01\"`"),
+        (list("asOf", &[("asOf", "1.8.2026")]), Reason::PricesUnreadable, "ConfigMap prices: `1.8.2026` is no day"),
+        (
+            list("chat.input", &[("chat.input", "0.50")]),
+            Reason::PricesUnreadable,
+            "ConfigMap prices: `0.50` is no price",
+        ),
+        (list("chat.input", &[("chat.input", "$-0.50")]), Reason::PricesUnreadable, "`$-0.50` is no price"),
+        (list("chat.output", &[("chat.output", "-$1")]), Reason::PricesUnreadable, "`-$1` is no price"),
+        (list("chat.output", &[("chat.output", "")]), Reason::PricesUnreadable, "`` is no price"),
+        (list("currency", &[("currency", "euro")]), Reason::PricesUnreadable, "`euro` is no currency"),
+        (list("", &[("chat.cached", "$0.05")]), Reason::PricesUnreadable, "`chat.cached` means nothing"),
+    ];
+    for (seen, reason, words) in table {
+        let (got, message) = of_list(&seen).unwrap_err();
+        assert_eq!(got, reason, "{message}");
+        assert!(message.contains(words), "{message} does not say {words}");
+    }
+    let both = json!({"configMap": "prices", "model": "chat", "input": "$0.50", "output": "$1.50"});
+    for wrong in [both, json!({"configMap": "prices"}), json!({"input": "$1"}), json!({})] {
+        let (reason, message) = read_beside(&[], &list("", &[]), |s| s["metrics"]["prices"] = wrong).unwrap_err();
+        assert!(
+            reason == Reason::InvalidSpec && message.contains("`{configMap: price-list, model: chat-8b}`"),
+            "{message}"
+        );
+    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ use llmrollout::{
     },
     decide::{
         plan::{Plan, Wrong},
-        snapshot::{GateSets, Offers},
+        snapshot::{Around, GateSets, Offers},
     },
     metrics::{
         Ask, NotAvailable, Place, Prices, Question, Source, Subject, ask, exporters, metric, question, unit::Unit,
@@ -313,7 +313,8 @@ fn plan_with(metrics: &Value, gate: &Value, min_requests: Option<i64>) -> Result
         spec["steps"][0]["minRequests"] = json!(least);
     }
     let rollout: LlmRollout = serde_json::from_value(manifest).unwrap();
-    Plan::read(&rollout.spec, &GateSets::new(), &Offers { providers: vec!["default".into()], ..Offers::default() })
+    let offers = Offers { providers: vec!["default".into()], ..Offers::default() };
+    Plan::read(&rollout.spec, Around::new(&GateSets::new(), &offers))
 }
 
 #[test]

@@ -14,7 +14,9 @@ use llmrollout::{
 };
 use promql_parser::parser::{self, Expr};
 
-use super::queries;
+use serde_json::json;
+
+use super::{queries, scenarios::merged, world::World};
 use crate::files::top;
 
 fn views(source: &Source, metric: Metric) -> Result<Vec<View>, String> {
@@ -54,6 +56,24 @@ fn every_counter_that_is_read_stands_in_a_file() {
         let written = fs::read_to_string(&path).unwrap_or_default();
         assert_eq!(written, text, "{}: run UPDATE=1 cargo test and read the diff", path.display());
     }
+}
+
+/// The same tokens at other prices are other evidence: what was weighed of the one says nothing of the other.
+#[test]
+fn evidence_of_a_cost_is_of_its_prices() {
+    let asked = |output: &str| {
+        let mut world = World::new(include_str!("../scenarios/manifest.yaml"));
+        let cost = json!({"name": "cost", "metric": "costPerRequest", "statistical": {"relative": "20%"}});
+        let change = json!({"gates": [cost], "metrics": {"prices": {"output": output}}});
+        world.edit(|r| r.spec = merged(&r.spec, &change));
+        world.settle();
+        world.edit(|r| r.spec.release.template.pod_template.0["spec"]["containers"][0]["image"] = json!("chat:v2"));
+        world.settle();
+        let raw = world.asks.iter().find(|question| question.raw.is_some()).expect("raw counters are asked for");
+        raw.value.to_string()
+    };
+    assert_eq!(asked("$1.50"), asked("$1.5"));
+    assert_ne!(asked("$1.50"), asked("$15.00"));
 }
 
 #[test]

@@ -99,11 +99,70 @@ fn an_omitted_weight_is_one_and_not_explicit() {
 }
 
 #[test]
-fn what_cannot_be_driven_is_named() {
-    let third = json!([{"name": "chat-blue"}, {"name": "chat-green"}, {"name": "chat-old"}]);
+fn a_color_may_be_an_inference_pool() {
+    let pool = |group: &str, name: &str, weight: i32| json!({"group": group, "kind": "InferencePool", "name": name, "weight": weight});
+    for group in ["inference.networking.k8s.io", "inference.networking.x-k8s.io"] {
+        let value = backends(&pool(group, "chat-blue", 80), &pool(group, "chat-green", 20));
+        let seen = read(&value, None).unwrap();
+        assert_eq!((seen.shares.green, seen.exact), (20, true));
+        let mut after = value;
+        assert!(obeys(&mut after, &routers::write(&seen, Shares { blue: 0, green: 100 }).ops));
+        assert_eq!(
+            after["spec"]["rules"][0]["backendRefs"],
+            json!([pool(group, "chat-blue", 0), pool(group, "chat-green", 100)])
+        );
+    }
+    for (group, kind) in
+        [("", "InferencePool"), ("inference.networking.k8s.io", "Service"), ("acme.example", "InferencePool")]
+    {
+        let odd = |name: &str| json!({"group": group, "kind": kind, "name": name, "weight": 50});
+        assert_eq!(reason(&backends(&odd("chat-blue"), &odd("chat-green")), None), Reason::BackendMissing);
+    }
+}
+
+fn with_third(blue: &Value, green: &Value, third: &str) -> Value {
     let mut value = route(100, 0);
-    value["spec"]["rules"][0]["backendRefs"] = third;
-    assert_eq!(reason(&value, None), Reason::UnmanagedBackend);
+    let [blue, green] = [("chat-blue", blue), ("chat-green", green)].map(|(name, weight)| match weight {
+        Value::Null => json!({"name": name}),
+        weight => json!({"name": name, "weight": weight}),
+    });
+    value["spec"]["rules"][0]["backendRefs"] = json!([{"name": third, "weight": 100}, blue, green]);
+    value
+}
+
+#[test]
+fn a_third_backend_keeps_its_part_and_the_rest_is_split() {
+    for (blue, green, share, wanted) in [(900, 0, 5, (855, 45)), (100, 0, 20, (80, 20)), (0, 300, 100, (0, 300))] {
+        let value = with_third(&json!(blue), &json!(green), "chat-old");
+        let seen = read(&value, None).unwrap();
+        assert_eq!((seen.shares.green, seen.exact), (if green > 0 { 100 } else { 0 }, true));
+        let patch = routers::write(&seen, Shares { blue: 100 - share, green: share });
+        let mut after = value.clone();
+        assert!(obeys(&mut after, &patch.ops));
+        assert_eq!(after["spec"]["rules"][0]["backendRefs"][0], value["spec"]["rules"][0]["backendRefs"][0]);
+        let now = read(&after, None).unwrap();
+        assert_eq!((now.shares.green, now.exact), (share, true), "what was written is read as it was meant");
+        let weight = |n: usize| after["spec"]["rules"][0]["backendRefs"][n]["weight"].clone();
+        assert_eq!((weight(1), weight(2)), (json!(wanted.0), json!(wanted.1)));
+    }
+    let odd = read(&with_third(&json!(150), &json!(50), "chat-old"), None).unwrap();
+    assert_eq!((odd.shares, odd.exact), (Shares { blue: 75, green: 25 }, true));
+    let between = read(&with_third(&json!(899), &json!(1), "chat-old"), None).unwrap();
+    assert_eq!((between.shares.green, between.exact), (1, false), "a little is never read as nothing");
+}
+
+#[test]
+fn what_cannot_be_driven_is_named() {
+    for (blue, green, third) in [
+        (Value::Null, Value::Null, "chat-old"),
+        (json!(9), json!(0), "chat-old"),
+        (json!(0), json!(0), "chat-old"),
+        (json!(100), json!(0), "chat-blue"),
+        (json!(2_000_000_000), json!(2_000_000_000), "chat-old"),
+    ] {
+        let value = with_third(&blue, &green, third);
+        assert_eq!(reason(&value, None), Reason::UnmanagedBackend, "{blue} {green} {third}");
+    }
     assert_eq!(
         reason(&backends(&json!({"name": "chat-blue"}), &json!({"name": "other"})), None),
         Reason::BackendMissing

@@ -8,8 +8,9 @@ use std::{fmt::Write, fs, sync::Arc};
 use llmrollout::{
     api::{LlmGateSetSpec, LlmRolloutSpec, Moment, Phase, status::Color},
     decide::{
+        intent::Odds,
         plan::duration,
-        snapshot::{JobSeen, OrderSeen, Rival, Standing},
+        snapshot::{JobSeen, OrderSeen, PriceListSeen, Rival, Standing},
     },
     metrics::NoData,
 };
@@ -66,8 +67,14 @@ fn play(script: &str) -> String {
     out
 }
 
-/// The whole status that a script ends with, a line for each field.
+/// The whole status that a script ends with, a line for each field, after what is told of evidence.
 fn whole(world: &World, out: &mut String) {
+    for odds in &world.odds {
+        let Odds { gate, fail, pass, seconds } = odds;
+        let eta = seconds.map_or("unknown".to_owned(), |s| format!("{s:.0}s"));
+        writeln!(out, "odds of {gate}: 10^{fail:.2} that it fails, 10^{pass:.2} that it passes, which takes {eta}")
+            .unwrap();
+    }
     let Some(status) = &world.rollout.status else { return };
     let Value::Object(fields) = serde_json::to_value(status).unwrap() else { panic!("a status is an object") };
     for (name, value) in fields {
@@ -91,6 +98,9 @@ fn command(world: &mut World, line: &str) {
     if let Some(change) = line.strip_prefix("spec ") {
         let change: Value = serde_saphyr::from_str(change).unwrap();
         return world.edit(|r| r.spec = merged(&r.spec, &change));
+    }
+    if let Some(list) = line.strip_prefix("price-list ") {
+        return price_list(world, list);
     }
     if let Some(set) = line.strip_prefix("gate-set ") {
         return gate_set(world, set);
@@ -146,6 +156,13 @@ fn command(world: &mut World, line: &str) {
         ["silent", gate] => drop(world.signals.insert(gate_name(gate), Signal::Silent(NoData::Empty))),
         _ => disturbance(world, &words),
     }
+}
+
+/// `price-list {asOf: …}` or `price-list gone`.
+fn price_list(world: &mut World, line: &str) {
+    let gone = line == "gone";
+    let there = || PriceListSeen::There(serde_saphyr::from_str(line).unwrap());
+    world.price_list = if gone { PriceListSeen::Missing } else { there() };
 }
 
 /// `gate-set NAME {gates: […]}` or `gate-set NAME gone`.
@@ -221,6 +238,7 @@ fn disturbance(world: &mut World, words: &[&str]) {
         ["restarts", color] => world.slots.get_mut(&color_of(color)).unwrap().changed_at = Some(world.now),
         ["forgets", color] => world.slots.get_mut(&color_of(color)).unwrap().changed_at = None,
         ["exposes", color, begins @ ..] => drop(world.exposed.insert(color_of(color), begins.join(" "))),
+        ["scraped", every] => world.scraped = every.parse().ok(),
         ["crashloop", color] => world.slots.get_mut(&color_of(color)).unwrap().comes_up = false,
         ["route", blue, green] => {
             let mut route = super::objects::route(blue.parse().unwrap(), green.parse().unwrap());

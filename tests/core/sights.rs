@@ -6,11 +6,12 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use llmrollout::{
     api::{LlmRollout, LlmRolloutStatus, Moment, Reason, labels, status::Color},
     decide::{
-        Snapshot, decide,
-        intent::Owned,
+        Intent, Snapshot, decide,
+        intent::{Owned, OwnedKind},
         plan::revision,
         snapshot::{
-            ColorSeen, DependencySeen, DeploymentSeen, GateSetSeen, GateSets, OrderSeen, OwnedSeen, Rival, Standing,
+            ColorSeen, DependencySeen, DeploymentSeen, GateSetSeen, GateSets, JobSeen, OrderSeen, OwnedSeen,
+            PriceListSeen, Rival, Standing,
         },
         workload::{self, Role},
     },
@@ -46,19 +47,56 @@ pub(crate) fn snapshot(bytes: &[u8]) -> Option<Snapshot> {
         orders: orders(d, &status),
         dependencies: dependencies(d, &rollout),
         gate_sets: gate_sets(d, &rollout),
+        price_list: PriceListSeen::Missing,
         jobs: BTreeMap::new(),
-        cron_jobs: BTreeMap::new(),
+        cron_jobs: BTreeMap::from([("eval".to_owned(), json!({"spec": {"template": {"spec": {"containers": []}}}}))]),
         offers: Arc::new(offers()),
         meant: None,
         rollout: Arc::new(rollout),
     };
     // What would be asked if nothing were known yet is what may have been answered.
     let young = Snapshot { watching_since: now, ..snapshot.clone() };
-    for question in decide(&young).asks {
+    let first = decide(&young);
+    for question in first.asks {
         let answers = readings(d, &question, now);
         snapshot.readings.insert(question, answers);
     }
+    let begun = first.intents.iter().filter_map(|intent| match intent {
+        Intent::Apply(owned) if owned.kind == OwnedKind::Job => Some(owned.name.clone()),
+        Intent::Apply(_) | Intent::Patch(_) | Intent::Delete { .. } => None,
+    });
+    snapshot.jobs = jobs(d, begun, now);
+    if snapshot.rollout.spec.gates.iter().any(|gate| gate.job.is_some()) && d.rarely() {
+        snapshot.cron_jobs.clear();
+    }
     Some(snapshot)
+}
+
+/// The Job of another stage, which was a good one.
+pub(crate) const OTHER_JOB: &str = "chat-other";
+
+/// Most Jobs that would be begun are over and were good; beside them lies a good one of another stage.
+fn jobs(d: &mut Draw<'_>, begun: impl Iterator<Item = String>, now: Moment) -> BTreeMap<String, JobSeen> {
+    let done =
+        |by: i64, words: &str| JobSeen::Done { at: Moment::from_unix(now.unix() + by), words: Ok(words.to_owned()) };
+    let good = done(-5, r#"{"accuracy": 0.97, "of": "x"}"#);
+    let odd = [
+        done(-5, r#"{"accuracy": 0.5}"#),
+        done(-5, r#"{"accuracy": "0.97"}"#),
+        done(-5, r#"{"accuracy": 1e999}"#),
+        done(-5, r#"{"precision": 0.97}"#),
+        done(-100_000, r#"{"accuracy": 0.97}"#),
+        done(100_000, r#"{"accuracy": 0.97}"#),
+        done(-5, "0.97"),
+        JobSeen::Done { at: now, words: Err("its pod left no termination message") },
+        JobSeen::Failed("it failed"),
+        JobSeen::Running,
+    ];
+    let other = (OTHER_JOB.to_owned(), good.clone());
+    let mut all: BTreeMap<String, JobSeen> =
+        begun.map(|name| (name, if d.sometimes() { d.pick(&odd) } else { good.clone() })).collect();
+    all.extend([other]);
+    all
 }
 
 fn color(d: &mut Draw<'_>, rollout: &LlmRollout, color: Color, wanted: &str) -> ColorSeen {
@@ -109,6 +147,7 @@ fn routers(d: &mut Draw<'_>, rollout: &LlmRollout, status: &LlmRolloutStatus) ->
                 rule: 0,
                 blue: (0, "chat-blue".to_owned()),
                 green: (1, "chat-green".to_owned()),
+                each: 1,
             },
         };
         let selector = matches!(claim, Claim::Service(_));

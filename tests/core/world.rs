@@ -8,10 +8,10 @@ use llmrollout::{
     api::{LlmRollout, Moment, gates::Gate, labels, order::Verb, route::HttpRoute, status::Color, v1alpha1::Router},
     decide::{
         Decision, Intent, Meant, Snapshot, decide,
-        intent::OwnedKind,
+        intent::{Odds, OwnedKind},
         snapshot::{
-            ColorSeen, DependencySeen, DeploymentSeen, GateSetSeen, GateSets, JobSeen, OrderSeen, OwnedSeen, Rival,
-            Standing,
+            ColorSeen, DependencySeen, DeploymentSeen, GateSetSeen, GateSets, JobSeen, OrderSeen, OwnedSeen,
+            PriceListSeen, Rival, Standing,
         },
     },
     metrics::{About, NoData, Question, Reading, Sample},
@@ -73,10 +73,14 @@ pub(crate) struct World {
     pub(crate) orders: Vec<OrderSeen>,
     pub(crate) others: BTreeMap<String, Standing>,
     pub(crate) gate_sets: BTreeMap<String, Vec<Gate>>,
+    /// What the list that the manifest names says of its model.
+    pub(crate) price_list: PriceListSeen,
     pub(crate) jobs: BTreeMap<String, JobSeen>,
     pub(crate) cron_jobs: BTreeMap<String, Value>,
     /// The Jobs as they were made, the newest last.
     pub(crate) made: Vec<Value>,
+    /// How far the samples of the color that serves are apart, where that is told.
+    pub(crate) scraped: Option<f64>,
     /// What the pods of a color expose, where it is not all of vLLM.
     pub(crate) exposed: BTreeMap<Color, String>,
     pub(crate) gateway: Gateway,
@@ -85,6 +89,8 @@ pub(crate) struct World {
     pub(crate) stale: BTreeMap<Color, i32>,
     /// When the last decision wants to be asked again.
     pub(crate) wake: Option<Moment>,
+    /// What the last decision tells of evidence.
+    pub(crate) odds: Vec<Odds>,
     pub(crate) log: Vec<String>,
     version: i64,
     read: RefCell<Option<Read>>,
@@ -124,14 +130,17 @@ impl World {
             orders: Vec::new(),
             others: BTreeMap::new(),
             gate_sets: BTreeMap::new(),
+            price_list: PriceListSeen::Missing,
             jobs: BTreeMap::new(),
             cron_jobs: BTreeMap::new(),
             made: Vec::new(),
             exposed: BTreeMap::new(),
+            scraped: None,
             gateway: Gateway::Follows,
             refuse_writes: false,
             stale: BTreeMap::new(),
             wake: None,
+            odds: Vec::new(),
             log: Vec::new(),
             version: 1,
             read: RefCell::default(),
@@ -196,6 +205,7 @@ impl World {
             orders: self.orders.clone(),
             dependencies: self.dependencies(),
             gate_sets: self.sets(),
+            price_list: self.price_list.clone(),
             jobs: self.jobs.clone(),
             cron_jobs: self.cron_jobs.clone(),
             offers: Arc::new(offers()),
@@ -319,6 +329,7 @@ impl World {
     /// Carries a decision out as `act` and `record` do.
     pub(crate) fn obey(&mut self, decision: &Decision) -> bool {
         self.wake = decision.wake;
+        self.odds.clone_from(&decision.odds);
         self.meant.clone_from(&decision.meant);
         let stopped = self.write(decision);
         let changed = self.record(decision, stopped);
@@ -497,6 +508,14 @@ impl World {
                 continue;
             }
             let text = question.value.to_string();
+            if question.asks_for_samples() {
+                let outcome = self.scraped.map(|every| Sample { value: every, samples: 20.0 }).ok_or(NoData::Empty);
+                let reading =
+                    Reading { at: self.now, window: question.window, outcome, names: Vec::new(), weighed: None };
+                self.publish(question, reading);
+                answered = true;
+                continue;
+            }
             if !question.names.is_empty() {
                 let reading = self.exposed(&question, &text);
                 self.publish(question, reading);

@@ -83,6 +83,7 @@ fn decision(intents: Vec<Intent>, home: bool) -> Decision {
         news: vec![],
         wake: None,
         asks: std::collections::BTreeSet::new(),
+        odds: vec![],
         meant: None,
     }
 }

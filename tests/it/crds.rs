@@ -10,14 +10,14 @@ use llmrollout::{
     api::{LlmRollout, v1alpha1::Prices},
     decide::{
         plan::Plan,
-        snapshot::{EndpointOffer, Offers},
+        snapshot::{Around, EndpointOffer, Offers},
     },
 };
 use serde_json::{Value, json};
 
 use crate::{
     files::{below, read, top},
-    samples::gate_sets,
+    samples::{gate_sets, price_list},
     schema::{complaints, complaints_after, crds, schemas},
     yaml::yaml,
 };
@@ -113,10 +113,12 @@ fn understood(files: &[PathBuf]) {
     let offers = Offers { providers: vec!["default".into()], endpoints, prices, gpu_price: Some("$2".into()) };
     let documents: Vec<Value> = files.iter().flat_map(|file| yaml(file)).collect();
     let sets = gate_sets(&documents);
+    let lists = yaml(&top("config/samples/prices.yaml"));
     for file in files {
         for document in yaml(file).into_iter().filter(|d| d["kind"] == "LlmRollout") {
             let rollout: LlmRollout = serde_json::from_value(document).unwrap();
-            let plan = Plan::read(&rollout.spec, &sets, &offers);
+            let price_list = price_list(&lists, &rollout);
+            let plan = Plan::read(&rollout.spec, Around { price_list: &price_list, ..Around::new(&sets, &offers) });
             assert!(plan.is_ok(), "{}: {plan:?}", file.display());
         }
     }

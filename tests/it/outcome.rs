@@ -11,7 +11,11 @@ use kube::{Client, client::Body};
 use llmrollout::{
     act::{Hands, act},
     api::{LlmRollout, LlmRolloutStatus, Moment, Phase, Reason, status::Attempt},
-    decide::{Decision, Intent, Snapshot, intent::News, snapshot::ColorSeen},
+    decide::{
+        Decision, Intent, Snapshot,
+        intent::News,
+        snapshot::{ColorSeen, PriceListSeen},
+    },
     record,
     routers::{GuardedPatch, PatchKind},
 };
@@ -35,6 +39,7 @@ fn decision(latched: bool) -> Decision {
         news: vec![News { warning: latched, reason: Reason::GateFailed, message: "errors 20% > 1%".into() }],
         wake: None,
         asks: BTreeSet::new(),
+        odds: vec![],
         meant: None,
     }
 }
@@ -56,6 +61,7 @@ fn seen() -> Snapshot {
         orders: vec![],
         dependencies: vec![],
         gate_sets: BTreeMap::new(),
+        price_list: PriceListSeen::Missing,
         jobs: BTreeMap::new(),
         cron_jobs: BTreeMap::new(),
         offers: Arc::default(),

@@ -5,14 +5,14 @@ use std::{collections::BTreeMap, path::Path};
 
 use k8s_openapi::api::{
     batch::v1::CronJob,
-    core::v1::{Namespace, Service},
+    core::v1::{ConfigMap, Namespace, Service},
     rbac::v1::{Role, RoleBinding},
 };
 use llmrollout::{
-    api::{LlmGateSet, LlmRollout, route::HttpRoute},
+    api::{LlmGateSet, LlmRollout, labels, route::HttpRoute},
     decide::{
         plan::Plan,
-        snapshot::{GateSetSeen, GateSets, Offers},
+        snapshot::{Around, GateSetSeen, GateSets, Offers, PriceListSeen},
     },
     routers::{Claim, Shares, http_route, service},
 };
@@ -53,6 +53,7 @@ fn judge(schemas: &BTreeMap<String, Value>, document: &Value) -> Vec<String> {
     match document["kind"].as_str().unwrap_or_default() {
         "LlmRollout" | "LlmRolloutOrder" | "LlmGateSet" => complaints(schemas, document),
         "Namespace" => lost::<Namespace>(document),
+        "ConfigMap" => lost::<ConfigMap>(document),
         "Service" => lost::<Service>(document),
         "CronJob" => lost::<CronJob>(document),
         "Role" => lost::<Role>(document),
@@ -99,7 +100,8 @@ fn the_examples_fit_together() {
 
 fn fits(folder: &Path, documents: &[Value], rollout: &LlmRollout) {
     let offers = Offers { providers: vec!["default".into()], ..Offers::default() };
-    let plan = Plan::read(&rollout.spec, &gate_sets(documents), &offers);
+    let (sets, price_list) = (gate_sets(documents), price_list(documents, rollout));
+    let plan = Plan::read(&rollout.spec, Around { price_list: &price_list, ..Around::new(&sets, &offers) });
     assert!(plan.is_ok(), "{}: {plan:?}", folder.display());
     let name = rollout.metadata.name.as_deref().unwrap();
     let (blue, green) = (format!("{name}-blue"), format!("{name}-green"));
@@ -122,6 +124,15 @@ fn fits(folder: &Path, documents: &[Value], rollout: &LlmRollout) {
 pub(crate) fn gate_sets(documents: &[Value]) -> GateSets {
     let sets: Vec<LlmGateSet> = of_kind(documents, "LlmGateSet");
     sets.into_iter().map(|s| (s.metadata.name.unwrap(), GateSetSeen::There(s.spec.gates))).collect()
+}
+
+/// The price list among some documents that a rollout beside them names.
+pub(crate) fn price_list(documents: &[Value], rollout: &LlmRollout) -> PriceListSeen {
+    let named = rollout.spec.metrics.prices.as_ref().and_then(|p| p.config_map.as_ref());
+    let lists: Vec<ConfigMap> = of_kind(documents, "ConfigMap");
+    let labeled = |list: &ConfigMap| list.metadata.labels.as_ref().is_some_and(|l| l.contains_key(labels::PRICES));
+    let list = lists.into_iter().find(|list| labeled(list) && list.metadata.name.as_ref() == named);
+    list.and_then(|list| list.data).map_or(PriceListSeen::Missing, PriceListSeen::There)
 }
 
 fn of_kind<T: DeserializeOwned>(documents: &[Value], kind: &str) -> Vec<T> {

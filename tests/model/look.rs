@@ -12,7 +12,7 @@ use llmrollout::{
     },
     decide::{
         Snapshot,
-        snapshot::{ColorSeen, DependencySeen, DeploymentSeen, OwnedSeen, Standing},
+        snapshot::{ColorSeen, DependencySeen, DeploymentSeen, OwnedSeen, PriceListSeen, Standing},
     },
     metrics::{NoData, Question, Reading, Sample},
     routers::{Claim, RouterSeen, http_route, service},
@@ -70,6 +70,7 @@ pub(crate) fn snapshot(table: &Table, look: &Look, questions: &[Question], route
         orders: people::seen(table.setting, &look.orders, NOW),
         dependencies: dependencies(table, look),
         gate_sets: BTreeMap::new(),
+        price_list: PriceListSeen::Missing,
         jobs: BTreeMap::new(),
         cron_jobs: BTreeMap::new(),
         offers: table.offers(look.wish.known),

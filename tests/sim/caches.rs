@@ -46,6 +46,8 @@ pub(crate) fn stores() -> (Stores, Caches) {
             routes: routes.0,
             orders: orders.0,
             gate_sets: gate_sets.0,
+            // No rollout of these worlds names a price list.
+            price_lists: store().0,
             // No gate of these worlds looks at a Job.
             of_jobs: JobStores { jobs: store().0, pods: store().0, cron_jobs: store().0 },
         },

@@ -83,6 +83,10 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 - apiGroups: [""]
   resources: [pods]
   verbs: [list, watch]
+# For price lists. Only those with the label llmrollout.io/prices are asked for; a rule cannot be limited to a label.
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [list, watch]
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]

@@ -1,17 +1,18 @@
 //! Claims about statistical gates on real traffic and raw samples of a real Prometheus: an equal release is proved and goes
-//! on, a worse one goes back, an outage of both colors blames nobody, and evidence outlives the operator. Nothing here
-//! chooses a threshold.
+//! on, a worse one goes back, an outage of both colors blames nobody, and evidence outlives the operator and its samples.
+//! Nothing here chooses a threshold.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::{
+    abort::prometheus_pid,
     operators::{own_operator, replicas, take_away},
     stand::{Stand, is_promoted},
 };
-use crate::kit::{KitError, LoadPlan, Wish, claim, space};
+use crate::kit::{KitError, LoadPlan, Wish, claim, prometheus, space};
 
 /// Each step leaves out its first seconds, and needs its requests.
 const PROVED: Duration = Duration::from_secs(100);
@@ -119,6 +120,81 @@ pub(super) async fn evidence_outlives_the_operator(stand: &Stand) -> Result<(), 
     // Written down it is rounded, to a hundredth of what one request in a few hundred is worth.
     let alike = requests(old).zip(requests(new)).is_some_and(|(old, new)| (old - new).abs() <= old * 0.01);
     claim(kept("value") && kept("samples") && alike, || format!("it was {old} and is {new}"))
+}
+
+/// Everything that was sampled is lost while the operator is away: with what was written down evidence goes on, and nothing
+/// went forward in between.
+pub(super) async fn evidence_outlives_the_samples(stand: &Stand) -> Result<(), KitError> {
+    let service = stand.serve(&weighing("v1", &json!({})), &load()).await?;
+    let v2 = weighing("v2", &json!({})).steps(&[(50, "5s"), (100, "5s")]);
+    service.apply(stand, &v2.manifest()).await?;
+    let some = |rollout: &Value| gate(rollout)["verdict"] == "Undecided" && samples(rollout) >= 200;
+    let seen = service.rollout.until("some evidence", PROVED, some).await?;
+    let before = seen.object.as_deref().cloned().unwrap_or_default();
+    let since = Timestamp::now();
+    let down = Down::of(stand).await?;
+    let silent = |rollout: &Value| gate(rollout)["verdict"] == "NoData";
+    service.rollout.until("no data without a provider", Duration::from_secs(30), silent).await?;
+    let away = take_away(&stand.operator).await;
+    let forgotten = down.forget_everything();
+    // The next cases need both, whatever became of this.
+    replicas(&stand.operator, stand.operator.replicas).await?;
+    drop(down);
+    away.and(forgotten)?;
+    still_at_half(stand).await?;
+    let again = |rollout: &Value| gate(rollout)["verdict"] == "Undecided" && samples(rollout) >= samples(&before) + 100;
+    let seen = service.rollout.until("evidence goes on", PROVED, again).await?;
+    let rollout = seen.object.as_deref().cloned().unwrap_or_default();
+    let query = format!("count(up offset {}s)", (Timestamp::now().as_second() - since.as_second()) + 1);
+    let kept = prometheus::query(&stand.space.ground, &query).await?;
+    claim(kept.is_empty(), || format!("Prometheus still has {query}: {kept:?}"))?;
+    let [old, new] = [&before, &rollout].map(gate);
+    claim(requests(new) < requests(old), || format!("it was {old} and is {new}"))?;
+    still_at_half(stand).await?;
+    stand.end(service.load).await.map(drop)
+}
+
+async fn still_at_half(stand: &Stand) -> Result<(), KitError> {
+    let (rollout, weights) = (stand.space.rollout().await?, stand.space.weights().await?);
+    claim(weights.green == 50 && space::phase(&rollout) == "Holding", || {
+        format!("the route stands at {weights:?}, the status says {}", rollout["status"])
+    })
+}
+
+/// The lab's Prometheus, kept down until this is dropped.
+struct Down {
+    file: PathBuf,
+    data: PathBuf,
+}
+
+impl Down {
+    async fn of(stand: &Stand) -> Result<Self, KitError> {
+        let state = &stand.space.ground.lab()?.state_dir;
+        let down = Self { file: state.join("held/prometheus"), data: state.join("data/prometheus") };
+        let failed = || KitError::failed(down.file.display().to_string());
+        std::fs::create_dir_all(state.join("held")).map_err(failed())?;
+        std::fs::write(&down.file, "").map_err(failed())?;
+        while prometheus_pid(stand).is_ok() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(down)
+    }
+
+    fn forget_everything(&self) -> Result<(), KitError> {
+        std::fs::remove_dir_all(&self.data).map_err(KitError::failed(self.data.display().to_string()))
+    }
+}
+
+impl Drop for Down {
+    fn drop(&mut self) {
+        // Without the file nothing is held, which is what is wanted.
+        let _ = std::fs::remove_file(&self.file);
+    }
+}
+
+/// Requests of the candidate that its gate has weighed.
+fn samples(rollout: &Value) -> i64 {
+    gate(rollout)["samples"].as_i64().unwrap_or_default()
 }
 
 /// How many requests it still needs, as it says.

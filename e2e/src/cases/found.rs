@@ -27,11 +27,15 @@ pub(super) async fn auto_finds_sglang(stand: &Stand) -> Result<(), KitError> {
 async fn auto_finds(stand: &Stand, profile: Profile, name: &str) -> Result<(), KitError> {
     let auto = |version: &str| wish(profile, version).map(with_profile("auto"));
     let service = stand.serve(&auto("v1")?, &LoadPlan::default()).await?;
-    service.apply(stand, &auto("v2")?.manifest()).await?;
+    // As long as a model loads there is time to see how far the samples of the old one are apart.
+    let v2 = auto("v2")?.with("SIM_LOAD_TIME_MS", "12000");
+    service.apply(stand, &v2.manifest()).await?;
     service.rollout.until("v2 is promoted", RELEASE, is_promoted).await?;
     let found = stand.space.rollout().await?["status"]["metrics"].take();
     let names = found["found"].as_array().into_iter().flatten().any(|found| found == name);
-    let good = found["profile"] == word(profile) && names && found["missing"].is_null();
+    // The lab's Prometheus scrapes each second, and its samples say so.
+    let spaced = found["scrapeInterval"] == "1s";
+    let good = found["profile"] == word(profile) && names && found["missing"].is_null() && spaced;
     claim(good, || format!("status.metrics is {found}"))?;
     let report = stand.end(service.load).await?;
     claim(report.is_flawless(), || report.words())

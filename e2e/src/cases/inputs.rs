@@ -137,8 +137,13 @@ const MISTAKES: [Mistake; 9] = [
     Mistake {
         name: "third-backend",
         reason: "UnmanagedBackend",
-        words: "third",
-        make: |o| rules(o).into_iter().for_each(|all| all.push(json!({"name": "third", "port": 8000, "weight": 0}))),
+        words: "add up to 100",
+        make: |o| {
+            if let Some(all) = rules(o) {
+                all[0]["weight"] = json!(9);
+                all.push(json!({"name": "third", "port": 8000, "weight": 1}));
+            }
+        },
     },
     Mistake {
         name: "no-provider",

@@ -15,6 +15,7 @@ mod leaving;
 mod moments;
 mod operators;
 mod orders;
+mod prices;
 mod promote;
 mod providers;
 mod quiet;
@@ -22,6 +23,7 @@ mod rollback;
 mod runner;
 mod selector;
 mod stand;
+mod third;
 mod warm;
 
 use std::{path::Path, process::ExitCode};
@@ -126,6 +128,7 @@ const CASES: &[Case] = cases![
     Beside "number of a Job": jobs::a_job_is_run_once_in_each_step_and_its_number_counts,
     Beside "gates of a set": gatesets::gates_of_a_set_hold_a_rollout_that_names_no_other,
     Beside "gates of a set": gatesets::a_set_that_vanishes_stops_the_step,
+    Beside "prices of a list": prices::a_list_that_changes_is_seen_without_touching_the_rollout,
     Beside "reject and retry": orders::reject_takes_back_and_retry_tries_again,
     Beside "skip and promote": orders::skip_and_promote_go_on_at_once,
     Beside "decommission by approval": orders::old_color_is_deleted_when_somebody_agrees,
@@ -134,12 +137,14 @@ const CASES: &[Case] = cases![
     Beside "newer revision mid-way": leaving::newer_revision_supersedes_at_a_middle_step,
     Beside "route edited by somebody else": hands::foreign_edit_blueward_is_an_abort,
     Beside "route edited by somebody else": hands::foreign_edit_greenward_is_put_right,
+    Beside "a third backend in the rule": third::a_third_backend_keeps_its_part,
     Beside "candidate dies mid-way": rollback::candidate_that_dies_midway_goes_home,
     Beside "bad input": inputs::server_refuses_bad_manifests_and_takes_good_ones,
     Beside "bad input": inputs::conditions_name_what_is_wrong_and_traffic_is_untouched,
     Beside "bad input": inputs::two_rollouts_on_one_route_do_not_quarrel,
     Alone "abort": abort::abort_takes_traffic_home_at_once,
     Alone "abort": abort::abort_works_while_prometheus_hangs,
+    Alone "statistical gates across lost samples": evidence::evidence_outlives_the_samples,
     Alone "provider stops": providers::prometheus_that_stops_is_waited_for,
     Own "statistical gates across a restart": evidence::evidence_outlives_the_operator,
     Own "provider lies": providers::provider_that_lies_moves_nothing,

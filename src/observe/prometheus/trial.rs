@@ -101,6 +101,8 @@ struct Weighing {
     /// The share that has begun, and the first that is to begin here.
     begun: Option<usize>,
     first: usize,
+    /// Until when another process has counted.
+    known: f64,
     /// Whether requests were counted of the candidate, and of the color that serves.
     counts: [bool; 2],
 }
@@ -113,14 +115,16 @@ impl Trial {
         let restored = |view: usize| {
             let checkpoint = kept.get(view)?.as_ref()?;
             let stage = raw.stages.get(checkpoint.step)?;
-            Some((checkpoint.step, checkpoint.restore(raw.config(), stage.share(), stage.next_share())?))
+            Some((checkpoint, checkpoint.restore(raw.config(), stage.share(), stage.next_share())?))
         };
         let all: Vec<_> = (0..raw.views.len()).map(restored).collect();
         // All was written down in one moment: a view that is not there had counted nothing.
-        let step = all.iter().flatten().map(|(step, _)| *step).max();
-        let weighing = |kept: Option<(usize, Gate)>| {
-            let (first, gate) = kept.unwrap_or_else(|| (step.unwrap_or(0), Gate::new(raw.config(), &[])));
-            Weighing { feed: None, gate, begun: None, first, counts: [false; 2] }
+        let step = all.iter().flatten().map(|(checkpoint, _)| checkpoint.step).max();
+        let weighing = |kept: Option<(&Checkpoint, Gate)>| {
+            let known = kept.as_ref().map_or(f64::NEG_INFINITY, |(checkpoint, _)| checkpoint.as_of);
+            let first = kept.as_ref().map_or(step.unwrap_or(0), |(checkpoint, _)| checkpoint.step);
+            let gate = kept.map_or_else(|| Gate::new(raw.config(), &[]), |(_, gate)| gate);
+            Weighing { feed: None, gate, begun: None, first, known, counts: [false; 2] }
         };
         let from = step.and_then(|step| raw.stages.get(step)).map_or(question.since, |stage| stage.at);
         Self { views: all.into_iter().map(weighing).collect(), primed: step.is_some(), read: from }
@@ -197,7 +201,11 @@ impl Weighing {
             Some(feed) => feed,
             // Two samples of one series tell the pace. Before there is none, there is nothing to cut.
             None => match Pace::of(&series) {
-                Some(pace) => self.feed.insert(Feed::new(pace, numerator(raw), raw.warm_up.as_secs_f64())),
+                Some(pace) => {
+                    let feed = self.feed.insert(Feed::new(pace, numerator(raw), raw.warm_up.as_secs_f64()));
+                    feed.knew(self.known);
+                    feed
+                }
                 None => return,
             },
         };
@@ -425,6 +433,8 @@ mod tests {
         assert!(apart < 0.2 && nats(&kept).0 > 1.0, "{:?} {:?}", nats(&kept), nats(&resumed));
         let later = emptied.ask(&mut trials, &next, BEGAN + 2400).unwrap().1;
         assert!(nats(&later).0 > nats(&kept).0, "and it goes on");
+        let told = emptied.ask(&mut trials, &next, BEGAN + 2800).unwrap().1;
+        assert!(!told.views[0].health.gap, "what was counted before is not missing, what nobody counted is: {told:?}");
     }
 
     #[test]
