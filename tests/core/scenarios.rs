@@ -108,7 +108,6 @@ fn command(world: &mut World, line: &str) {
     let words: Vec<&str> = line.split_whitespace().collect();
     match words.as_slice() {
         ["settle"] => world.settle(),
-        ["questions"] => world.questions(),
         ["tick", by] => world.tick(duration(by).unwrap()),
         ["image", tag] => {
             let image = json!(format!("registry.example/chat:{tag}"));
@@ -256,6 +255,7 @@ fn disturbance(world: &mut World, words: &[&str]) {
         // Caches go on showing what is not so any more, until they are right.
         ["caches", "right"] => world.stale.clear(),
         ["caches", color, ready] => drop(world.stale.insert(color_of(color), ready.parse().unwrap())),
+        ["questions"] => world.questions(),
         ["finalizer", name] => {
             world.edit(|r| r.metadata.finalizers.get_or_insert_default().insert(0, (*name).to_owned()));
         }
