@@ -59,7 +59,35 @@ pub(super) fn can_be_told(gate: &Gate, source: &Source, test: Test) -> Result<()
 
 #[cfg(test)]
 mod tests {
-    use super::{Limit, rest};
+    use super::{Limit, Test, note, rest};
+    use crate::{
+        api::{exporters::Metrics, gates::Gate},
+        metrics::Source,
+    };
+
+    /// The exporter's bounds are 0.3s, 0.5s, 0.8s, 1s, 1.5s, 2s, 2.5s, 5s, 10s, …
+    #[test]
+    fn a_limit_between_two_bounds_is_told_the_nearer_one() {
+        let source = Source::read(&Metrics::default(), None, None).unwrap();
+        let note = |quantile: Option<&str>, limit: &str| {
+            let gate = serde_json::json!({"name": "p95", "metric": "latency", "quantile": quantile, "max": limit});
+            let gate: Gate = serde_json::from_value(gate).unwrap();
+            note(&gate, &source, Test::Max(Limit::parse(limit).unwrap()))
+        };
+        for (limit, below, above, nearest) in [
+            ("2.1s", "2s", "2.5s", "2s"),
+            ("2.4s", "2s", "2.5s", "2.5s"),
+            ("6s", "5s", "10s", "5s"),
+            ("7.5s", "5s", "10s", "10s"),
+            ("9s", "5s", "10s", "10s"),
+            ("100ms", "0s", "300ms", "300ms"),
+        ] {
+            let said = format!("interpolated between {below} and {above}; a limit of {nearest} is judged exactly");
+            assert_eq!(note(Some("0.95"), limit), Some(said), "{limit}");
+        }
+        assert_eq!(note(Some("0.95"), "2s"), None, "a bound itself is exact");
+        assert_eq!(note(None, "2.1s"), None, "a mean is not interpolated");
+    }
 
     #[test]
     fn what_is_above_a_quantile_is_exact() {

@@ -300,6 +300,7 @@ mod tests {
                 [true, false, true],
             ),
             (json!({"metric": "requests", "equals": "0"}), None, [0.0, 0.4, 1.0], "=0", [false, false, true]),
+            (json!({"metric": "requests", "equals": "7"}), None, [6.4, 6.6, 7.6], "=7", [true, false, true]),
             (
                 json!({"metric": "costPerRequest", "target": "$0.032", "tolerance": "20%"}),
                 None,
@@ -355,6 +356,13 @@ mod tests {
         }
     }
 
+    /// One minus 0.95 is a little more than 0.05 in the arithmetic of computers, and no more than 5% for people.
+    #[test]
+    fn as_many_as_the_quantile_allows_are_allowed() {
+        let band = Test::Above(Limit::Share(0.05), Limit::Seconds(1.5)).band(None).unwrap();
+        assert_eq!([0.05, 1.0 - 0.95, 0.050_1].map(|share| band.breaks(share)), [false, false, true]);
+    }
+
     #[test]
     fn a_comparison_without_anything_to_compare_with_holds_nothing() {
         use serde_json::json;
@@ -387,6 +395,13 @@ mod tests {
             (json!({"metric": "latency", "comparedTo": "active", "change": {}}), "takes percentages"),
             (json!({"metric": "latency", "comparedTo": "active", "change": {"max": "0.1pp"}}), "takes percentages"),
             (json!({"metric": "latency", "comparedTo": "active", "change": {"max": "-101%"}}), "takes percentages"),
+            (json!({"metric": "costPerRequest", "target": "$0.032", "tolerance": "100%"}), "needs a `tolerance`"),
+            (json!({"query": "q", "comparedTo": "active", "maxDelta": "0.1%"}), "percentage points"),
+            (json!({"metric": "errorRate", "comparedTo": "active", "maxDelta": "3"}), "percentage points"),
+            (
+                json!({"metric": "errorRate", "statistical": {}, "comparedTo": "baseline"}),
+                "both colors at the same time",
+            ),
             (json!({"metric": "errorRate", "comparedTo": "active", "maxDelta": "0.1%"}), "percentage points"),
             (json!({"metric": "latency", "comparedTo": "active", "maxDelta": "0.1pp"}), "percentage points"),
             (json!({"metric": "latency", "between": ["1s"]}), "a smaller and a larger"),
@@ -404,5 +419,9 @@ mod tests {
             assert!(answer.as_ref().is_err_and(|e| e.contains(said)), "{wrong}: {answer:?}");
         }
         assert!(gate(json!({"metric": "cacheHitRate", "min": "100%"})).is_ok(), "all of it can be reached");
+        let all_gone = json!({"metric": "latency", "comparedTo": "active", "change": {"max": "-100%"}});
+        assert!(gate(all_gone).is_ok(), "nothing can be left of it");
+        let absolute = json!({"query": "q", "comparedTo": "active", "maxDelta": "3"});
+        assert_eq!(gate(absolute).unwrap().0.relative(), "+3");
     }
 }

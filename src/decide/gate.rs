@@ -17,6 +17,8 @@ use crate::{
 
 /// What a gate says until it has heard anything.
 pub(super) const NO_ANSWER: &str = "no answer yet";
+/// How it begins what it says of a stage whose figures do not count yet.
+pub(super) const NOT_YET: &str = "figures count from";
 /// How it begins what it says of a Job that has told nothing.
 pub(super) const OF_A_JOB: &str = "Job: ";
 
@@ -253,7 +255,7 @@ pub(super) fn too_old(gate: &PlannedGate, newest: Option<&Reading>, m: Measuring
 /// Why there is no answer: nobody asks before figures count. A stage begins with the next second, which is no wait.
 fn silence(m: Measuring) -> String {
     if m.entered.since(m.now) > Duration::from_secs(1) {
-        return format!("figures count from {}", m.entered);
+        return format!("{NOT_YET} {}", m.entered);
     }
     NO_ANSWER.to_owned()
 }
@@ -276,4 +278,62 @@ pub(super) fn usable(gate: &PlannedGate, reading: &Reading) -> Result<Sample, St
 #[expect(clippy::cast_possible_truncation, reason = "a count of requests for people; `as` saturates")]
 pub(super) fn whole(count: f64) -> i64 {
     count.floor() as i64
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use serde_json::json;
+
+    use super::{Beside, Measuring, judge, show};
+    use crate::{
+        api::{LlmRollout, Moment},
+        decide::{
+            plan::{Plan, PlannedGate},
+            snapshot::{Around, GateSets, Offers},
+        },
+        metrics::{Reading, Sample},
+    };
+
+    /// A latency whose limit is a bucket's bound, so that it is judged by what took longer.
+    fn gate() -> Arc<PlannedGate> {
+        let rollout: LlmRollout = serde_json::from_value(json!({
+            "apiVersion": "llmrollout.io/v1alpha1", "kind": "LlmRollout", "metadata": {"name": "chat"},
+            "spec": {
+                "traffic": [{"httpRoute": {"name": "chat"}}], "release": {"template": {"port": 8000, "podTemplate": {}}},
+                "gates": [{"name": "p95", "metric": "latency", "quantile": "0.95", "max": "1.5s"}],
+            },
+        }))
+        .unwrap();
+        let offers = Offers { providers: vec!["default".into()], ..Offers::default() };
+        Plan::read(&rollout.spec, Around::new(&GateSets::new(), &offers)).unwrap().gates.remove(0)
+    }
+
+    /// The value and the limit as they are shown, where this share took longer and the quantile was seen at this second.
+    fn shown(share: f64, (after, seconds): (i64, f64)) -> (String, String) {
+        let entered = Moment::from_unix(1_800_000_000);
+        let now = entered.plus(Duration::from_secs(20));
+        let m = Measuring { step: 1, entered, clock_from: entered, watching_since: entered, now, color: None };
+        let reading = |after: i64, value: f64| {
+            let outcome = Ok(Sample { value, samples: 500.0 });
+            let (at, window) = (Moment::from_unix(entered.unix() + after), Duration::from_secs(15));
+            Reading { at, window, outcome, names: Vec::new(), weighed: None }
+        };
+        let judged = [reading(5, share), reading(15, share)];
+        let mut status = judge(&gate(), &judged, Beside::default(), None, m).status;
+        show(&gate(), &[reading(after, seconds)], &mut status, m);
+        (status.value, status.limit)
+    }
+
+    #[test]
+    fn a_latency_is_shown_as_a_time_where_that_says_the_same() {
+        let as_written = |value: &str, limit: &str| (value.to_owned(), limit.to_owned());
+        assert_eq!(shown(0.5, (15, 2.0)), as_written("2s", "1.5s"));
+        assert_eq!(shown(0.5, (15, 1.5)), as_written("50%", "5% over 1.5s"), "the limit itself is not beyond it");
+        assert_eq!(shown(0.01, (15, 1.5)), as_written("1.5s", "1.5s"));
+        assert_eq!(shown(0.01, (15, 2.0)), as_written("1%", "5% over 1.5s"), "what passes is not shown as too slow");
+        assert_eq!(shown(0.5, (-1, 2.0)), as_written("50%", "5% over 1.5s"), "seen before the step");
+        assert_eq!(shown(0.5, (21, 2.0)), as_written("50%", "5% over 1.5s"), "seen in the future");
+    }
 }

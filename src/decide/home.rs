@@ -77,7 +77,7 @@ fn driven_back(v: &View<'_>) -> Option<Cause> {
         return None;
     }
     let intended = v.status.intent.as_ref().map_or(attempt.weight, |i| i.weight.max(attempt.weight));
-    if attempt.weight > 0 && v.strays(candidate, attempt.weight, intended) == Some(Stray::Below) {
+    if v.strays(candidate, attempt.weight, intended) == Some(Stray::Below) {
         return Some(Cause::seen(say::moved_back()));
     }
     if let Some(words) = v.refusal().filter(|_| serving) {
@@ -113,7 +113,7 @@ fn undecided(v: &View<'_>) -> Option<Cause> {
 fn walk_home(v: &View<'_>, cause: &Said) -> Answer {
     let Some(active) = v.status.active else { return ended(v, cause) };
     let writes = v.home(active);
-    if writes.is_empty() && (v.share(active.other()) == 0 || v.s.routers.is_empty()) {
+    if writes.is_empty() {
         let attempt = v.status.attempt.as_ref();
         let never_served = attempt.is_none_or(|a| a.weight == 0) && v.status.intent.is_none() && !v.going_back();
         if never_served || (v.going_back() && v.followed(attempt.map_or(v.now(), |a| a.clock_from))) {

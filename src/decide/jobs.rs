@@ -45,9 +45,9 @@ pub(super) fn verdicts(v: &View<'_>) -> Vec<Verdict> {
 /// The Jobs that the stage still needs are begun with whatever is answered while it is measured.
 pub(super) fn begin(v: &View<'_>, answer: Answer) -> Answer {
     let same = |a: &Attempt| (a.id, a.step, a.bake, a.step_entered_at);
-    let stays = answer.status.attempt.as_ref().map(same) == v.running().map(same) && v.status.intent.is_none();
+    let stays = answer.status.attempt.as_ref().map(same) == v.running().map(same);
     let measuring = matches!(answer.phase, Phase::Holding | Phase::Baking) && stays;
-    if !measuring || !answer.intents.is_empty() || answer.wants_live || answer.status.intent.is_some() {
+    if !measuring || !answer.intents.is_empty() || answer.wants_live {
         return answer;
     }
     let Some((attempt, entered)) = stage(v) else { return answer };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     answer::Answer,
-    gate::{NO_ANSWER, OF_A_JOB},
+    gate::{NO_ANSWER, NOT_YET, OF_A_JOB},
     intent::{Decision, News},
     reference, say, sources,
     view::{self, View},
@@ -42,7 +42,7 @@ pub(super) fn tell(v: &View<'_>, answer: Answer) -> Decision {
     warm::keep(v, &mut next);
     sources::keep(v, &mut next);
     weigh::keep(v, &mut next);
-    next.next_decision_at = until.filter(|at| *at > v.now());
+    next.next_decision_at = until;
     show(v, &mut next);
     conditions(v, &mut next, reason);
     let running = next.attempt.as_ref().is_some_and(|a| a.ended_at.is_none()) && phase != Phase::RollingBack;
@@ -154,7 +154,10 @@ fn alike(old: &GateStatus, new: &GateStatus) -> bool {
     let fresh = match (old.at, new.at) {
         (Some(o), Some(n)) => n.since(o).as_secs() < AT_MOST_EVERY,
         // Why there is nothing is told as soon as it is known, and then once: it may waver. A Job only goes on.
-        (None, None) => old.reason == new.reason || !(old.reason == NO_ANSWER || old.reason.starts_with(OF_A_JOB)),
+        (None, None) => {
+            old.reason == new.reason
+                || ![NO_ANSWER, NOT_YET, OF_A_JOB].iter().any(|begin| old.reason.starts_with(begin))
+        }
         (Some(_), None) | (None, Some(_)) => false,
     };
     // The limit of a comparison moves with every sample, like the value.
@@ -325,4 +328,27 @@ fn promoted(v: &View<'_>, next: &LlmRolloutStatus, reason: Reason) -> Word {
         return yes(Reason::Promoted, format!("revision {} serves all traffic", v.wanted));
     }
     no(reason, next.message.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LONGEST_MESSAGE, clipped};
+
+    /// A condition's message has an end, and what is cut is no half of a letter.
+    #[test]
+    fn a_long_message_is_cut_where_a_letter_ends() {
+        for letter in ["a", "é", "…", "🦀"] {
+            let fits = letter.repeat(LONGEST_MESSAGE / letter.len());
+            assert_eq!(clipped(fits.clone()), fits);
+            for before in ["", "x", "xy", "xyz"] {
+                let long = format!("{before}{}", letter.repeat(LONGEST_MESSAGE + 1));
+                let cut = clipped(long.clone());
+                let kept = cut.strip_suffix('…').expect("it says that there was more");
+                assert!(
+                    long.starts_with(kept) && (LONGEST_MESSAGE - 8..=LONGEST_MESSAGE).contains(&cut.len()),
+                    "{letter}"
+                );
+            }
+        }
+    }
 }

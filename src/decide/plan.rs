@@ -330,12 +330,13 @@ mod tests {
 
     use serde_json::json;
 
-    use super::{digest, duration, read_failures};
+    use super::{digest, duration, read_failures, write_text};
 
     #[test]
     fn durations_are_read_strictly() {
         assert_eq!(duration("1h30m"), Some(Duration::from_mins(90)));
         assert_eq!(duration("45s"), Some(Duration::from_secs(45)));
+        assert_eq!(duration("720h"), Some(Duration::from_hours(720)), "thirty days");
         for bad in ["", "5", "5 minutes", "PT5M", "-5m", "0s", "1y", "30m1h", "721h", "99999999999999999999s", "m"] {
             assert_eq!(duration(bad), None, "{bad}");
         }
@@ -354,5 +355,16 @@ mod tests {
         let b = json!({"metadata": {}, "spec": {"y": [1, 2], "x": 1}});
         assert_eq!(digest(&a), digest(&b));
         assert_ne!(digest(&a), digest(&json!({"metadata": {}, "spec": {"y": [2, 1], "x": 1}})));
+    }
+
+    /// Else two templates could be one text, and a release would be none.
+    #[test]
+    fn a_text_is_written_as_json_writes_it() {
+        for text in ["", "plain text", "\"", "\\", "a\"b", "a\\b", "\\\"", "é", "a\nb", "\u{7f}", "~", " "] {
+            let mut out = String::new();
+            write_text(text, &mut out);
+            assert_eq!(out, json!(text).to_string());
+        }
+        assert_ne!(digest(&json!(["a\",\"b"])), digest(&json!(["a", "b"])));
     }
 }

@@ -57,14 +57,11 @@ fn deadline(v: &View<'_>) -> Moment {
 pub(super) fn installed(v: &View<'_>) -> Option<Answer> {
     let color = v.candidate().filter(|_| v.status.active.is_none())?;
     let writes = v.home(color);
+    if writes.is_empty() {
+        return Some(live(v, color));
+    }
     let answer = Answer::new(v, Phase::Preparing, say::first_traffic());
-    if !writes.is_empty() && (!v.s.live || v.ready(color) == 0) {
-        return Some(answer.after_a_live_look());
-    }
-    if !writes.is_empty() {
-        return Some(answer.doing(writes).soon());
-    }
-    Some(live(v, color))
+    Some(if v.s.live { answer.doing(writes).soon() } else { answer.after_a_live_look() })
 }
 
 /// The release has arrived: the candidate is the active color now, and the old one is on its way out.

@@ -113,3 +113,106 @@ fn part(text: Option<&str>, read: fn(&str) -> Option<f64>, default: f64, example
     let value = read(text).filter(|value| value.is_finite() && *value >= 0.0);
     value.ok_or_else(|| format!("`statistical`: {text} cannot be read; write for example `{example}`"))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::{Proof, can_be_counted, read};
+    use crate::{
+        api::{exporters::Metrics, gates::Gate},
+        metrics::Source,
+    };
+
+    fn gate(metric: &str, statistical: &Value) -> Gate {
+        serde_json::from_value(json!({"name": "g", "metric": metric, "statistical": statistical})).unwrap()
+    }
+
+    fn proof(metric: &str, statistical: &Value) -> Result<Proof, String> {
+        let gate = gate(metric, statistical);
+        read(&gate, gate.statistical.as_ref().unwrap())
+    }
+
+    fn near(one: f64, other: f64) -> bool {
+        (one - other).abs() < 1e-12
+    }
+
+    #[test]
+    fn what_is_not_written_is_read_as_it_is_documented() {
+        let share = proof("errorRate", &json!({})).unwrap();
+        assert!(near(share.relative, 0.5) && near(share.absolute, 0.005) && near(share.alpha, 0.05), "{share:?}");
+        assert_eq!((share.max, share.above, share.mean), (None, None, false));
+        let mean = proof("costPerRequest", &json!({})).unwrap();
+        assert!(near(mean.relative, 0.2) && near(mean.absolute, 0.0) && mean.mean, "{mean:?}");
+        let own = json!({"relative": "0%", "absolute": "2pp", "confidence": "99%"});
+        let own = proof("errorRate", &own).unwrap();
+        assert!(near(own.relative, 0.0) && near(own.absolute, 0.02) && near(own.alpha, 0.01), "{own:?}");
+        let relative = proof("errorRate", &json!({"relative": "10%", "absolute": "0pp"})).unwrap();
+        assert!(near(relative.relative, 0.1) && near(relative.absolute, 0.0), "{relative:?}");
+        let bound = proof("errorRate", &json!({"max": "1%"})).unwrap();
+        assert_eq!((bound.max, bound.relative, bound.absolute), (Some(0.01), 0.0, 0.0), "no room above a bound");
+        assert_eq!(proof("latency", &json!({"above": "1.5s"})).unwrap().above, Some(1.5));
+        assert!(near(proof("errorRate", &json!({"confidence": "50%"})).unwrap().alpha, 0.5));
+    }
+
+    #[test]
+    fn what_is_demanded_is_said_in_a_word() {
+        for (metric, written, word) in [
+            ("errorRate", json!({}), "+50%+0.5pp"),
+            ("errorRate", json!({"absolute": "0pp"}), "+50%"),
+            ("errorRate", json!({"max": "1%"}), "1%"),
+            ("costPerRequest", json!({}), "+20%"),
+        ] {
+            assert_eq!(proof(metric, &written).unwrap().word(), word);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_proved_is_told_what_to_write() {
+        for (metric, written, words) in [
+            ("costPerRequest", json!({"max": "1%"}), "of a mean takes `relative`"),
+            ("costPerRequest", json!({"absolute": "1pp"}), "of a mean takes `relative`"),
+            ("errorRate", json!({"max": "1%", "relative": "10%"}), "takes `max`, or"),
+            ("errorRate", json!({"max": "1%", "absolute": "1pp"}), "takes `max`, or"),
+            ("errorRate", json!({"above": "1s"}), "belongs to a latency"),
+            ("errorRate", json!({"relative": "0%", "absolute": "0pp"}), "needs room"),
+            ("errorRate", json!({"relative": "-1%"}), "`relative: 50%`"),
+            ("errorRate", json!({"relative": "much"}), "`relative: 50%`"),
+            ("errorRate", json!({"absolute": "1%"}), "`absolute: 0.5pp`"),
+            ("errorRate", json!({"max": "0%"}), "between 0% and 100%"),
+            ("errorRate", json!({"max": "100%"}), "between 0% and 100%"),
+            ("latency", json!({"above": "0s"}), "`above` is a time"),
+            ("latency", json!({"above": "1%"}), "`above` is a time"),
+            ("errorRate", json!({"confidence": "49%"}), "between 50% and 100%"),
+            ("errorRate", json!({"confidence": "100%"}), "between 50% and 100%"),
+        ] {
+            let said = proof(metric, &written).unwrap_err();
+            assert!(said.contains(words), "{written}: {said}");
+        }
+        let query: Gate = serde_json::from_value(json!({"name": "g", "query": "q", "statistical": {}})).unwrap();
+        assert!(read(&query, query.statistical.as_ref().unwrap()).unwrap_err().contains("needs a `metric`"));
+        let abort = Gate { severity: crate::api::gates::Severity::Abort, ..gate("errorRate", &json!({})) };
+        assert!(read(&abort, abort.statistical.as_ref().unwrap()).unwrap_err().contains("`Abort` needs one"));
+    }
+
+    /// A latency is cut at a bucket's bound: a written one, or the one that holds the quantile of the color that serves.
+    #[test]
+    fn a_latency_needs_to_know_where_it_is_cut() {
+        let source = |profile: &str| {
+            let metrics: Metrics = serde_json::from_value(json!({"profile": profile})).unwrap();
+            Source::read(&metrics, None, None).unwrap()
+        };
+        let counted = |profile: &str, quantile: Option<&str>, written: Value| {
+            let gate = Gate { quantile: quantile.map(str::to_owned), ..gate("latency", &written) };
+            can_be_counted(&gate, &source(profile), read(&gate, gate.statistical.as_ref().unwrap()).unwrap())
+        };
+        assert_eq!(counted("vllm", Some("0.95"), json!({})), Ok(()));
+        assert_eq!(counted("vllm", None, json!({"above": "1.5s"})), Ok(()));
+        assert!(counted("vllm", None, json!({})).unwrap_err().contains("write one of their bounds"));
+        let share = gate("errorRate", &json!({}));
+        assert_eq!(can_be_counted(&share, &source("vllm"), proof("errorRate", &json!({})).unwrap()), Ok(()));
+        let rate = gate("outputTokensPerSecond", &json!({}));
+        let demanded = proof("outputTokensPerSecond", &json!({}));
+        assert!(demanded.is_err() || can_be_counted(&rate, &source("vllm"), demanded.unwrap()).is_err());
+    }
+}

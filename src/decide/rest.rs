@@ -70,7 +70,7 @@ pub(super) fn up_to_date(v: &View<'_>) -> Option<Answer> {
     let active = v.status.active.filter(|_| v.status.active_revision.as_ref() == Some(&v.wanted))?;
     // A pause stops scaling too.
     let upkeep = if v.spec().paused { Vec::new() } else { upkeep(v, active) };
-    let promoted = v.status.attempt.as_ref().is_some_and(|a| a.revision == v.wanted && a.ended.is_none());
+    let promoted = v.status.attempt.as_ref().is_some_and(|a| a.revision == v.wanted);
     let (phase, reason) = if promoted { (Phase::Completed, Reason::Promoted) } else { (Phase::Idle, Reason::UpToDate) };
     let answer = Answer::new(v, phase, say::serves(reason, &v.wanted, active)).doing(upkeep);
     Some(answer.changing(|s| {

@@ -375,3 +375,19 @@ pub(super) fn retiring(old: Color) -> Said {
 pub(super) fn not_retiring_yet(old: Color) -> Said {
     said(Reason::Retiring, format!("{} stays until all traffic is on a ready color", old.word()))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::beside;
+
+    #[test]
+    fn what_is_not_proved_stands_on_its_side_of_the_limit() {
+        let word = |value: &str| {
+            let gate = json!({"name": "errors", "verdict": "Undecided", "value": value, "limit": "1%", "step": 1});
+            beside(&serde_json::from_value(gate).unwrap())
+        };
+        assert_eq!(["0.9%", "1%", "1.1%"].map(word), ["<1%", "≤1%", ">1%"]);
+    }
+}

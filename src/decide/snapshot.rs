@@ -267,3 +267,49 @@ pub struct EndpointOffer {
     /// Whether it can be asked about one color.
     pub tells_colors: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::Standing;
+    use crate::{api::LlmRollout, decide::plan::revision};
+
+    fn standing(status: &Value) -> Standing {
+        let rollout: LlmRollout = serde_json::from_value(json!({
+            "apiVersion": "llmrollout.io/v1alpha1", "kind": "LlmRollout", "metadata": {"name": "chat"}, "status": status,
+            "spec": {"manual": true, "traffic": [], "release": {"template": {"port": 8000, "podTemplate": {"a": 1}}}},
+        }))
+        .unwrap();
+        Standing::of(&rollout)
+    }
+
+    /// Only what serves the revision that is wanted now counts as done: nobody starts on what is under way, or was.
+    #[test]
+    fn a_rollout_is_as_far_as_its_wanted_revision() {
+        let Value::Object(template) = json!({"a": 1}) else { panic!("an object") };
+        let wanted = revision(&template);
+        let attempt = |ended: Value| {
+            let at = "2027-01-15T08:00:00Z";
+            json!({"id": 2, "revision": wanted, "startedAt": at, "step": 1, "weight": 5, "clockFrom": at, "endedAt": ended})
+        };
+        let retiring = json!({"color": "blue", "revision": "r0", "since": "2027-01-15T08:00:00Z"});
+        let over = attempt(json!("2027-01-15T09:00:00Z"));
+        for (status, far) in [
+            (Value::Null, Standing::UnderWay),
+            (json!({}), Standing::UnderWay),
+            (json!({"activeRevision": "other"}), Standing::UnderWay),
+            (json!({"activeRevision": wanted}), Standing::Baked),
+            (json!({"activeRevision": wanted, "attempt": over}), Standing::Baked),
+            (json!({"activeRevision": wanted, "attempt": over, "retiring": retiring}), Standing::Completed),
+            (json!({"activeRevision": wanted, "attempt": attempt(Value::Null)}), Standing::UnderWay),
+            (json!({"activeRevision": "other", "abortedRevision": wanted}), Standing::TakenBack),
+            (json!({"activeRevision": "other", "abortedRevision": "another"}), Standing::UnderWay),
+            (json!({"activeRevision": wanted, "abortedRevision": "another"}), Standing::Baked),
+            (json!({"activeRevision": wanted, "phase": "RollingBack"}), Standing::TakenBack),
+            (json!({"activeRevision": wanted, "phase": "RolledBack"}), Standing::TakenBack),
+        ] {
+            assert_eq!(standing(&status), far, "{status}");
+        }
+    }
+}

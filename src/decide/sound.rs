@@ -42,3 +42,83 @@ fn within_bounds(attempt: &mut Attempt) {
     let bakes = attempt.weight == 100 && attempt.step_entered_at.is_some();
     attempt.bake = if bakes { attempt.bake.clamp(0, 100) } else { 0 };
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::sound;
+    use crate::api::{LlmRolloutStatus, status::Color};
+
+    const AT: &str = "2027-01-15T08:00:00Z";
+
+    /// The status of a release at 20 %, with this changed, as far as it can be true.
+    fn kept(change: &Value) -> LlmRolloutStatus {
+        let mut status = json!({
+            "active": "blue", "activeRevision": "r1", "candidate": "green",
+            "attempt": {"id": 2, "revision": "r2", "startedAt": AT, "clockFrom": AT, "step": 2, "weight": 20, "stepEnteredAt": AT},
+            "intent": {"op": "2-3", "revision": "r2", "step": 3, "weight": 50, "at": AT},
+        });
+        for (path, value) in change.as_object().unwrap() {
+            let (parent, key) = path.rsplit_once('/').unwrap();
+            status.pointer_mut(parent).unwrap().as_object_mut().unwrap().insert(key.to_owned(), value.clone());
+        }
+        sound(serde_json::from_value(status).unwrap())
+    }
+
+    #[test]
+    fn a_step_that_is_written_down_is_one_of_this_release() {
+        assert!(kept(&json!({})).intent.is_some());
+        for (change, why) in [
+            (json!({"/intent/revision": "r3"}), "of another revision"),
+            (json!({"/intent/weight": 101}), "more than everything"),
+            (json!({"/intent/weight": -1}), "less than nothing"),
+            (json!({"/active": null}), "while nothing serves"),
+            (json!({"/attempt/endedAt": AT}), "after the release was over"),
+            (json!({"/attempt": null}), "without a release"),
+        ] {
+            assert_eq!(kept(&change).intent, None, "{why}");
+        }
+        assert!(kept(&json!({"/intent/weight": 0})).intent.is_some(), "a dark step");
+        assert!(kept(&json!({"/intent/weight": 100})).intent.is_some(), "the last step");
+    }
+
+    #[test]
+    fn figures_outside_their_bounds_are_brought_inside() {
+        let attempt = |change: Value| kept(&change).attempt.unwrap();
+        assert_eq!(attempt(json!({"/attempt/weight": 101})).weight, 100);
+        assert_eq!(attempt(json!({"/attempt/weight": -1})).weight, 0);
+        assert_eq!(attempt(json!({"/attempt/step": 101})).step, 100);
+        assert_eq!(attempt(json!({"/attempt/step": -1})).step, 0);
+        assert_eq!(attempt(json!({"/attempt/id": i64::MAX})).id, i64::MAX - 1, "there is a next one");
+        assert_eq!(attempt(json!({"/attempt/id": -1})).id, 0);
+    }
+
+    #[test]
+    fn a_bake_is_one_of_everything_that_is_measured() {
+        let bake = |weight: i32, entered: Value, bake: i32| {
+            kept(&json!({"/attempt/weight": weight, "/attempt/stepEnteredAt": entered, "/attempt/bake": bake}))
+                .attempt
+                .unwrap()
+                .bake
+        };
+        assert_eq!(bake(100, json!(AT), 2), 2);
+        assert_eq!(bake(100, json!(AT), 101), 100);
+        assert_eq!(bake(100, json!(AT), -1), 0);
+        assert_eq!(bake(50, json!(AT), 2), 0, "before everything was on it");
+        assert_eq!(bake(100, Value::Null, 2), 0, "before it was measured");
+    }
+
+    #[test]
+    fn a_release_is_on_the_other_color_and_nothing_is_retired_meanwhile() {
+        let retiring = json!({"color": "blue", "revision": "r0", "since": AT});
+        let status = kept(&json!({"/candidate": "blue", "/retiring": retiring}));
+        assert_eq!((status.candidate, status.retiring), (Some(Color::Green), None));
+        let over = kept(&json!({"/attempt/endedAt": AT, "/retiring": retiring}));
+        assert!(over.retiring.is_some(), "it is, when the release is over");
+        let first = kept(&json!({"/active": null, "/candidate": null}));
+        let attempt = first.attempt.unwrap();
+        assert_eq!(first.candidate, Some(Color::Blue));
+        assert_eq!((attempt.step, attempt.weight, attempt.step_entered_at), (0, 0, None), "the first takes no steps");
+    }
+}

@@ -30,7 +30,7 @@ const NAMED: usize = 3;
 
 /// A release that has not had its first step, while another color serves: its series are there before it needs them.
 fn waiting<'a>(v: &'a View<'_>) -> Option<&'a Attempt> {
-    let begun = |a: &&Attempt| a.step > 0 || a.step_entered_at.is_some() || v.status.intent.is_some();
+    let begun = |a: &&Attempt| a.step_entered_at.is_some() || v.status.intent.is_some();
     v.running().filter(|a| !begun(a) && v.status.active.is_some())
 }
 
@@ -219,5 +219,19 @@ fn open(v: &View<'_>, plan: &Plan, found: Option<&MetricsFound>) -> Said {
         (Some(None), _) => say::no_exporter(provider, hints::hint(plan.looked_for.profile())),
         (None, Some(Err(why))) => say::exporter_asked(provider, &why.to_string()),
         (None, _) => say::exporter_asked(provider, NO_ANSWER),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::why;
+    use crate::{api::exporters::Metrics, metrics::Source};
+
+    #[test]
+    fn three_names_are_said_and_that_there_are_more() {
+        let source = Source::read(&Metrics::default(), None, None).unwrap();
+        let said = |names: &[&str]| why(&source, &names.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert!(said(&["a", "b", "c"]).starts_with("no series of a, b, c (profile "), "{}", said(&["a", "b", "c"]));
+        assert!(said(&["a", "b", "c", "d"]).starts_with("no series of a, b, c, … (profile "));
     }
 }

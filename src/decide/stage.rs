@@ -93,7 +93,7 @@ impl View<'_> {
         if let Some(bake) = bake {
             let Some(b) = plan.bakes.get(bake) else { return Stage { name: "bake".to_owned(), ..Stage::default() } };
             let name = format!("bake {}", b.name);
-            return Stage { hold: b.hold, gates: b.gates.as_deref(), name, ..Stage::default() };
+            return Stage { gates: b.gates.as_deref(), name, ..Stage::default() };
         }
         let number = format!("step {}", attempt.step);
         let Some(s) = plan.steps.iter().find(|s| s.weight == attempt.weight) else {
@@ -115,7 +115,7 @@ impl View<'_> {
         let Some(attempt) = self.running() else { return Vec::new() };
         let (only, bake, weight) = (self.stage(plan).gates, attempt.bake > 0, attempt.weight);
         // The traffic that a step up brings is ours: nobody can demand silence of it any more.
-        let rising = self.status.intent.as_ref().is_some_and(|i| i.weight > 0);
+        let rising = self.status.intent.is_some();
         let speaks = |g: &&Arc<PlannedGate>| chosen(g, only, bake, weight) && !(rising && demands_silence(g));
         plan.gates.iter().filter(speaks).collect()
     }
@@ -160,7 +160,7 @@ impl View<'_> {
         if g.severity != Severity::Abort {
             return entered.map(|at| warm::since(self, plan).map_or(at, |warm| at.max(warm)));
         }
-        let given = self.status.intent.as_ref().filter(|i| i.weight > 0 && attempt.weight == 0).map(|i| i.at);
+        let given = self.status.intent.as_ref().filter(|i| i.weight > 0).map(|i| i.at);
         entered.map(|at| at.min(attempt.clock_from.max(attempt.started_at))).or(given)
     }
 

@@ -181,7 +181,7 @@ fn unproved(v: &View<'_>, stage: &Stage<'_>) -> Option<Said> {
 
 /// The stage has been undecided for as long as it may be, and the manifest says that this then follows.
 pub(super) fn undecided_too_long(v: &View<'_>, then: OnUndecided) -> Option<Said> {
-    let attempt = v.running().filter(|a| a.step_entered_at.is_some() && a.asked.is_none() && !leaves_early(a))?;
+    let attempt = v.running().filter(|a| a.asked.is_none() && !leaves_early(a))?;
     let stage = v.stage(v.plan.ok()?);
     let most = stage.max_hold.filter(|_| stage.on_undecided == then)?;
     let until = attempt.hold_until?;
@@ -226,9 +226,6 @@ pub(super) fn next(v: &View<'_>) -> Option<Answer> {
 
 /// The step after the one that is confirmed; the last one when somebody, or the past, vouches for the revision.
 fn next_step<'a>(attempt: &Attempt, plan: &'a Plan) -> Option<(i32, &'a PlannedStep)> {
-    if attempt.bake > 0 {
-        return None;
-    }
     let confirmed = attempt.step_entered_at.map(|_| attempt.weight);
     let next = plan.step_after(confirmed)?;
     if attempt.promoted || attempt.fast_track { plan.last_step() } else { Some(next) }

@@ -12,11 +12,7 @@ use super::{
     workload,
 };
 use crate::{
-    api::{
-        Moment,
-        gates::{ComparedTo, Metric},
-        status::Attempt,
-    },
+    api::{Moment, gates::Metric, status::Attempt},
     metrics::{
         Question, Template, metric,
         question::LARGEST_WINDOW,
@@ -42,7 +38,7 @@ pub(super) fn standing_alone(gate: &Arc<PlannedGate>, attempt: &Attempt) -> Arc<
         return Arc::clone(gate);
     };
     let test = Test::Ratio(None, Some(1.0 + proof.relative));
-    Arc::new(PlannedGate { test, against: Some(ComparedTo::Active), ..gate.as_ref().clone() })
+    Arc::new(PlannedGate { test, ..gate.as_ref().clone() })
 }
 
 impl View<'_> {

@@ -120,7 +120,9 @@ pub(super) fn judge(w: &Weighing<'_>, fails: bool, old: Option<&GateStatus>, m: 
     let spent = deadline.filter(|d| *d <= m.now).map(|_| Reason::NoDataBudgetSpent);
     let tripped = if word == VerdictWord::Fail { Some(Reason::GateFailed) } else { spent };
     let no_data_since = (word == VerdictWord::NoData).then_some(since);
-    let figures = figures(w, evidence.map(|(e, _)| e));
+    // Beside a proof stand the figures that it was found in: later ones would contradict it.
+    let proved = old.filter(|_| latched && !fails).cloned();
+    let figures = proved.unwrap_or_else(|| figures(w, evidence.map(|(e, _)| e)));
     let status = GateStatus { verdict: word, reason, at, no_data_since, color: m.color, step: m.step, ..figures };
     Verdict { status, severity: w.gate.severity, tripped, deadline }
 }
@@ -160,8 +162,10 @@ fn said(w: &Weighing<'_>, e: &Evidence, block: Option<Block>, m: Measuring) -> (
 /// `174 more requests, ~41m`, and what would help when that is too long.
 fn to_come(w: &Weighing<'_>, e: &Evidence, m: Measuring) -> String {
     let Some(needed) = needed(e) else { return "not proved yet".to_owned() };
-    let more = if needed < 1.5 { "request" } else { "requests" };
-    let more = format!("{} more {more}", whole(needed));
+    let more = match whole(needed) {
+        1 => "1 more request".to_owned(),
+        more => format!("{more} more requests"),
+    };
     let Some((age, seconds)) = w.age(m.now).zip(w.seconds(e, m.now)) else { return more };
     let when = format!("{more}, ~{}m", whole((seconds / 60.0).ceil()));
     match w.patience.filter(|patience| seconds > patience.saturating_sub(age).as_secs_f64()) {
@@ -317,4 +321,105 @@ pub(super) fn keep(v: &View<'_>, status: &mut LlmRolloutStatus) {
     };
     let all = all.iter().filter_map(|w| fresh(w).or_else(|| kept(w).cloned()));
     attempt.evidence = if due { all.collect() } else { before };
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use serde_json::json;
+
+    use super::{Measuring, Weighing, to_come, weakest};
+    use crate::{
+        api::{LlmRollout, Moment},
+        decide::{
+            plan::{Plan, PlannedGate},
+            snapshot::{Around, GateSets, Offers},
+        },
+        metrics::{
+            raw::{Raw, Resume, Stage, What},
+            reading::Weighed,
+        },
+        stats::{Count, gate::Evidence, strata::Health},
+    };
+
+    fn gate() -> Arc<PlannedGate> {
+        let rollout: LlmRollout = serde_json::from_value(json!({
+            "apiVersion": "llmrollout.io/v1alpha1", "kind": "LlmRollout", "metadata": {"name": "chat"},
+            "spec": {
+                "traffic": [{"httpRoute": {"name": "chat"}}], "release": {"template": {"port": 8000, "podTemplate": {}}},
+                "gates": [{"name": "errors", "metric": "errorRate", "statistical": {}}],
+            },
+        }))
+        .unwrap();
+        let offers = Offers { providers: vec!["default".into()], ..Offers::default() };
+        Plan::read(&rollout.spec, Around::new(&GateSets::new(), &offers)).unwrap().gates.remove(0)
+    }
+
+    fn evidence(pass: f64, needed_pass: f64, needed: Option<f64>, green: f64) -> Evidence {
+        Evidence {
+            fail: -1.0,
+            pass,
+            needed_pass,
+            environment: false,
+            split_wrong: false,
+            health: Health::default(),
+            green: Count::new(green, green / 100.0),
+            blue: Count::new(green * 19.0, green * 0.19),
+            green_interval: None,
+            blue_interval: None,
+            needed,
+        }
+    }
+
+    #[test]
+    fn the_view_that_is_furthest_from_a_proof_speaks() {
+        let (far, near) = (evidence(4.1, 6.5, None, 100.0), evidence(0.8, 3.0, None, 100.0));
+        for views in [vec![far, near], vec![near, far]] {
+            let weighed = Weighed { views, state: String::new() };
+            assert_eq!(weakest(&weighed, 0.05).map(|(e, _)| e.needed_pass), Some(6.5));
+        }
+    }
+
+    /// What is still to come, a minute after a step to 5 % began in which the candidate has had so many requests.
+    fn said(needed: Option<f64>, green: f64, patience: Option<u64>) -> String {
+        let (gate, began) = (gate(), Moment::from_unix(1_800_000_000));
+        let proof = gate.test.proof().unwrap();
+        let raw = Raw {
+            views: Vec::new(),
+            demand: proof.demand(What::Share),
+            stages: vec![Stage { weight: 5, next: 50, at: began }],
+            of: 2,
+            warm_up: Duration::ZERO,
+            resume: Resume(None),
+        };
+        let patience = patience.map(Duration::from_secs);
+        let (mark, trial) = (String::new(), String::new());
+        let w = Weighing { gate: &gate, proof, raw: &raw, mark, trial, newest: None, last: None, patience };
+        let now = began.plus(Duration::from_mins(1));
+        let m = Measuring { step: 1, entered: began, clock_from: began, watching_since: began, now, color: None };
+        to_come(&w, &evidence(0.0, 3.0, needed, green), m)
+    }
+
+    #[test]
+    fn what_is_to_come_is_said_in_requests_and_minutes() {
+        assert_eq!(said(Some(60.0), 60.0, None), "60 more requests, ~1m");
+        assert_eq!(said(Some(61.0), 60.0, None), "61 more requests, ~2m");
+        assert_eq!(said(Some(1.9), 60.0, None), "1 more request, ~1m");
+        assert_eq!(said(Some(0.0), 60.0, None), "1 more request, ~1m");
+        assert_eq!(said(Some(2.0), 60.0, None), "2 more requests, ~1m");
+        assert_eq!(said(Some(60.0), 0.0, None), "60 more requests", "at no rate nobody knows when");
+        for odd in [None, Some(f64::NAN), Some(f64::INFINITY), Some(-1.0)] {
+            assert_eq!(said(odd, 60.0, None), "not proved yet", "{odd:?}");
+        }
+    }
+
+    #[test]
+    fn what_comes_too_late_is_said_with_a_cure() {
+        assert_eq!(said(Some(60.0), 60.0, Some(120)), "60 more requests, ~1m", "just in time");
+        let cures = [120, 600, 1800, 3600].map(|patience| said(Some(6000.0), 6.0, Some(patience)));
+        let late = "6000 more requests, ~1000m; longer than maxHold";
+        let cure = |share: &str| format!("{late}, at {share} it could be known in time");
+        assert_eq!(cures, [late.to_owned(), late.to_owned(), cure("12%"), cure("6%")]);
+    }
 }

@@ -101,6 +101,7 @@ fn what_both_colors_do_is_blamed_on_nobody() {
     let band = PlannedGate { test: Test::Between(Limit::Share(0.2), Limit::Share(0.3)), ..gate() };
     assert_eq!(blamed(&band, 0.31, &of(0.19), true), BLAMED, "the other side of a band is another failure");
     assert_eq!(blamed(&band, 0.19, &of(0.31), true), BLAMED, "and so it is the other way round");
+    assert_eq!(blamed(&max, 0.012, &of(0.01), true), BLAMED, "one at the limit itself does not break it");
     let abort = PlannedGate { severity: Severity::Abort, ..gate() };
     assert_eq!(blamed(&abort, 0.2, &of(0.2), true), BLAMED, "one bad sample is enough for it");
     let alerts = PlannedGate { subject: Subject::Alerts(Alerts::default()), ..gate() };
@@ -164,6 +165,13 @@ fn only_finite_figures_on_enough_requests_pass() {
 fn two_of_three_bad_samples_fail_and_one_does_not_pass() {
     assert_eq!(says(50, &[reading(15, Ok(BAD)), reading(30, Ok(GOOD)), reading(45, Ok(BAD))]), VerdictWord::Fail);
     assert_eq!(says(50, &[reading(15, Ok(BAD)), reading(30, Ok(GOOD)), reading(45, Ok(GOOD))]), VerdictWord::Pass);
+    let two = [reading(15, Ok(BAD)), reading(30, Ok(BAD))];
+    assert_eq!(says(50, &[two.as_slice(), &[reading(45, Ok(GOOD))]].concat()), VerdictWord::Fail, "a good one later");
+    assert_eq!(
+        says(50, &[two.as_slice(), &[reading(45, Err(NoData::Late))]].concat()),
+        VerdictWord::Fail,
+        "nor silence"
+    );
     assert_eq!(says(20, &[reading(15, Ok(BAD))]), VerdictWord::Fail, "the newest sample is above the limit");
     assert_eq!(says(20, &[reading(15, Ok((0.01, 500.0)))]), VerdictWord::Pass, "the limit itself holds");
 }

@@ -91,6 +91,8 @@ fn nothing_is_run_while_the_release_stands_still() {
     world.edit(|r| r.spec.paused = true);
     world.tick(Duration::from_mins(5));
     assert!(world.made.is_empty());
+    let said = world.rollout.status.as_ref().unwrap().summary.clone();
+    assert!(said.contains("no answer yet"), "its CronJob is there: {said}");
     world.edit(|r| r.spec.paused = false);
     world.tick(Duration::from_secs(2));
     assert_eq!(world.made.len(), 1);

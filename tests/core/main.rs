@@ -14,6 +14,7 @@ mod jobs;
 mod json_patch;
 mod objects;
 mod odds;
+mod orders;
 mod plans;
 mod properties;
 mod queries;

@@ -380,3 +380,38 @@ fn a_warm_up_may_be_none_and_is_a_duration() {
         assert!(said.contains(field) && said.contains("30s"), "{said}");
     }
 }
+
+/// What a figure rests on, as status says it: a gate on a queue counts series, one on errors counts requests.
+#[test]
+fn a_gate_says_what_its_samples_are() {
+    let rests_on = |gate: Value| read(|s| s["gates"] = json!([gate])).unwrap().gates[0].rests_on();
+    for (gate, what) in [
+        (json!({"name": "g", "metric": "errorRate", "max": "1%"}), "requests"),
+        (json!({"name": "g", "metric": "latency", "quantile": "0.95", "max": "1.5s"}), "requests"),
+        (json!({"name": "g", "metric": "queueDepth", "max": "10"}), "series"),
+        (json!({"name": "g", "query": "sum(a{ {{green}} })", "max": "1"}), "series"),
+        (json!({"name": "g", "query": "sum(a{ {{green}} })", "max": "1", "minSamples": 10}), "requests"),
+        (json!({"name": "g", "alerts": {"matchLabels": {"severity": "critical"}}}), "requests"),
+    ] {
+        assert_eq!(rests_on(gate.clone()), what, "{gate}");
+    }
+}
+
+#[test]
+fn as_many_gates_as_status_has_room_for_are_taken() {
+    let gates = |n: usize| (0..n).map(|n| json!({"name": format!("g{n}"), "metric": "errorRate", "max": "1%"}));
+    assert!(read(|s| s["gates"] = gates(32).collect()).is_ok());
+    assert!(read(|s| s["gates"] = gates(33).collect()).is_err());
+}
+
+/// A selector sends everything or nothing; a dark step sends nothing.
+#[test]
+fn a_service_alone_takes_a_dark_step_and_the_last_one() {
+    let steps = |weights: &[i32]| {
+        let steps: Vec<Value> = weights.iter().map(|w| json!({"weight": w, "hold": "60s"})).collect();
+        read(|s| (s["steps"], s["traffic"]) = (json!(steps), json!([{"service": {"name": "chat"}}])))
+    };
+    assert!(steps(&[0, 100]).is_ok());
+    assert!(steps(&[100]).is_ok());
+    assert!(steps(&[50, 100]).unwrap_err().1.contains("must be 0 or 100"));
+}

@@ -252,6 +252,13 @@ fn disturbance(world: &mut World, words: &[&str]) {
         ["other", name, far] => drop(world.others.insert((*name).to_owned(), standing(far))),
         ["rival", name] => world.rival = Some(Rival { name: (*name).to_owned(), router: "httpRoute/chat".into() }),
         ["no-rival"] => world.rival = None,
+        // Caches go on showing what is not so any more, until they are right.
+        ["caches", "right"] => world.stale.clear(),
+        ["caches", color, ready] => drop(world.stale.insert(color_of(color), ready.parse().unwrap())),
+        ["questions"] => world.questions(),
+        ["finalizer", name] => {
+            world.edit(|r| r.metadata.finalizers.get_or_insert_default().insert(0, (*name).to_owned()));
+        }
         ["api", "refuses"] => world.refuse_writes = true,
         ["api", "works"] => world.refuse_writes = false,
         ["forget-status"] => Arc::make_mut(&mut world.rollout).status = None,

@@ -1,9 +1,13 @@
 //! What keeps a step that is written down from being done: `paused`, and a candidate that is not ready. The time of a
 //! pause is nobody's: no deadline comes nearer.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use llmrollout::api::{Phase, status::Color};
+use llmrollout::{
+    api::{Phase, status::Color},
+    decide::decide,
+    metrics::{Reading, Sample},
+};
 use serde_json::json;
 
 use super::world::World;
@@ -91,4 +95,87 @@ fn the_time_of_a_pause_counts_for_no_deadline() {
     world.now = world.now.plus(Duration::from_mins(31));
     world.settle();
     assert_eq!(world.rollout.status.as_ref().unwrap().phase, Some(Phase::RolledBack));
+}
+
+/// What was counted cannot be of the future, nor of another stage: a clock that went back fulfils no number.
+#[test]
+fn only_requests_of_the_stage_and_until_now_are_counted() {
+    let mut world = releasing();
+    let steps = json!([{"weight": 50, "hold": "10m", "maxRequests": 900}, {"weight": 100, "hold": "60s"}]);
+    world.edit(|r| r.spec.steps = serde_json::from_value(steps).unwrap());
+    world.signals.insert("requests", super::world::Signal::Value(100.0, 2.0));
+    world.tick(Duration::from_mins(1));
+    let count =
+        world.readings.iter().find(|(q, _)| q.value.to_string().contains("chat-green-") && q.window.as_secs() > 3600);
+    let (question, newest) = count.map(|(q, all)| (q.clone(), all.last().unwrap().clone())).expect("a count");
+    let step = |world: &World| world.rollout.status.as_ref().unwrap().step.clone();
+    for at in [world.now.plus(Duration::from_secs(1)), question.since.minus(Duration::from_secs(1))] {
+        let outcome = Ok(Sample { value: 5000.0, samples: 2.0 });
+        world.readings.get_mut(&question).unwrap().push(Reading { at, outcome, ..newest.clone() });
+        world.settle();
+        assert_eq!(step(&world), "1/2", "counted at {at}");
+    }
+    let outcome = Ok(Sample { value: 900.0, samples: 2.0 });
+    world.readings.get_mut(&question).unwrap().push(Reading { at: world.now, outcome, ..newest });
+    world.settle();
+    assert_eq!(step(&world), "2/2");
+}
+
+/// A figure that is compared moves its limit with every sample: status is written for it once a minute and no more.
+#[test]
+fn figures_that_only_move_are_written_once_a_minute() {
+    let mut world = releasing();
+    let gate =
+        json!({"name": "p95", "metric": "latency", "quantile": "0.95", "comparedTo": "active", "maxRatio": "1.5"});
+    world.edit(|r| {
+        r.spec.gates = serde_json::from_value(json!([gate])).unwrap();
+        r.spec.steps =
+            serde_json::from_value(json!([{"weight": 50, "hold": "1h"}, {"weight": 100, "hold": "60s"}])).unwrap();
+    });
+    world.tick(Duration::from_secs(40));
+    let mut written = Vec::new();
+    for n in 0..12_u8 {
+        for gate in ["p95", "active-p95"] {
+            world.signals.insert(gate, super::world::Signal::Value(0.8 + f64::from(n) / 100.0, 1000.0));
+        }
+        world.tick(Duration::from_secs(15));
+        written.push(world.rollout.metadata.resource_version.clone());
+    }
+    written.dedup();
+    assert!((3..=4).contains(&written.len()), "three minutes: {written:?}");
+}
+
+/// A Deployment, or a Service alone, that somebody else has made under one of our names.
+#[test]
+fn a_name_that_somebody_else_has_taken_stops_everything() {
+    for service in [false, true] {
+        let mut world = releasing();
+        let theirs = json!({"metadata": {"name": "chat-green", "resourceVersion": "1", "labels": {"app": "other"}}});
+        let slot = world.slots.get_mut(&Color::Green).unwrap();
+        (if service { &mut slot.service } else { &mut slot.deployment }).replace(theirs.clone());
+        world.tick(Duration::from_mins(2));
+        let status = world.rollout.status.as_ref().unwrap();
+        assert_eq!(status.reason.map(llmrollout::api::Reason::word), Some("NotOurs"), "a Service: {service}");
+        assert_eq!(world.shares(), (100, 0));
+        let slot = &world.slots[&Color::Green];
+        assert_eq!(if service { &slot.service } else { &slot.deployment }, &Some(theirs), "it is left alone");
+    }
+}
+
+/// As long as it is the same manifest, it is read once; and it makes no difference whether it was.
+#[test]
+fn a_manifest_that_stays_is_read_once() {
+    let mut world = releasing();
+    world.tick(Duration::from_secs(5));
+    let known = world.meant.clone().expect("it was read");
+    world.tick(Duration::from_secs(30));
+    assert!(Arc::ptr_eq(&known, world.meant.as_ref().unwrap()));
+    let with = decide(&world.snapshot(true));
+    world.meant = None;
+    let without = decide(&world.snapshot(true));
+    assert_eq!(with, without);
+    assert!(!Arc::ptr_eq(with.meant.as_ref().unwrap(), without.meant.as_ref().unwrap()));
+    world.edit(|r| r.spec.release.template.ready_timeout = Some("7m".into()));
+    world.settle();
+    assert_ne!(Some(&known), world.meant.as_ref(), "another manifest means something else");
 }

@@ -14,7 +14,7 @@ use llmrollout::{
             PriceListSeen, Rival, Standing,
         },
     },
-    metrics::{NoData, Question, Reading, Sample},
+    metrics::{About, NoData, Question, Reading, Sample},
     routers::{Claim, GuardedPatch, PatchKind, RouterSeen, http_route, service},
 };
 use serde_json::{Value, json};
@@ -85,6 +85,8 @@ pub(crate) struct World {
     pub(crate) exposed: BTreeMap<Color, String>,
     pub(crate) gateway: Gateway,
     pub(crate) refuse_writes: bool,
+    /// What caches still show of the ready pods of a color, where that is not so any more.
+    pub(crate) stale: BTreeMap<Color, i32>,
     /// When the last decision wants to be asked again.
     pub(crate) wake: Option<Moment>,
     /// What the last decision tells of evidence.
@@ -136,6 +138,7 @@ impl World {
             scraped: None,
             gateway: Gateway::Follows,
             refuse_writes: false,
+            stale: BTreeMap::new(),
             wake: None,
             odds: Vec::new(),
             log: Vec::new(),
@@ -175,6 +178,15 @@ impl World {
     }
 
     pub(crate) fn snapshot(&self, live: bool) -> Snapshot {
+        let mut seen = self.seen(live);
+        for (color, ready) in self.stale.iter().filter(|_| !live) {
+            let slot = if *color == Color::Blue { &mut seen.blue } else { &mut seen.green };
+            slot.ready = *ready;
+        }
+        seen
+    }
+
+    fn seen(&self, live: bool) -> Snapshot {
         Snapshot {
             now: self.now,
             watching_since: self.began,
@@ -308,6 +320,8 @@ impl World {
         if decision.wants_live {
             decision = decide(&self.snapshot(true));
             assert!(!decision.wants_live, "a live snapshot must be enough");
+        } else if !decision.home {
+            assert!(!decision.intents.iter().any(moves), "moved by what caches show: {:?}", decision.intents);
         }
         self.obey(&decision)
     }
@@ -318,7 +332,10 @@ impl World {
         self.odds.clone_from(&decision.odds);
         self.meant.clone_from(&decision.meant);
         let stopped = self.write(decision);
-        self.record(decision, stopped)
+        let changed = self.record(decision, stopped);
+        let idle = !changed && !stopped && !decision.wants_live;
+        assert!(!idle || decision.wake.is_none_or(|at| at > self.now), "nothing to do, and no rest either");
+        changed
     }
 
     /// The writes of a decision; says whether one was refused.
@@ -505,23 +522,7 @@ impl World {
                 answered = true;
                 continue;
             }
-            // What is asked about the color that serves has a signal of its own; without one it is well.
-            let serving = self.rollout.status.as_ref().and_then(|s| s.active).map(Color::word);
-            let beside =
-                question.raw.is_none() && serving.is_some_and(|color| text.contains(&format!("chat-{color}-")));
-            let gate = match () {
-                () if question.about.as_ref().is_some_and(|a| Some(a.color) == serving) => "active-score",
-                () if question.about.is_some() => "score",
-                () if text.contains("ALERTS") => "alerts",
-                () if beside && question.samples.to_string().contains("max_over_time") => "active-requests",
-                () if beside && text.contains("_latency_seconds") => "active-p95",
-                () if beside && text.contains("generation_tokens") => "active-cost",
-                () if beside => "active-errors",
-                () if question.samples.to_string().contains("max_over_time") => "requests",
-                () if text.contains("_latency_seconds") => "p95",
-                () if text.contains("generation_tokens") => "cost",
-                () => "errors",
-            };
+            let gate = self.signal_of(&question);
             if let Some(raw) = question.raw.clone() {
                 let reading = self.counted.weigh(&question, &raw, gate, self.now);
                 self.publish(question, reading);
@@ -537,6 +538,42 @@ impl World {
             answered = true;
         }
         answered
+    }
+
+    /// Whose word a question waits for. What is asked about the color that serves has a signal of its own.
+    fn signal_of(&self, question: &Question) -> &'static str {
+        let text = question.value.to_string();
+        let serving = self.rollout.status.as_ref().and_then(|s| s.active).map(Color::word);
+        let beside = question.raw.is_none() && serving.is_some_and(|color| text.contains(&format!("chat-{color}-")));
+        match () {
+            () if question.about.as_ref().is_some_and(|a| Some(a.color) == serving) => "active-score",
+            () if question.about.is_some() => "score",
+            () if text.contains("ALERTS") => "alerts",
+            () if beside && question.samples.to_string().contains("max_over_time") => "active-requests",
+            () if beside && text.contains("_latency_seconds") => "active-p95",
+            () if beside && text.contains("generation_tokens") => "active-cost",
+            () if beside => "active-errors",
+            () if question.samples.to_string().contains("max_over_time") => "requests",
+            () if text.contains("_latency_seconds") => "p95",
+            () if text.contains("generation_tokens") => "cost",
+            () => "errors",
+        }
+    }
+
+    /// What is asked now: about what, how far back at most and since which second of the story, how often.
+    pub(crate) fn questions(&mut self) {
+        for question in &self.asks {
+            let since = question.since.unix() - 1_800_000_000;
+            let (window, interval) = (question.window.as_secs(), question.interval.as_secs());
+            let what = if question.names.is_empty() { self.signal_of(question) } else { "names" };
+            let text = question.value.to_string();
+            let both = ["chat-blue-", "chat-green-"].iter().all(|color| text.contains(color));
+            let (both, first) =
+                (if both { ", of both" } else { "" }, if question.urgent { ", first of all" } else { "" });
+            let about: Vec<&str> = question.about.iter().flat_map(About::words).map(|(_, text)| text).collect();
+            let about = if about.is_empty() { String::new() } else { format!(", about {}", about.join(" ")) };
+            self.log.push(format!("  asks {what} of {window}s since {since} every {interval}s{both}{first}{about}"));
+        }
     }
 
     /// The names that a color's pods expose, by the words they begin with: unless told otherwise, vLLM's.
@@ -555,6 +592,22 @@ impl World {
 
     pub(crate) fn shares(&self) -> (i64, i64) {
         self.route.as_ref().map_or((0, 0), |r| (weight(r, 0), weight(r, 1)))
+    }
+}
+
+/// Whether it moves traffic or takes a color away.
+fn moves(intent: &Intent) -> bool {
+    let patch = match intent {
+        Intent::Apply(_) => return false,
+        Intent::Delete { .. } => return true,
+        Intent::Patch(patch) => patch,
+    };
+    let scales = || patch.ops.iter().any(|op| op["path"] == "/spec/replicas");
+    match patch.kind {
+        PatchKind::HttpRoute => true,
+        PatchKind::Service => patch.name == "chat",
+        PatchKind::Deployment => scales(),
+        PatchKind::LlmRollout => false,
     }
 }
 
