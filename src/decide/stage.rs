@@ -113,10 +113,13 @@ impl View<'_> {
     /// The gates that speak about the stage.
     pub(super) fn gates<'a>(&self, plan: &'a Plan) -> Vec<&'a Arc<PlannedGate>> {
         let Some(attempt) = self.running() else { return Vec::new() };
-        let (only, bake, weight) = (self.stage(plan).gates, attempt.bake > 0, attempt.weight);
+        let (only, bake) = (self.stage(plan).gates, attempt.bake > 0);
+        // What aborts at once watches the first share from when it is given, not from when it is confirmed.
+        let given = self.status.intent.as_ref().map_or(attempt.weight, |i| i.weight.max(attempt.weight));
+        let weight = |g: &PlannedGate| if g.severity == Severity::Abort { given } else { attempt.weight };
         // The traffic that a step up brings is ours: nobody can demand silence of it any more.
         let rising = self.status.intent.is_some();
-        let speaks = |g: &&Arc<PlannedGate>| chosen(g, only, bake, weight) && !(rising && demands_silence(g));
+        let speaks = |g: &&Arc<PlannedGate>| chosen(g, only, bake, weight(g)) && !(rising && demands_silence(g));
         plan.gates.iter().filter(speaks).collect()
     }
 
@@ -161,7 +164,8 @@ impl View<'_> {
             return entered.map(|at| warm::since(self, plan).map_or(at, |warm| at.max(warm)));
         }
         let given = self.status.intent.as_ref().filter(|i| i.weight > 0).map(|i| i.at);
-        entered.map(|at| at.min(attempt.clock_from.max(attempt.started_at))).or(given)
+        let since = entered.map(|at| at.min(attempt.clock_from.max(attempt.started_at)));
+        if attempt.weight == 0 { given.or(since) } else { since.or(given) }
     }
 
     /// Whether both colors have traffic, so that one can be held beside the other.

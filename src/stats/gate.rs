@@ -343,7 +343,7 @@ pub enum Block {
     Inconsistent,
     /// Green does not get its share.
     Split,
-    /// Blue breaks the same limit.
+    /// Both break the limit.
     Environment,
 }
 
@@ -373,7 +373,7 @@ pub fn judge(gates: &[(f64, Evidence)], alpha_fail: f64) -> Ruling {
         let worst = parts.iter().enumerate().max_by(|(_, a), (_, b)| (a.0.ln() + a.1).total_cmp(&(b.0.ln() + b.1)));
         return Ruling::Fail { gate: worst.map_or(0, |(gate, _)| gate), ln };
     }
-    let blocked: Vec<_> = gates.iter().enumerate().filter_map(|(i, (_, e))| Some((i, block(e)?))).collect();
+    let blocked: Vec<_> = gates.iter().enumerate().filter_map(|(i, (_, e))| Some((i, block(e, alpha_fail)?))).collect();
     if gates.is_empty() || !blocked.is_empty() { Ruling::Undecided(blocked) } else { Ruling::Pass }
 }
 
@@ -382,12 +382,14 @@ fn blame(evidence: &Evidence) -> f64 {
     if evidence.environment || evidence.fail.is_nan() { f64::NEG_INFINITY } else { evidence.fail }
 }
 
-fn block(evidence: &Evidence) -> Option<Block> {
+/// Green that keeps a limit that blue breaks may go on: it may be the cure.
+fn block(evidence: &Evidence, alpha_fail: f64) -> Option<Block> {
     let Evidence { health, .. } = evidence;
+    let everywhere = evidence.environment && evidence.fail >= -alpha_fail.ln();
     // Written so that a figure that is none blocks.
     let enough = evidence.pass >= evidence.needed_pass;
     [
-        (evidence.environment, Block::Environment),
+        (everywhere, Block::Environment),
         (health.inconsistent, Block::Inconsistent),
         (health.gap, Block::Gap),
         (evidence.split_wrong, Block::Split),

@@ -97,6 +97,10 @@ fn what_is_wrong_with_the_data_blocks_pass_but_not_fail() {
 fn a_limit_that_blue_breaks_too_blames_nobody() {
     let gate = after(Config::bound(1, 0.02), 60, (75.0, 8.0), (75.0, 8.0));
     assert_eq!(ruling(&gate), Ruling::Undecided(vec![(0, Block::Environment)]));
+    let cure = after(Config::bound(1, 0.02), 60, (75.0, 0.1), (75.0, 8.0));
+    assert_eq!(ruling(&cure), Ruling::Pass, "blue breaks it, green does not");
+    let between = after(Config::bound(1, 0.02), 60, (75.0, 2.0), (75.0, 8.0));
+    assert_eq!(ruling(&between), Ruling::Undecided(vec![(0, Block::Evidence)]), "green is neither yet");
 }
 
 #[test]
