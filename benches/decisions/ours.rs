@@ -4,7 +4,8 @@
 use llmrollout_core::stats::{
     Arm as Side, Count,
     counters::{Role, Series},
-    gate::{Config, Gate, Kind, Ruling, judge},
+    gate::{Config, Gate, Kind},
+    ruling::{Ruling, judge},
     strata::{Feed, Pace},
 };
 

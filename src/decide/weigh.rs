@@ -27,7 +27,8 @@ use crate::{
     stats::{
         Tolerance,
         budget::Outlook,
-        gate::{Block, Evidence, Ruling},
+        gate::Evidence,
+        ruling::{self, Block, Ruling},
     },
 };
 
@@ -87,7 +88,7 @@ fn blamed(group: &[&Weighing<'_>]) -> Option<String> {
     });
     let (names, evidence): (Vec<&String>, Vec<_>) = parts.unzip();
     let alpha = group.iter().map(|w| w.proof.alpha).fold(1.0, f64::min);
-    match crate::stats::gate::judge(&evidence, alpha) {
+    match ruling::judge(&evidence, alpha) {
         Ruling::Fail { gate, .. } => names.get(gate).map(|name| (*name).clone()),
         Ruling::Pass | Ruling::Undecided(_) => None,
     }
@@ -134,7 +135,7 @@ fn worst(weighed: &Weighed) -> Option<(&Evidence, Option<Block>)> {
 
 /// The view that is furthest from a Pass, and what it lacks.
 fn weakest(weighed: &Weighed, alpha: f64) -> Option<(&Evidence, Option<Block>)> {
-    let lacks = |e: &Evidence| match crate::stats::gate::judge(&[(1.0, *e)], alpha) {
+    let lacks = |e: &Evidence| match ruling::judge(&[(1.0, *e)], alpha) {
         Ruling::Undecided(blocks) => blocks.first().map(|(_, block)| *block),
         Ruling::Pass | Ruling::Fail { .. } => None,
     };
@@ -155,6 +156,10 @@ fn said(w: &Weighing<'_>, e: &Evidence, block: Option<Block>, m: Measuring) -> (
             (VerdictWord::NoData, "more than a quarter of the candidate's scrapes are missing".to_owned())
         }
         Some(Block::Inconsistent) => (VerdictWord::NoData, "more bad requests are counted than requests".to_owned()),
+        Some(Block::Ahead) => {
+            let words = "samples bear times that are yet to come; compare the clocks of the operator and the provider";
+            (VerdictWord::NoData, words.to_owned())
+        }
         Some(Block::Environment) => (VerdictWord::NoData, "both colors fail it".to_owned()),
     }
 }

@@ -2,7 +2,7 @@
 //! clock (seconds come in), no word for people and nothing that can fail: what is odd gives no evidence.
 //!
 //! The way of the data: [`counters`] turns raw samples of counters into increments, [`strata`] cuts them at scrapes,
-//! [`gate`] holds the evidence of one gate over a whole rollout and [`gate::judge`] reads several gates together. The
+//! [`gate`] holds the evidence of one gate over a whole rollout and [`ruling`] reads several gates together. The
 //! rest is what these stand on: [`halfplane`], [`bound`], [`means`] and [`ratio`] are tests, [`budget`] their lines and
 //! limits, [`wealth`] the bookkeeping of bets, and [`checkpoint`] what survives a restart. `docs/statistics.md` explains.
 #![cfg_attr(
@@ -20,6 +20,7 @@ pub mod gate;
 pub mod halfplane;
 pub mod means;
 pub mod ratio;
+pub mod ruling;
 pub mod strata;
 pub mod wealth;
 

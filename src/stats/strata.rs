@@ -83,8 +83,10 @@ fn phase(series: &[Series<'_>], arm: Arm, interval: f64) -> Option<f64> {
 pub struct Health {
     /// More than a quarter of green's scrapes are missing.
     pub gap: bool,
-    /// More bad requests than requests, or samples from the future.
+    /// More bad requests than requests.
     pub inconsistent: bool,
+    /// Samples bear times that are yet to come.
+    pub ahead: bool,
 }
 
 /// How a target stands at a tick.
@@ -117,8 +119,9 @@ pub struct Feed {
     green_expected: f64,
     green_scraped: f64,
     inconsistent: bool,
-    /// When samples from the future were told last.
+    /// When samples from the future were told last, and whether that was in this step.
     future: f64,
+    ahead: bool,
     /// Until when evidence was kept that this feed has not seen the samples of.
     known: f64,
 }
@@ -141,6 +144,7 @@ impl Feed {
             green_scraped: 0.0,
             inconsistent: false,
             future: f64::NEG_INFINITY,
+            ahead: false,
             known: f64::NEG_INFINITY,
         }
     }
@@ -155,7 +159,8 @@ impl Feed {
         self.began = self.began.min(at);
         (self.step, self.edge, self.tick, self.alone) = (at, at, 0, alone);
         // What was told of the future since the step began is no less odd when the step is heard of late.
-        (self.green_expected, self.green_scraped, self.inconsistent) = (0.0, 0.0, self.future >= at);
+        (self.green_expected, self.green_scraped, self.inconsistent) = (0.0, 0.0, false);
+        self.ahead = self.future >= at;
     }
 
     /// What is known of a pod: when it was made, and when it was ready.
@@ -179,7 +184,7 @@ impl Feed {
         } else {
             let past: Vec<_> = series.samples.iter().copied().filter(|(at, _)| *at <= until).collect();
             target.push(series.role, series.key, &past);
-            self.inconsistent = true;
+            self.ahead = true;
             self.future = self.future.max(now);
         }
     }
@@ -220,7 +225,8 @@ impl Feed {
 
     /// What is wrong with the data of this step.
     pub fn health(&self) -> Health {
-        Health { gap: self.green_scraped < ENOUGH * self.green_expected, inconsistent: self.inconsistent }
+        let gap = self.green_scraped < ENOUGH * self.green_expected;
+        Health { gap, inconsistent: self.inconsistent, ahead: self.ahead }
     }
 
     fn standing(&self, target: &Target, scrapes: &[f64], end: f64, now: f64) -> Standing {
@@ -428,9 +434,9 @@ mod tests {
         let told_at = |now: f64| {
             let mut rig = Rig::new();
             rig.scrape(Arm::Green, "green-1", now + 31.0, 10.0, now);
-            assert!(rig.feed.health().inconsistent);
+            assert!(rig.feed.health().ahead);
             rig.feed.begin_step(300.0, false);
-            rig.feed.health().inconsistent
+            rig.feed.health().ahead
         };
         assert!(told_at(450.0) && told_at(300.0), "it was told in this step");
         assert!(!told_at(299.0), "each step counts anew");

@@ -5,8 +5,9 @@ use llmrollout::stats::{
     Arm, Count, Stratum,
     budget::{bad_line, good_line},
     counters::{Role, Series},
-    gate::{Config, Gate, Ruling, judge},
+    gate::{Config, Gate},
     halfplane::{Alternative, Form, Line, Side, fail_rates, log_e, pass_rates},
+    ruling::{Ruling, judge},
     strata::{Feed, Pace},
 };
 use proptest::prelude::*;

@@ -261,8 +261,8 @@ fn weighed(d: &mut Draw<'_>) -> Arc<Weighed> {
         Evidence { pass: f64::NAN, fail: f64::NAN, needed: Some(f64::NAN), ..good },
         Evidence { environment: true, fail: 9.0, ..good },
         Evidence { split_wrong: true, ..good },
-        Evidence { health: Health { gap: true, inconsistent: false }, ..good },
-        Evidence { health: Health { gap: false, inconsistent: true }, ..good },
+        Evidence { health: Health { gap: true, ..good.health }, ..good },
+        Evidence { health: Health { inconsistent: true, ..good.health }, ..good },
         Evidence { green: Count::default(), blue: Count::default(), blue_interval: None, ..good },
     ];
     let mut one = || if d.sometimes() { d.pick(&odd) } else { good };

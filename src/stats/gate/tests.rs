@@ -1,6 +1,7 @@
 //! What one gate and several say of made-up strata.
 
 use super::*;
+use crate::stats::ruling::{Block, Ruling, judge};
 
 const BEFORE: [Count; 1] = [Count { n: 3600.0, x: 36.0 }];
 
@@ -80,11 +81,13 @@ fn a_fault_that_comes_late_is_seen_in_spite_of_the_good_hours_before() {
 #[test]
 fn what_is_wrong_with_the_data_blocks_pass_but_not_fail() {
     let good = after(Config::compare(1), 60, (75.0, 0.75), (75.0, 0.75));
-    let gap = Health { gap: true, inconsistent: false };
+    let gap = Health { gap: true, ..Health::default() };
     let says = |evidence: Evidence| judge(&[(1.0, evidence)], 0.05);
     assert_eq!(says(good.evidence(gap)), Ruling::Undecided(vec![(0, Block::Gap)]));
-    let odd = Health { gap: false, inconsistent: true };
+    let odd = Health { inconsistent: true, ..Health::default() };
     assert_eq!(says(good.evidence(odd)), Ruling::Undecided(vec![(0, Block::Inconsistent)]));
+    let ahead = Health { ahead: true, ..Health::default() };
+    assert_eq!(says(good.evidence(ahead)), Ruling::Undecided(vec![(0, Block::Ahead)]));
     let bad = after(Config::compare(1), 60, (75.0, 6.0), (75.0, 0.75));
     assert!(matches!(says(bad.evidence(gap)), Ruling::Fail { .. }));
     let mut skewed = Gate::new(Config::compare(1), &BEFORE);
