@@ -44,10 +44,6 @@ use world::World;
 const MANIFEST: &str = include_str!("../../tests/scenarios/manifest.yaml");
 const BATCH: u32 = 50;
 
-/// The operator's.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() {
     let seconds = std::env::var("BENCH_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(10);
     let full = full();

@@ -8,9 +8,6 @@ use llmrollout::{
     telemetry,
 };
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 #[tokio::main]
 async fn main() -> ExitCode {
     let settings = match settings::load() {
