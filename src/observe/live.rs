@@ -59,28 +59,40 @@ pub struct Eyes {
     pub deadline: Duration,
 }
 
+/// So often is looked again when status moved on meanwhile.
+const LOOKS: usize = 3;
+
 /// The snapshot, read from the API server.
+///
+/// The rollout last: whoever took the release back meanwhile either moved a router, which the guard of our write notices,
+/// or only wrote status, which is read here. The other way round, a process that sleeps in between would raise a revision
+/// that was taken back, with a guard that fits. Where status moved on while routers were read, these may be older than it,
+/// and a share that another process has just raised would look like one that somebody took back: they are read again.
 pub async fn observe_live(rollout: &LlmRollout, world: &World, eyes: &Eyes) -> Result<Snapshot, ObserveError> {
     let namespace = rollout.metadata.namespace.as_deref().unwrap_or_default();
     let name = rollout.metadata.name.as_deref().unwrap_or_default();
-    let mut routers = Vec::new();
-    for claim in rollout.spec.traffic.iter().filter_map(Claim::of) {
-        routers.push(eyes.router(rollout, claim).await?);
+    let mut known = rollout.metadata.resource_version.clone();
+    for _ in 0..LOOKS {
+        let mut routers = Vec::new();
+        for claim in rollout.spec.traffic.iter().filter_map(Claim::of) {
+            routers.push(eyes.router(rollout, claim).await?);
+        }
+        let (blue, green) = tokio::try_join!(eyes.color(rollout, Color::Blue), eyes.color(rollout, Color::Green))?;
+        let fresh: LlmRollout = eyes.get(namespace, name).await?.ok_or(ObserveError::Gone)?;
+        if fresh.metadata.uid != rollout.metadata.uid {
+            return Err(ObserveError::Gone);
+        }
+        if fresh.spec.traffic != rollout.spec.traffic {
+            return Err(ObserveError::Moved);
+        }
+        if fresh.metadata.resource_version == known {
+            let gate_sets = eyes.gate_sets(&fresh).await?;
+            let cached = super::observe(&Arc::new(fresh), world);
+            return Ok(Snapshot { live: true, blue, green, routers, gate_sets, ..cached });
+        }
+        known = fresh.metadata.resource_version;
     }
-    let (blue, green) = tokio::try_join!(eyes.color(rollout, Color::Blue), eyes.color(rollout, Color::Green))?;
-    // The rollout last: whoever took the release back meanwhile either moved a router, which the guard of our write
-    // notices, or only wrote status, which is read here. The other way round, a process that sleeps in between would
-    // raise a revision that was taken back, with a guard that fits.
-    let fresh: LlmRollout = eyes.get(namespace, name).await?.ok_or(ObserveError::Gone)?;
-    if fresh.metadata.uid != rollout.metadata.uid {
-        return Err(ObserveError::Gone);
-    }
-    if fresh.spec.traffic != rollout.spec.traffic {
-        return Err(ObserveError::Moved);
-    }
-    let gate_sets = eyes.gate_sets(&fresh).await?;
-    let cached = super::observe(&Arc::new(fresh), world);
-    Ok(Snapshot { live: true, blue, green, routers, gate_sets, ..cached })
+    Err(ObserveError::Moved)
 }
 
 /// The same look, with the rollout as it stands now: for a decision that was carried out and could not be written down,
