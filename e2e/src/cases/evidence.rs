@@ -117,8 +117,10 @@ pub(super) async fn evidence_outlives_the_operator(stand: &Stand) -> Result<(), 
     let rollout = seen.object.as_deref().cloned().unwrap_or_default();
     let [old, new] = [&before, &rollout].map(gate);
     let kept = |field: &str| old[field] == new[field];
-    // Written down it is rounded, to a hundredth of what one request in a few hundred is worth.
-    let alike = requests(old).zip(requests(new)).is_some_and(|(old, new)| (old - new).abs() <= old * 0.01);
+    // Written down it is rounded. About four nats are a proof, so that each of the requests it takes is worth so much, and a
+    // tenth of a nat may be lost.
+    let each = |needed: f64| 4.0 / (needed + f64::from(i32::try_from(samples(&before)).unwrap_or(i32::MAX)));
+    let alike = requests(old).zip(requests(new)).is_some_and(|(old, new)| (old - new).abs() * each(old) <= 0.1);
     claim(kept("value") && kept("samples") && alike, || format!("it was {old} and is {new}"))
 }
 
