@@ -21,7 +21,7 @@ use crate::kit::{
 };
 
 /// No case may take longer.
-const LIMIT: Duration = Duration::from_secs(240);
+const LIMIT: Duration = Duration::from_mins(4);
 
 #[derive(Debug, Serialize)]
 struct Row {
