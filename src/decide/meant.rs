@@ -69,10 +69,9 @@ impl Meant {
     }
 
     fn still(&self, s: &Snapshot, found: FoundOut) -> bool {
-        let of = |rollout: &LlmRollout| (rollout.metadata.name.clone(), rollout.metadata.namespace.clone());
         let offers = Arc::ptr_eq(&self.offers, &s.offers) || self.offers == s.offers;
         let manifest = Arc::ptr_eq(&self.rollout, &s.rollout)
-            || of(&self.rollout) == of(&s.rollout) && self.rollout.spec == s.rollout.spec;
+            || named(&self.rollout) == named(&s.rollout) && self.rollout.spec == s.rollout.spec;
         let beside = self.gate_sets == s.gate_sets && self.price_list == s.price_list && self.day == day(s);
         self.found == found && offers && manifest && beside
     }
@@ -95,6 +94,10 @@ impl Meant {
             None => make(),
         }
     }
+}
+
+fn named(rollout: &LlmRollout) -> [&Option<String>; 2] {
+    [&rollout.metadata.namespace, &rollout.metadata.name]
 }
 
 fn day(s: &Snapshot) -> i64 {

@@ -205,7 +205,7 @@ pub(super) fn next(v: &View<'_>) -> Option<Answer> {
     let attempt = v.running()?;
     let plan = v.plan.ok()?;
     let Some((number, step)) = next_step(attempt, plan) else {
-        return bake(v, plan).or_else(|| Some(prepare::live(v, v.candidate()?)));
+        return bake(v, plan).or_else(|| arrived(v));
     };
     if let Some(said) = no_way_back(v, step.weight) {
         let phase = if attempt.step_entered_at.is_some() { Phase::Holding } else { Phase::Preparing };
@@ -222,6 +222,11 @@ pub(super) fn next(v: &View<'_>) -> Option<Answer> {
         // The evidence on which the step is taken is durable before its effect.
         s.gates = evidence(v);
     }))
+}
+
+/// The release is over, and the words of its gates stay: those it was promoted with.
+fn arrived(v: &View<'_>) -> Option<Answer> {
+    Some(prepare::live(v, v.candidate()?).changing(|s| s.gates = evidence(v)))
 }
 
 /// The step after the one that is confirmed; the last one when somebody, or the past, vouches for the revision.

@@ -67,11 +67,12 @@ const LOOKS: usize = 3;
 /// The rollout last: whoever took the release back meanwhile either moved a router, which the guard of our write notices,
 /// or only wrote status, which is read here. The other way round, a process that sleeps in between would raise a revision
 /// that was taken back, with a guard that fits. Where status moved on while routers were read, these may be older than it,
-/// and a share that another process has just raised would look like one that somebody took back: they are read again.
+/// and a share that another process has just raised would look like one that somebody took back: they are read again. A
+/// new annotation is no such reason.
 pub async fn observe_live(rollout: &LlmRollout, world: &World, eyes: &Eyes) -> Result<Snapshot, ObserveError> {
     let namespace = rollout.metadata.namespace.as_deref().unwrap_or_default();
     let name = rollout.metadata.name.as_deref().unwrap_or_default();
-    let mut known = rollout.metadata.resource_version.clone();
+    let mut known = rollout.status.clone();
     for _ in 0..LOOKS {
         let mut routers = Vec::new();
         for claim in rollout.spec.traffic.iter().filter_map(Claim::of) {
@@ -85,12 +86,12 @@ pub async fn observe_live(rollout: &LlmRollout, world: &World, eyes: &Eyes) -> R
         if fresh.spec.traffic != rollout.spec.traffic {
             return Err(ObserveError::Moved);
         }
-        if fresh.metadata.resource_version == known {
+        if fresh.status == known {
             let gate_sets = eyes.gate_sets(&fresh).await?;
             let cached = super::observe(&Arc::new(fresh), world);
             return Ok(Snapshot { live: true, blue, green, routers, gate_sets, ..cached });
         }
-        known = fresh.metadata.resource_version;
+        known = fresh.status;
     }
     Err(ObserveError::Moved)
 }
