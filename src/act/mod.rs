@@ -22,7 +22,7 @@ use crate::{
         Decision, Intent,
         intent::{Owned, OwnedKind},
     },
-    routers::{GuardedPatch, PatchKind},
+    routers::{GuardedPatch, Names},
 };
 
 /// What a write needs: a client that does not retry by itself, a deadline for each call, and the right to write.
@@ -127,12 +127,8 @@ impl Hands {
     }
 
     async fn patch(&self, namespace: &str, patch: &GuardedPatch) -> Result<String, ActError> {
-        let (prefix, plural) = match patch.kind {
-            PatchKind::LlmRollout => ("/apis/llmrollout.io/v1alpha1", "llmrollouts"),
-            PatchKind::Deployment => ("/apis/apps/v1", "deployments"),
-            PatchKind::Service => ("/api/v1", "services"),
-            PatchKind::HttpRoute => ("/apis/gateway.networking.k8s.io/v1", "httproutes"),
-        };
+        let Names { group, version, plural, .. } = patch.kind.names();
+        let prefix = if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") };
         let what = format!("patch {plural} {namespace}/{}", patch.name);
         let uri = format!("{prefix}/namespaces/{namespace}/{plural}/{}?fieldManager={}", patch.name, labels::MANAGER);
         let request = Request::builder()

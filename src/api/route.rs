@@ -1,24 +1,23 @@
-//! The narrow view of a Gateway API HTTPRoute: what we read of it. Nothing here is ever written back whole; weights go
-//! out as a guarded JSON patch (`routers::http_route`), so that every other byte of the user's route stays as it is.
-//! Our own view because the published bindings do not build against the pinned kube yet.
+//! The narrow view of a Gateway API route (HTTPRoute or GRPCRoute, which agree in all of it): what we read of it. Nothing
+//! here is ever written back whole; weights go out as a guarded JSON patch (`routers::route`), so that every other byte of
+//! the user's route stays as it is. Our own view because the published bindings do not build against the pinned kube yet.
 
-use kube::CustomResource;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-/// The part of `HTTPRoute.spec` that we read.
-#[derive(CustomResource, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
-#[kube(
-    group = "gateway.networking.k8s.io",
-    version = "v1",
-    kind = "HTTPRoute",
-    plural = "httproutes",
-    root = "HttpRoute",
-    status = "RouteStatus",
-    schema = "disabled",
-    namespaced
-)]
+/// The part of a route that we read, beside its metadata.
+#[derive(Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(default)]
+pub struct Route {
+    /// What its owner wants.
+    pub spec: RouteSpec,
+    /// What the gateways say of it.
+    pub status: Option<RouteStatus>,
+}
+
+/// The part of a route's `spec` that we read.
+#[derive(Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase", default)]
-pub struct HttpRouteSpec {
+pub struct RouteSpec {
     /// The gateways that should accept the route.
     pub parent_refs: Vec<ParentRef>,
     /// The rules, in order.
@@ -26,7 +25,7 @@ pub struct HttpRouteSpec {
 }
 
 /// A gateway that should accept the route.
-#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ParentRef {
     /// Namespace of the gateway.
@@ -38,7 +37,7 @@ pub struct ParentRef {
 }
 
 /// One rule.
-#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[derive(Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RouteRule {
     /// Name of the rule.
@@ -48,7 +47,7 @@ pub struct RouteRule {
 }
 
 /// One backend of a rule.
-#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", default)]
 pub struct BackendRef {
     /// API group; empty means core.
@@ -66,7 +65,7 @@ pub struct BackendRef {
 }
 
 /// What the gateways say of the route.
-#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[derive(Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RouteStatus {
     /// One entry for each gateway.
@@ -74,7 +73,7 @@ pub struct RouteStatus {
 }
 
 /// What one gateway says of the route.
-#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[derive(Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ParentStatus {
     /// Which gateway.
@@ -84,7 +83,7 @@ pub struct ParentStatus {
 }
 
 /// A condition of a route.
-#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RouteCondition {
     /// `Accepted`, `ResolvedRefs`, …

@@ -1,7 +1,13 @@
 //! Watches → caches and wake-ups. Each event names the rollouts it concerns; what happened is read from the caches when
 //! their turn comes, so a lost or doubled event changes nothing.
 
-use std::{collections::BTreeSet, fmt::Debug, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Debug,
+    hash::Hash,
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::{Stream, StreamExt, stream};
 use k8s_openapi::{
@@ -15,7 +21,7 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client, Resource, ResourceExt,
-    core::DeserializeGuard,
+    core::{DeserializeGuard, DynamicObject},
     runtime::{
         WatchStreamExt,
         reflector::{self, ObjectRef, Store, store::Writer},
@@ -26,17 +32,22 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch as cell;
 
 use crate::{
-    api::{LlmGateSet, LlmRollout, LlmRolloutOrder, labels, route::HttpRoute},
+    api::{LlmGateSet, LlmRollout, LlmRolloutOrder, labels},
     observe::stores::{JobStores, Stores, rollout_of},
-    routers::Claim,
+    routers::{Claim, PatchKind},
 };
 
 /// A silent watch is opened anew after this long; safety does not rest on watches, freshness does.
 const WATCH_FOR: u32 = 60;
 
-/// Kinds that a cluster need not know: the Gateway API (a missing route is a condition, not a reason to stand still), and
-/// our own orders and sets of gates while only the operator was upgraded; and what only gates on Jobs and price lists need.
-const MAY_BE_MISSING: [&str; 7] = ["HTTPRoute", "LlmRolloutOrder", "LlmGateSet", "Job", "Pod", "CronJob", "ConfigMap"];
+/// Kinds that a cluster need not know beside those of the routers (a missing route is a condition, not a reason to stand
+/// still): our own orders and sets of gates while only the operator was upgraded; and what only gates on Jobs and price
+/// lists need.
+const MAY_BE_MISSING: [&str; 6] = ["LlmRolloutOrder", "LlmGateSet", "Job", "Pod", "CronJob", "ConfigMap"];
+
+fn may_be_missing() -> impl Iterator<Item = &'static str> {
+    MAY_BE_MISSING.into_iter().chain(PatchKind::WATCHED.map(|kind| kind.names().kind))
+}
 
 /// Rollouts to look at.
 pub(super) type Wakes = stream::BoxStream<'static, ObjectRef<LlmRollout>>;
@@ -47,16 +58,17 @@ pub(super) type Wakes = stream::BoxStream<'static, ObjectRef<LlmRollout>>;
 pub(super) struct Filled(Arc<cell::Sender<BTreeSet<&'static str>>>);
 
 impl Filled {
-    fn filled(&self, kind: &'static str) {
-        self.0.send_if_modified(|kinds| kinds.insert(kind));
+    fn filled(&self, kind: &'static str) -> bool {
+        self.0.send_if_modified(|kinds| kinds.insert(kind))
     }
 
     /// Waits until the caches are full, for some only briefly.
     pub(super) async fn all(&self) {
         let mut seen = self.0.subscribe();
-        let needed = |kinds: &BTreeSet<&'static str>| kinds.iter().filter(|k| !MAY_BE_MISSING.contains(k)).count() == 4;
+        let needed =
+            |kinds: &BTreeSet<&'static str>| kinds.iter().filter(|k| may_be_missing().all(|m| m != **k)).count() == 4;
         let _ = seen.wait_for(needed).await;
-        let rest = |kinds: &BTreeSet<&'static str>| MAY_BE_MISSING.iter().all(|k| kinds.contains(k));
+        let rest = |kinds: &BTreeSet<&'static str>| may_be_missing().all(|k| kinds.contains(k));
         let _ = tokio::time::timeout(Duration::from_secs(3), seen.wait_for(rest)).await;
     }
 }
@@ -68,9 +80,9 @@ pub(super) fn scope(client: &Client, namespace: Option<&str>) -> (Stores, Wakes,
     let (deployments, deployment_writer) = reflector::store();
     let (services, service_writer) = reflector::store();
     let (slices, slice_writer) = reflector::store();
-    let (routes, route_writer) = reflector::store();
     let (orders, order_writer) = reflector::store();
     let (gate_sets, set_writer) = reflector::store();
+    let (routers_wake, routers) = watch_routers(client, namespace, &full, &rollouts);
     let (jobs_wake, of_jobs) = watch_jobs(client, namespace, &full, &rollouts);
     let (prices_wake, price_lists) = watch_prices(client, namespace, &full, &rollouts);
     let stores = Stores {
@@ -78,7 +90,7 @@ pub(super) fn scope(client: &Client, namespace: Option<&str>) -> (Stores, Wakes,
         deployments,
         services,
         slices,
-        routes,
+        routers,
         orders,
         gate_sets,
         price_lists,
@@ -90,7 +102,7 @@ pub(super) fn scope(client: &Client, namespace: Option<&str>) -> (Stores, Wakes,
         let rollouts = rollouts.clone();
         move |s: &Service| {
             let mut found: Vec<_> = rollout_of(s).into_iter().collect();
-            found.extend(claimed(&rollouts, s, |c| matches!(c, Claim::Service(x) if x.name == s.name_any())));
+            found.extend(claimed(&rollouts, PatchKind::Service, s));
             found
         }
     };
@@ -98,12 +110,7 @@ pub(super) fn scope(client: &Client, namespace: Option<&str>) -> (Stores, Wakes,
         let rollouts = rollouts.clone();
         move |r: &LlmRollout| dependents(&rollouts, r).into_iter().chain([ObjectRef::from_obj(r)]).collect()
     };
-    let by_set = {
-        let rollouts = rollouts.clone();
-        move |s: &LlmGateSet| taking_over(&rollouts, s)
-    };
-    let by_route =
-        move |r: &HttpRoute| claimed(&rollouts, r, |c| matches!(c, Claim::HttpRoute(x) if x.name == r.name_any()));
+    let by_set = move |s: &LlmGateSet| taking_over(&rollouts, s);
     let wakes = stream::select_all([
         watch_guarded(api(client, namespace), all.clone(), rollout_writer, &full, "LlmRollout", by_rollout),
         watch(api::<Deployment>(client, namespace), ours.clone(), deployment_writer, &full, "Deployment", |d| {
@@ -113,15 +120,39 @@ pub(super) fn scope(client: &Client, namespace: Option<&str>) -> (Stores, Wakes,
             rollout_of(s).into_iter().collect()
         }),
         watch(api::<Service>(client, namespace), all.clone(), service_writer, &full, "Service", by_label_or_front),
-        watch(api::<HttpRoute>(client, namespace), all.clone(), route_writer, &full, "HTTPRoute", by_route),
         watch_guarded(api(client, namespace), all.clone(), set_writer, &full, "LlmGateSet", by_set),
         watch(api::<LlmRolloutOrder>(client, namespace), all, order_writer, &full, "LlmRolloutOrder", |o| {
             o.metadata.namespace.iter().map(|ns| ObjectRef::new(&o.spec.rollout).within(ns)).collect()
         }),
+        routers_wake,
         jobs_wake,
         prices_wake,
     ]);
     (stores, wakes.boxed(), full)
+}
+
+/// Whatever else than Services may carry traffic.
+fn watch_routers(
+    client: &Client,
+    namespace: Option<&str>,
+    full: &Filled,
+    rollouts: &Store<LlmRollout>,
+) -> (Wakes, BTreeMap<PatchKind, Store<DynamicObject>>) {
+    let all = watcher::Config::default().timeout(WATCH_FOR);
+    let mut stores = BTreeMap::new();
+    let wakes = PatchKind::WATCHED.map(|kind| {
+        let resource = kind.resource();
+        let writer = Writer::new(resource.clone());
+        stores.insert(kind, writer.as_reader());
+        let api = namespace.map_or_else(
+            || Api::all_with(client.clone(), &resource),
+            |ns| Api::namespaced_with(client.clone(), ns, &resource),
+        );
+        let rollouts = rollouts.clone();
+        let by_name = move |object: &DynamicObject| claimed(&rollouts, kind, object);
+        watch(api, all.clone(), writer, full, kind.names().kind, by_name)
+    });
+    (stream::select_all(wakes).boxed(), stores)
 }
 
 /// What gates on Jobs need: the Jobs and their pods, and the `CronJobs` that they are made of.
@@ -191,7 +222,13 @@ fn watch<K, F>(
     wakes: F,
 ) -> Wakes
 where
-    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    K: Resource<DynamicType: Eq + Hash + Clone + Send + Sync>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Send
+        + Sync
+        + 'static,
     F: Fn(&K) -> Vec<ObjectRef<LlmRollout>> + Send + Sync + 'static,
 {
     let events = watcher::watcher(api, config).default_backoff().modify(|object| {
@@ -266,6 +303,13 @@ where
                 Vec::new()
             }
             Ok(Event::Init) => Vec::new(),
+            Err(error) if may_be_missing().any(|k| k == kind) && unknown_here(&error) => {
+                // Nothing of a kind that there is not: that is all there is, until it is asked for again.
+                if full.filled(kind) {
+                    tracing::info!(kind, "this cluster does not know the kind; what needs it says so");
+                }
+                Vec::new()
+            }
             Err(error) => {
                 tracing::warn!(%error, "a watch was interrupted and is opened again");
                 Vec::new()
@@ -274,6 +318,11 @@ where
         async move { (!found.is_empty()).then_some(found) }
     });
     named.flat_map(stream::iter).boxed()
+}
+
+/// Whether the API server answers that there is no such kind, which it does in plain words without a reason.
+fn unknown_here(error: &watcher::Error) -> bool {
+    matches!(error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 404)
 }
 
 /// The rollouts that wait for this one.
@@ -304,13 +353,46 @@ fn priced_by(rollouts: &Store<LlmRollout>, list: &ConfigMap) -> Vec<ObjectRef<Ll
 }
 
 /// The rollouts of the object's namespace that claim it.
-fn claimed<K>(rollouts: &Store<LlmRollout>, object: &K, fits: impl Fn(&Claim<'_>) -> bool) -> Vec<ObjectRef<LlmRollout>>
-where
-    K: Resource,
-{
-    let namespace = object.meta().namespace.as_deref();
+fn claimed(rollouts: &Store<LlmRollout>, kind: PatchKind, object: &impl ResourceExt) -> Vec<ObjectRef<LlmRollout>> {
+    let (namespace, name) = (object.meta().namespace.as_deref(), object.name_any());
     let all: Vec<Arc<LlmRollout>> = rollouts.state();
     let here = all.iter().filter(|r| r.metadata.namespace.as_deref() == namespace);
-    let claiming = here.filter(|r| r.spec.traffic.iter().filter_map(Claim::of).any(|c| fits(&c)));
-    claiming.map(|r| ObjectRef::from_obj(r.as_ref())).collect()
+    let claims = |r: &LlmRollout| r.spec.traffic.iter().filter_map(Claim::of).any(|c| c.object() == (kind, &name));
+    here.filter(|r| claims(r)).map(|r| ObjectRef::from_obj(r.as_ref())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{convert::Infallible, time::Duration};
+
+    use futures::StreamExt;
+    use http::{Request, Response};
+    use kube::{Client, client::Body};
+    use tokio::time::timeout;
+
+    use super::scope;
+
+    /// Whether the caches are full within a second when lists of routes are answered so, and all others are empty.
+    async fn full_at_once(code: u16, words: &'static str) -> bool {
+        let answer = move |request: Request<Body>| async move {
+            if request.uri().query().is_some_and(|query| query.contains("watch=true")) {
+                return std::future::pending().await;
+            }
+            let empty = r#"{"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": "1"}, "items": []}"#;
+            let of_routes = request.uri().path().ends_with("routes");
+            let (code, words) = if of_routes { (code, words) } else { (200, empty) };
+            Ok::<_, Infallible>(Response::builder().status(code).body(Body::from(words.as_bytes().to_vec())).unwrap())
+        };
+        let (_stores, mut wakes, filled) = scope(&Client::new(tower::service_fn(answer), "default"), None);
+        tokio::select! {
+            full = timeout(Duration::from_secs(1), filled.all()) => full.is_ok(),
+            ended = wakes.next() => panic!("nothing is there to wake: {ended:?}"),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_kind_that_the_cluster_does_not_know_is_not_waited_for() {
+        assert!(full_at_once(404, "404 page not found").await);
+        assert!(!full_at_once(500, "{}").await, "what cannot be told now may be told soon");
+    }
 }

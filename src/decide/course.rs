@@ -167,7 +167,7 @@ impl Course {
 }
 
 fn steps(spec: &LlmRolloutSpec) -> Result<Vec<PlannedStep>, Wrong> {
-    let splits = spec.traffic.iter().filter_map(Claim::of).any(|c| matches!(c, Claim::HttpRoute(_)));
+    let splits = spec.traffic.iter().filter_map(Claim::of).any(Claim::splits);
     let steps = if let Some(steps) = &spec.steps {
         steps.iter().map(step).collect::<Result<Vec<_>, Wrong>>()?
     } else {

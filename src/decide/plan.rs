@@ -128,8 +128,15 @@ impl Plan {
         let offers = around.offers;
         if spec.traffic.iter().any(|t| Claim::of(t).is_none()) {
             return Err(invalid(
-                "traffic: each item names exactly one router; write `- service: {name: chat}` or `- httpRoute: {name: chat}`",
+                "traffic: each item names exactly one router; write `- service: {name: chat}`, `- httpRoute: {name: chat}` or `- grpcRoute: {name: chat}`",
             ));
+        }
+        let claims = || spec.traffic.iter().filter_map(Claim::of).enumerate();
+        if let Some((_, twice)) = claims().find(|(n, claim)| claims().take(*n).any(|(_, other)| claim.clashes(other))) {
+            return Err(invalid(format!(
+                "traffic: {} stands twice; leave one of the two items out, or give each a `rule` of its own",
+                twice.name()
+            )));
         }
         let provider = spec.metrics.provider.clone().unwrap_or_else(|| "default".to_owned());
         if !offers.providers.contains(&provider) {

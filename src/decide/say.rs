@@ -49,7 +49,7 @@ pub(super) fn drifted() -> Said {
 }
 
 pub(super) fn contended(times: i32) -> Said {
-    let who = "find out who with `kubectl get httproute -o yaml --show-managed-fields`";
+    let who = "`kubectl get -o yaml --show-managed-fields` tells who, for each object that `traffic` names";
     said(Reason::Contended, format!("somebody else changed the shares {times} times within ten minutes; {who}"))
 }
 

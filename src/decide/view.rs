@@ -104,7 +104,7 @@ impl<'a> View<'a> {
             .filter(|(_, seen, to)| seen.shares != *to || !seen.exact)
             .collect();
         // The router that sends most is raised last and lowered first; a selector always sends everything.
-        all.sort_by_key(|(claim, _, _)| matches!(claim, Claim::Service(_)));
+        all.sort_by_key(|(claim, _, _)| !claim.splits());
         all.iter().map(|(_, seen, to)| Intent::Patch(routers::write(seen, *to))).collect()
     }
 

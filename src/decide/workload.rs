@@ -6,7 +6,10 @@ use super::{
     intent::{Owned, OwnedKind},
     plan::mark,
 };
-use crate::api::{LlmRollout, labels, status::Color};
+use crate::{
+    api::{LlmRollout, labels, status::Color},
+    routers::{Claim, PatchKind},
+};
 
 /// Name of a color's Deployment and Service.
 pub fn name_of(rollout: &str, color: Color) -> String {
@@ -59,7 +62,17 @@ pub fn marks_of_deployment(rollout: &LlmRollout, color: Color, revision: &str, r
 pub fn marks_of_service(rollout: &LlmRollout, color: Color) -> Marks {
     let name = rollout.metadata.name.as_deref().unwrap_or_default();
     let port = rollout.spec.release.template.port.to_string();
-    Marks { applied: mark(&[SHAPE, name, color.word(), uid(rollout), &port]), template: String::new() }
+    let made_from = [SHAPE, name, color.word(), uid(rollout), &port].into_iter().chain(protocol(rollout));
+    Marks { applied: mark(&made_from.collect::<Vec<_>>()), template: String::new() }
+}
+
+/// What gateways are to speak with the pods, where that is not what they would by themselves: gRPC needs HTTP/2, and is
+/// not to be asked for on a port that answers plain HTTP as well.
+fn protocol(rollout: &LlmRollout) -> Option<&'static str> {
+    let claims = || rollout.spec.traffic.iter().filter_map(Claim::of).map(|claim| claim.object().0);
+    let only_grpc =
+        claims().any(|kind| kind == PatchKind::GrpcRoute) && claims().all(|kind| kind != PatchKind::HttpRoute);
+    only_grpc.then_some("kubernetes.io/h2c")
 }
 
 /// The owner is part of every mark: after an object was let go and taken up again it is applied once more.
@@ -88,10 +101,16 @@ pub fn deployment(rollout: &LlmRollout, color: Color, revision: &str, role: Role
 /// The Service of a color. It stays as long as the rollout does, whatever the color is doing.
 pub fn service(rollout: &LlmRollout, color: Color) -> Owned {
     let name = rollout.metadata.name.as_deref().unwrap_or_default();
-    let port = rollout.spec.release.template.port;
+    let number = rollout.spec.release.template.port;
+    let port = match protocol(rollout) {
+        None => json!({"name": "http", "port": number, "targetPort": number, "protocol": "TCP"}),
+        Some(app) => {
+            json!({"name": "http", "port": number, "targetPort": number, "protocol": "TCP", "appProtocol": app})
+        }
+    };
     let spec = json!({
         "selector": {labels::ROLLOUT: name, labels::COLOR: color.word()},
-        "ports": [{"name": "http", "port": port, "targetPort": port, "protocol": "TCP"}],
+        "ports": [port],
     });
     let marks = marks_of_service(rollout, color);
     owned(rollout, OwnedKind::Service, color, &spec, &[(labels::APPLIED, &marks.applied)])
@@ -178,6 +197,24 @@ mod tests {
         let bodies = made.each_ref().map(|o| digest(&o.body));
         assert_eq!(bodies, ["e4b14f1bfffd", "7d5b3c8acf4e"], "the bodies");
         assert_eq!(marks, ["b9ec66a92518", "965b8fe03266"], "the marks");
+    }
+
+    #[test]
+    fn gateways_are_told_to_speak_http_2_where_all_is_grpc() {
+        let ports = |traffic: serde_json::Value| {
+            let rollout = rollout(|r| r.spec.traffic = serde_json::from_value(traffic).unwrap());
+            let made = service(&rollout, Color::Green);
+            let protocol = made.body.pointer("/spec/ports/0/appProtocol").cloned();
+            (protocol, super::note(&made, labels::APPLIED).map(str::to_owned))
+        };
+        let [front, http, grpc] = ["service", "httpRoute", "grpcRoute"].map(|word| json!({word: {"name": "chat"}}));
+        let plain = ports(json!([front]));
+        assert_eq!(plain.0, None);
+        assert_eq!(ports(json!([front, http])), plain);
+        assert_eq!(ports(json!([http, grpc])), plain, "a port that answers both is asked as each route asks");
+        let h2c = ports(json!([front, grpc]));
+        assert_eq!(h2c.0, Some(json!("kubernetes.io/h2c")));
+        assert_ne!(h2c.1, plain.1, "the mark tells them apart");
     }
 
     #[test]

@@ -14,12 +14,12 @@ use k8s_openapi::{
 use kube::{Resource, ResourceExt};
 
 use crate::{
-    api::{LlmGateSet, LlmRollout, Moment, labels, route::HttpRoute, status::Color},
+    api::{LlmGateSet, LlmRollout, Moment, labels, status::Color},
     decide::{
         snapshot::{ColorSeen, DependencySeen, DeploymentSeen, GateSetSeen, OwnedSeen, PriceListSeen, Rival, Standing},
         workload,
     },
-    routers::{Claim, RouterSeen, http_route, service},
+    routers::{Claim, Found, RouterSeen},
 };
 
 /// The objects of one color as they were read.
@@ -90,19 +90,10 @@ fn changed_at(slices: &[&EndpointSlice]) -> Option<Moment> {
 const CHANGED_FOR: &str = "endpoints.kubernetes.io/last-change-trigger-time";
 
 /// What was seen of one router.
-pub(super) fn router(
-    rollout: &LlmRollout,
-    claim: Claim<'_>,
-    front: Option<&Service>,
-    route: Option<&HttpRoute>,
-) -> RouterSeen {
+pub(super) fn router(rollout: &LlmRollout, claim: Claim<'_>, found: Found<'_>) -> RouterSeen {
     let name = rollout.metadata.name.as_deref().unwrap_or_default();
-    let (blue, green) = (workload::name_of(name, Color::Blue), workload::name_of(name, Color::Green));
-    let state = match claim {
-        Claim::Service(s) => service::read(s, front),
-        Claim::HttpRoute(r) => http_route::read(r, &blue, &green, route),
-    };
-    RouterSeen { name: claim.name(), state }
+    let [blue, green] = Color::BOTH.map(|color| workload::name_of(name, color));
+    claim.read([&blue, &green], found)
 }
 
 /// The rollouts that this one depends on, in the order of the manifest.

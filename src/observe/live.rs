@@ -7,7 +7,7 @@ use k8s_openapi::{
     NamespaceResourceScope,
     api::{apps::v1::Deployment, core::v1::Service, discovery::v1::EndpointSlice},
 };
-use kube::{Api, Client, Resource, api::ListParams};
+use kube::{Api, Client, Resource, api::ListParams, core::DynamicObject};
 use serde::de::DeserializeOwned;
 
 use super::{
@@ -15,13 +15,13 @@ use super::{
     cluster::{self, ColorObjects},
 };
 use crate::{
-    api::{LlmGateSet, LlmRollout, route::HttpRoute, status::Color},
+    api::{LlmGateSet, LlmRollout, status::Color},
     decide::{
         Snapshot,
         snapshot::{ColorSeen, GateSets},
         workload,
     },
-    routers::{Claim, RouterSeen},
+    routers::{Claim, Found, PatchKind, RouterSeen},
 };
 
 /// Why the world could not be read.
@@ -111,11 +111,15 @@ pub async fn same_look(seen: &Snapshot, eyes: &Eyes) -> Result<Snapshot, Observe
 impl Eyes {
     async fn router(&self, rollout: &LlmRollout, claim: Claim<'_>) -> Result<RouterSeen, ObserveError> {
         let namespace = rollout.metadata.namespace.as_deref().unwrap_or_default();
-        let (front, route): (Option<Service>, Option<HttpRoute>) = match claim {
-            Claim::Service(s) => (self.get(namespace, &s.name).await?, None),
-            Claim::HttpRoute(r) => (None, self.get(namespace, &r.name).await?),
-        };
-        Ok(cluster::router(rollout, claim, front.as_ref(), route.as_ref()))
+        let (kind, name) = claim.object();
+        if kind == PatchKind::Service {
+            let front: Option<Service> = self.get(namespace, name).await?;
+            return Ok(cluster::router(rollout, claim, Found { service: front.as_ref(), object: None }));
+        }
+        let what = format!("{} {namespace}/{name}", kind.names().kind);
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &kind.resource());
+        let object = self.within(what, there(api.get(name))).await?;
+        Ok(cluster::router(rollout, claim, Found { service: None, object: object.as_ref() }))
     }
 
     async fn color(&self, rollout: &LlmRollout, color: Color) -> Result<ColorSeen, ObserveError> {
@@ -147,7 +151,7 @@ impl Eyes {
     {
         let what = format!("{} {namespace}/{name}", K::kind(&()));
         let api: Api<K> = Api::namespaced(self.client.clone(), namespace);
-        self.within(what, api.get_opt(name)).await
+        self.within(what, there(api.get(name))).await
     }
 
     async fn slices(&self, namespace: &str, service: &str) -> Result<Vec<EndpointSlice>, ObserveError> {
@@ -162,6 +166,53 @@ impl Eyes {
             Ok(Ok(found)) => Ok(found),
             Ok(Err(source)) => Err(ObserveError::Read { what, source: Box::new(source) }),
             Err(_) => Err(ObserveError::Late { what }),
+        }
+    }
+}
+
+/// An object, or that there is none. An API server that does not know the kind says so in plain words, without the
+/// reason that it gives for a missing object.
+async fn there<K>(got: impl Future<Output = kube::Result<K>>) -> kube::Result<Option<K>> {
+    match got.await {
+        Ok(object) => Ok(Some(object)),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{convert::Infallible, time::Duration};
+
+    use http::{Request, Response};
+    use kube::{Client, client::Body};
+    use serde_json::json;
+
+    use super::Eyes;
+    use crate::{
+        api::{LlmRollout, Reason},
+        routers::Claim,
+    };
+
+    #[tokio::test]
+    async fn a_kind_that_the_cluster_does_not_know_is_a_route_that_is_missing() {
+        let answer = |_: Request<Body>| async {
+            let words = Body::from(b"404 page not found".to_vec());
+            Ok::<_, Infallible>(Response::builder().status(404).body(words).unwrap())
+        };
+        let client = Client::new(tower::service_fn(answer), "llm");
+        let eyes = Eyes { client, deadline: Duration::from_secs(1) };
+        for word in ["httpRoute", "grpcRoute", "service"] {
+            let rollout: LlmRollout = serde_json::from_value(json!({
+                "apiVersion": "llmrollout.io/v1alpha1", "kind": "LlmRollout", "metadata": {"name": "chat", "namespace": "llm"},
+                "spec": {"traffic": [{word: {"name": "chat"}}], "release": {"template": {"port": 1, "podTemplate": {}}}},
+            }))
+            .unwrap();
+            let claim = Claim::of(&rollout.spec.traffic[0]).unwrap();
+            let seen = eyes.router(&rollout, claim).await.unwrap();
+            assert_eq!(seen.name, format!("{word}/chat"));
+            let reason = if word == "service" { Reason::ServiceNotFound } else { Reason::RouteNotFound };
+            assert_eq!(seen.state.unwrap_err().reason, reason);
         }
     }
 }

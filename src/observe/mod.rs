@@ -30,7 +30,7 @@ use crate::{
         snapshot::{ColorSeen, GateSets, Offers},
         workload,
     },
-    routers::{Claim, RouterSeen},
+    routers::{Claim, Found, PatchKind, RouterSeen},
 };
 
 /// Everything that `observe` looks at.
@@ -52,15 +52,10 @@ pub fn observe(rollout: &Arc<LlmRollout>, world: &World) -> Snapshot {
     let namespace = rollout.metadata.namespace.as_deref().unwrap_or_default();
     let others = world.stores.rollouts_in(namespace);
     let routers = rollout.spec.traffic.iter().filter_map(Claim::of).map(|claim| {
-        let front = match claim {
-            Claim::Service(s) => named(&world.stores.services, namespace, &s.name),
-            Claim::HttpRoute(_) => None,
-        };
-        let route = match claim {
-            Claim::HttpRoute(r) => named(&world.stores.routes, namespace, &r.name),
-            Claim::Service(_) => None,
-        };
-        cluster::router(rollout, claim, front.as_deref(), route.as_deref())
+        let (kind, name) = claim.object();
+        let service = named(&world.stores.services, namespace, name).filter(|_| kind == PatchKind::Service);
+        let object = world.stores.router(kind, namespace, name);
+        cluster::router(rollout, claim, Found { service: service.as_deref(), object: object.as_deref() })
     });
     let routers: Vec<RouterSeen> = routers.collect();
     let gate_sets = gate_sets(rollout, world);

@@ -1,7 +1,7 @@
 //! The caches of one scope (a namespace, or the whole cluster), filled by `control`. Looked up by name, never listed on
 //! a decision's path except for the rollouts of a namespace.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use k8s_openapi::api::{
     apps::v1::Deployment,
@@ -11,12 +11,14 @@ use k8s_openapi::api::{
 };
 use kube::{
     Resource,
+    core::DynamicObject,
     runtime::reflector::{ObjectRef, Store},
 };
 
 use crate::{
-    api::{LlmGateSet, LlmRollout, LlmRolloutOrder, Moment, labels, route::HttpRoute},
+    api::{LlmGateSet, LlmRollout, LlmRolloutOrder, Moment, labels},
     decide::snapshot::OrderSeen,
+    routers::PatchKind,
 };
 
 /// The caches of one scope.
@@ -30,8 +32,8 @@ pub struct Stores {
     pub services: Store<Service>,
     /// EndpointSlices of Services with our label.
     pub slices: Store<EndpointSlice>,
-    /// All HTTPRoutes.
-    pub routes: Store<HttpRoute>,
+    /// Whatever else than Services may carry traffic, of each kind all.
+    pub routers: BTreeMap<PatchKind, Store<DynamicObject>>,
     /// All orders.
     pub orders: Store<LlmRolloutOrder>,
     /// All sets of gates.
@@ -76,6 +78,11 @@ impl Stores {
         let mut all = self.of_jobs.jobs.state();
         all.retain(|job| rollout_of(job.as_ref()).is_some_and(|of| of == ObjectRef::from_obj(rollout)));
         all
+    }
+
+    /// What carries traffic and is no Service, by name.
+    pub fn router(&self, kind: PatchKind, namespace: &str, name: &str) -> Option<Arc<DynamicObject>> {
+        self.routers.get(&kind)?.get(&ObjectRef::new_with(name, kind.resource()).within(namespace))
     }
 
     /// The slices of one colour's Service.

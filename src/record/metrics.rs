@@ -18,7 +18,7 @@ use crate::{
     api::{LlmRollout, LlmRolloutStatus, Phase, Reason},
     decide::{Decision, Intent, intent::Odds},
     metrics::{NoData, Reading},
-    routers::{GuardedPatch, PatchKind},
+    routers::{GuardedPatch, Names, PatchKind},
 };
 
 /// One rollout.
@@ -303,16 +303,15 @@ impl Drop for Pass<'_> {
 
 /// The kind of router whose shares a patch has changed; none if it was not sent or changed something else.
 fn router_moved(patch: &GuardedPatch, acted: &Acted) -> Option<Word> {
-    let (kind, plural) = match patch.kind {
-        PatchKind::Service => ("service", "services"),
-        PatchKind::HttpRoute => ("httpRoute", "httproutes"),
-        PatchKind::LlmRollout | PatchKind::Deployment => return None,
-    };
+    let Names { word, plural, .. } = patch.kind.names();
+    if matches!(patch.kind, PatchKind::LlmRollout | PatchKind::Deployment) {
+        return None;
+    }
     let moves =
         |op: &serde_json::Value| op["op"] != "test" && op["path"].as_str().is_some_and(|p| p.starts_with("/spec/"));
     let (begin, end) = (format!("patch {plural} "), format!("/{}", patch.name));
     let sent = acted.done().iter().any(|what| what.starts_with(&begin) && what.ends_with(&end));
-    (sent && patch.ops.iter().any(moves)).then_some(Word(kind))
+    (sent && patch.ops.iter().any(moves)).then_some(Word(word))
 }
 
 impl Rollout {

@@ -1,15 +1,17 @@
-//! One pure file for each router: what an object says about traffic, and the guarded patch that changes it.
-//! Nothing here fetches or sends; `observe` fetches, `act` sends.
+//! One pure file for each shape of router: what an object says about traffic, and the guarded patch that changes it.
+//! `Claim` and `PatchKind` are the list of routers. Nothing here fetches or sends; `observe` fetches, `act` sends.
 
-pub mod http_route;
+pub mod route;
 pub mod service;
 
+use k8s_openapi::api::core::v1::Service;
+use kube::core::{ApiResource, DynamicObject};
 use serde_json::{Value, json};
 
 use crate::api::{
     Reason,
     status::Color,
-    v1alpha1::{HttpRouteRouter, Router, ServiceRouter},
+    v1alpha1::{RouteRouter, Router, ServiceRouter},
 };
 
 /// A router as the manifest names it: exactly one of these.
@@ -18,45 +20,85 @@ pub enum Claim<'a> {
     /// The front Service.
     Service(&'a ServiceRouter),
     /// A rule of an HTTPRoute.
-    HttpRoute(&'a HttpRouteRouter),
+    HttpRoute(&'a RouteRouter),
+    /// A rule of a GRPCRoute.
+    GrpcRoute(&'a RouteRouter),
 }
 
 impl<'a> Claim<'a> {
     /// What an item of `spec.traffic` claims; `None` when it names no router or several, which the schema refuses.
     pub const fn of(router: &'a Router) -> Option<Self> {
-        match (&router.service, &router.http_route) {
-            (Some(s), None) => Some(Self::Service(s)),
-            (None, Some(r)) => Some(Self::HttpRoute(r)),
+        match (&router.service, &router.http_route, &router.grpc_route) {
+            (Some(s), None, None) => Some(Self::Service(s)),
+            (None, Some(r), None) => Some(Self::HttpRoute(r)),
+            (None, None, Some(r)) => Some(Self::GrpcRoute(r)),
             _ => None,
+        }
+    }
+
+    /// The object that it names: of which kind, and its name.
+    pub fn object(self) -> (PatchKind, &'a str) {
+        match self {
+            Self::Service(s) => (PatchKind::Service, &s.name),
+            Self::HttpRoute(r) => (PatchKind::HttpRoute, &r.name),
+            Self::GrpcRoute(r) => (PatchKind::GrpcRoute, &r.name),
         }
     }
 
     /// `service/chat` or `httpRoute/chat`.
     pub fn name(self) -> String {
-        match self {
-            Self::Service(s) => format!("service/{}", s.name),
-            Self::HttpRoute(r) => format!("httpRoute/{}", r.name),
-        }
+        let (kind, name) = self.object();
+        format!("{}/{name}", kind.names().word)
     }
 
     /// Whether two claims would write the same slice of the same object.
     pub fn clashes(self, other: Self) -> bool {
-        match (self, other) {
-            (Self::Service(a), Self::Service(b)) => a.name == b.name,
-            (Self::HttpRoute(a), Self::HttpRoute(b)) => {
-                a.name == b.name && (a.rule == b.rule || a.rule.is_none() || b.rule.is_none())
+        self.object() == other.object()
+            && match (self.rule(), other.rule()) {
+                (Some(a), Some(b)) => a == b,
+                _ => true,
             }
-            (Self::Service(_), Self::HttpRoute(_)) | (Self::HttpRoute(_), Self::Service(_)) => false,
+    }
+
+    /// The rule of a route that is named.
+    fn rule(self) -> Option<&'a str> {
+        match self {
+            Self::Service(_) => None,
+            Self::HttpRoute(r) | Self::GrpcRoute(r) => r.rule.as_deref(),
+        }
+    }
+
+    /// Whether it can give each color a part.
+    pub const fn splits(self) -> bool {
+        match self {
+            Self::Service(_) => false,
+            Self::HttpRoute(_) | Self::GrpcRoute(_) => true,
         }
     }
 
     /// The share this router gives the candidate when the release stands at `weight`.
     pub const fn share_at(self, weight: i32) -> i32 {
-        match self {
-            Self::Service(_) if weight < 100 => 0,
-            Self::Service(_) | Self::HttpRoute(_) => weight,
-        }
+        if self.splits() || weight >= 100 { weight } else { 0 }
     }
+
+    /// What the object that it names says about traffic between the Services `blue` and `green`.
+    pub fn read(self, [blue, green]: [&str; 2], found: Found<'_>) -> RouterSeen {
+        let state = match self {
+            Self::Service(s) => service::read(s, found.service),
+            Self::HttpRoute(r) => route::read(PatchKind::HttpRoute, r, [blue, green], found.object),
+            Self::GrpcRoute(r) => route::read(PatchKind::GrpcRoute, r, [blue, green], found.object),
+        };
+        RouterSeen { name: self.name(), state }
+    }
+}
+
+/// The object that a claim names, as far as there is one.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Found<'a> {
+    /// If it is a Service.
+    pub service: Option<&'a Service>,
+    /// If it is of one of `PatchKind::WATCHED`.
+    pub object: Option<&'a DynamicObject>,
 }
 
 /// What was seen of one router.
@@ -133,6 +175,8 @@ pub enum Place {
     },
     /// Two backends of a rule, by index, guarded by name.
     Rule {
+        /// Kind of the route.
+        kind: PatchKind,
         /// Name of the route.
         route: String,
         /// Index of the rule.
@@ -167,16 +211,69 @@ pub struct GuardedPatch {
 }
 
 /// The kinds of which we change a slice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PatchKind {
     /// Our own kind: only its finalizers.
     LlmRollout,
-    /// apps/v1: only the owner reference, on leaving.
+    /// Only the owner reference, on leaving, and the size of an old color.
     Deployment,
-    /// v1.
+    /// Only the color key of a front Service's selector, and the owner reference of a color's, on leaving.
     Service,
-    /// gateway.networking.k8s.io/v1.
+    /// Only two weights.
     HttpRoute,
+    /// Only two weights.
+    GrpcRoute,
+}
+
+/// What a kind is called.
+#[derive(Clone, Copy, Debug)]
+pub struct Names {
+    /// The field of `spec.traffic` that names it, if one does, else its kind.
+    pub word: &'static str,
+    /// API group; empty is the core.
+    pub group: &'static str,
+    /// Version of the group.
+    pub version: &'static str,
+    /// Kind.
+    pub kind: &'static str,
+    /// Plural, as in a URL.
+    pub plural: &'static str,
+}
+
+impl PatchKind {
+    /// The kinds of router that are watched for their own sake; a cluster need not know them. Services are watched
+    /// anyway, as the colors have some.
+    pub const WATCHED: [Self; 2] = [Self::HttpRoute, Self::GrpcRoute];
+
+    /// What it is called.
+    pub const fn names(self) -> Names {
+        match self {
+            Self::LlmRollout => named(["LlmRollout", "llmrollout.io", "v1alpha1", "LlmRollout", "llmrollouts"]),
+            Self::Deployment => named(["Deployment", "apps", "v1", "Deployment", "deployments"]),
+            Self::Service => named(["service", "", "v1", "Service", "services"]),
+            Self::HttpRoute => named(["httpRoute", GATEWAY_API, "v1", "HTTPRoute", "httproutes"]),
+            Self::GrpcRoute => named(["grpcRoute", GATEWAY_API, "v1", "GRPCRoute", "grpcroutes"]),
+        }
+    }
+
+    /// The same for those who fetch it.
+    pub fn resource(self) -> ApiResource {
+        let Names { group, version, kind, plural, .. } = self.names();
+        let api_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
+        ApiResource {
+            group: group.to_owned(),
+            version: version.to_owned(),
+            api_version,
+            kind: kind.to_owned(),
+            plural: plural.to_owned(),
+        }
+    }
+}
+
+const GATEWAY_API: &str = "gateway.networking.k8s.io";
+
+const fn named([word, group, version, kind, plural]: [&'static str; 5]) -> Names {
+    Names { word, group, version, kind, plural }
 }
 
 /// The guard that opens every patch: the write fails unless the object is still the one the decision was made on.
@@ -188,8 +285,9 @@ pub fn guard(version: &str) -> Value {
 pub fn write(seen: &Seen, shares: Shares) -> GuardedPatch {
     match &seen.place {
         Place::Selector { service, key } => service::write(&seen.version, service, key, shares),
-        Place::Rule { route, rule, blue, green, each } => {
-            http_route::write(&seen.version, route, *rule, blue, green, (shares, *each))
+        Place::Rule { kind, route, rule, blue, green, each } => {
+            let ops = route::write(&seen.version, *rule, [blue, green], shares, *each);
+            GuardedPatch { kind: *kind, name: route.clone(), ops }
         }
     }
 }

@@ -27,6 +27,14 @@ pub(crate) fn route(blue: i64, green: i64) -> Value {
     })
 }
 
+/// The same for gRPC.
+pub(crate) fn grpc_route(blue: i64, green: i64) -> Value {
+    let mut all = route(blue, green);
+    all["kind"] = json!("GRPCRoute");
+    all["spec"]["rules"][0]["matches"] = json!([{"method": {"service": "llm.v1.Chat"}}]);
+    all
+}
+
 pub(crate) fn status(generation: i64) -> Value {
     json!({"parents": [{"parentRef": {"name": "gw"}, "conditions": [
         {"type": "Accepted", "status": "True", "reason": "Accepted", "message": "", "observedGeneration": generation},

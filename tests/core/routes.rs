@@ -1,17 +1,38 @@
 //! Routes as users write them: what is read of them, and that a write changes two numbers and nothing else.
 
+use kube::core::DynamicObject;
 use llmrollout::{
-    api::{Reason, route::HttpRoute, v1alpha1::HttpRouteRouter},
-    routers::{self, Follows, Shares, http_route},
+    api::{
+        Reason,
+        v1alpha1::{RouteRouter, ServiceRouter},
+    },
+    routers::{self, Claim, Follows, Found, PatchKind, Place, Shares},
 };
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{json_patch::obeys, objects::route};
+use super::{
+    json_patch::obeys,
+    objects::{grpc_route, route},
+};
 
 fn read(value: &Value, rule: Option<&str>) -> Result<routers::Seen, routers::Trouble> {
-    let router = HttpRouteRouter { name: "chat".into(), rule: rule.map(ToOwned::to_owned) };
-    let route: HttpRoute = serde_json::from_value(value.clone()).unwrap();
-    http_route::read(&router, "chat-blue", "chat-green", Some(&route))
+    read_as(PatchKind::HttpRoute, Some(value), rule)
+}
+
+fn claim_of(kind: PatchKind, router: &RouteRouter) -> Claim<'_> {
+    if kind == PatchKind::GrpcRoute { Claim::GrpcRoute(router) } else { Claim::HttpRoute(router) }
+}
+
+/// The route as a claim of this kind reads it.
+pub(crate) fn read_as(
+    kind: PatchKind,
+    value: Option<&Value>,
+    rule: Option<&str>,
+) -> Result<routers::Seen, routers::Trouble> {
+    let router = RouteRouter { name: "chat".into(), rule: rule.map(ToOwned::to_owned) };
+    let object: Option<DynamicObject> = value.map(|v| DynamicObject::deserialize(v).unwrap());
+    claim_of(kind, &router).read(["chat-blue", "chat-green"], Found { service: None, object: object.as_ref() }).state
 }
 
 fn reason(value: &Value, rule: Option<&str>) -> Reason {
@@ -178,8 +199,7 @@ fn what_cannot_be_driven_is_named() {
     let rule = twice["spec"]["rules"][0].clone();
     twice["spec"]["rules"].as_array_mut().unwrap().push(rule);
     assert_eq!(reason(&twice, None), Reason::RuleNotFound);
-    let router = HttpRouteRouter { name: "chat".into(), rule: None };
-    assert_eq!(http_route::read(&router, "chat-blue", "chat-green", None).unwrap_err().reason, Reason::RouteNotFound);
+    assert_eq!(read_as(PatchKind::HttpRoute, None, None).unwrap_err().reason, Reason::RouteNotFound);
 }
 
 #[test]
@@ -193,4 +213,74 @@ fn a_gateway_follows_only_at_the_current_generation() {
     assert!(matches!(read(&value, None).unwrap().follows, Follows::Refuses(_)));
     value["metadata"]["generation"] = json!(2);
     assert_eq!(read(&value, None).unwrap().follows, Follows::NotYet, "an old refusal is not about this write");
+}
+
+#[test]
+fn a_grpc_route_is_read_and_written_as_one() {
+    let value = grpc_route(95, 5);
+    let seen = read_as(PatchKind::GrpcRoute, Some(&value), None).unwrap();
+    assert_eq!((seen.shares.green, seen.exact, &seen.follows), (5, true, &Follows::Yes));
+    assert!(matches!(seen.place, Place::Rule { kind: PatchKind::GrpcRoute, .. }));
+    let patch = routers::write(&seen, Shares { blue: 0, green: 100 });
+    assert_eq!((patch.kind, patch.name.as_str()), (PatchKind::GrpcRoute, "chat"));
+    let mut after = value;
+    assert!(obeys(&mut after, &patch.ops));
+    assert_eq!(after, grpc_route(0, 100));
+}
+
+/// What stands in the way is said in the words of the kind, and of the field that names it.
+#[test]
+fn what_is_wrong_with_a_route_names_its_kind() {
+    let twice = |mut value: Value| {
+        let rule = value["spec"]["rules"][0].clone();
+        value["spec"]["rules"].as_array_mut().unwrap().push(rule);
+        value
+    };
+    let third = |mut value: Value| {
+        value["spec"]["rules"][0]["backendRefs"].as_array_mut().unwrap().push(json!({"name": "old", "weight": 1}));
+        value
+    };
+    let without = |mut value: Value| {
+        value["spec"]["rules"][0]["backendRefs"].as_array_mut().unwrap().pop();
+        value
+    };
+    let odd = |mut value: Value| {
+        value["spec"]["rules"][0]["backendRefs"][0]["weight"] = json!("most");
+        value
+    };
+    let sound = || grpc_route(95, 5);
+    let cases = [
+        (None, None, Reason::RouteNotFound, "traffic[].grpcRoute.name"),
+        (Some(sound()), Some("nope"), Reason::RuleNotFound, "traffic[].grpcRoute.rule"),
+        (Some(twice(sound())), None, Reason::RuleNotFound, "traffic[].grpcRoute.rule"),
+        (Some(without(sound())), None, Reason::BackendMissing, "chat-green"),
+        (Some(third(grpc_route(95, 6))), None, Reason::UnmanagedBackend, "a multiple of it"),
+        (Some(odd(sound())), None, Reason::RuleNotFound, "not understood"),
+    ];
+    for (value, rule, reason, words) in cases {
+        let trouble = read_as(PatchKind::GrpcRoute, value.as_ref(), rule).unwrap_err();
+        assert_eq!(trouble.reason, reason);
+        let said = trouble.message.contains("GRPCRoute chat") && trouble.message.contains(words);
+        assert!(said && !trouble.message.to_lowercase().contains("httproute"), "{}", trouble.message);
+        let other = read_as(PatchKind::HttpRoute, value.as_ref(), rule).unwrap_err();
+        assert!(other.message.contains("HTTPRoute chat") && !other.message.contains("grpc"), "{}", other.message);
+    }
+}
+
+#[test]
+fn a_claim_clashes_with_its_own_kind_only() {
+    let router = |rule: Option<&str>| RouteRouter { name: "chat".into(), rule: rule.map(ToOwned::to_owned) };
+    let (any, one, other) = (router(None), router(Some("one")), router(Some("other")));
+    let service = ServiceRouter { name: "chat".into(), key: None };
+    for kind in PatchKind::WATCHED {
+        let [any, one, other] = [&any, &one, &other].map(|router| claim_of(kind, router));
+        assert!(any.clashes(one) && one.clashes(any) && one.clashes(one));
+        assert!(!one.clashes(other), "different rules are independent");
+        assert!(!any.clashes(Claim::Service(&service)));
+    }
+    assert!(
+        !Claim::HttpRoute(&any).clashes(Claim::GrpcRoute(&any))
+            && !Claim::GrpcRoute(&one).clashes(Claim::HttpRoute(&one))
+    );
+    assert!(Claim::Service(&service).clashes(Claim::Service(&service)));
 }

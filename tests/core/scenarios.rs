@@ -245,6 +245,12 @@ fn disturbance(world: &mut World, words: &[&str]) {
             world.route = Some(route);
         }
         ["route-gone"] => world.route = None,
+        ["grpc-route", blue, green] => {
+            let mut route = super::objects::grpc_route(blue.parse().unwrap(), green.parse().unwrap());
+            route["metadata"]["resourceVersion"] = json!("edited");
+            world.grpc_route = Some(route);
+        }
+        ["grpc-route-gone"] => world.grpc_route = None,
         ["gateway", "follows"] => world.gateway = Gateway::Follows,
         ["gateway", "silent"] => world.gateway = Gateway::Silent,
         ["gateway", "refuses"] => world.gateway = Gateway::Refuses,

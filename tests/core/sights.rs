@@ -142,7 +142,8 @@ fn routers(d: &mut Draw<'_>, rollout: &LlmRollout, status: &LlmRolloutStatus) ->
         let share = d.mostly(claim.share_at(at), &[0, 5, 50, 100]);
         let place = match claim {
             Claim::Service(s) => Place::Selector { service: s.name.clone(), key: labels::COLOR.to_owned() },
-            Claim::HttpRoute(r) => Place::Rule {
+            Claim::HttpRoute(r) | Claim::GrpcRoute(r) => Place::Rule {
+                kind: claim.object().0,
                 route: r.name.clone(),
                 rule: 0,
                 blue: (0, "chat-blue".to_owned()),

@@ -4,8 +4,9 @@
 use std::{cell::RefCell, collections::BTreeMap, sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::Service;
+use kube::core::DynamicObject;
 use llmrollout::{
-    api::{LlmRollout, Moment, gates::Gate, labels, order::Verb, route::HttpRoute, status::Color, v1alpha1::Router},
+    api::{LlmRollout, Moment, gates::Gate, labels, order::Verb, status::Color, v1alpha1::Router},
     decide::{
         Decision, Intent, Meant, Snapshot, decide,
         intent::{Odds, OwnedKind},
@@ -15,14 +16,14 @@ use llmrollout::{
         },
     },
     metrics::{About, NoData, Question, Reading, Sample},
-    routers::{Claim, GuardedPatch, PatchKind, RouterSeen, http_route, service},
+    routers::{Claim, Found, GuardedPatch, PatchKind, RouterSeen},
 };
 use serde_json::{Value, json};
 
 use super::{
     counted::Counted,
     json_patch::obeys,
-    objects::{color_of, front, offers, route, status, weight},
+    objects::{color_of, front, grpc_route, offers, route, status, weight},
 };
 
 /// Readings of a question that are kept, as on the operator's board.
@@ -62,6 +63,7 @@ pub(crate) struct World {
     pub(crate) rollout: Arc<LlmRollout>,
     pub(crate) slots: BTreeMap<Color, Slot>,
     pub(crate) route: Option<Value>,
+    pub(crate) grpc_route: Option<Value>,
     pub(crate) front: Option<Value>,
     pub(crate) signals: BTreeMap<&'static str, Signal>,
     pub(crate) counted: Counted,
@@ -98,7 +100,7 @@ pub(crate) struct World {
 
 /// The routers as they were read last, and of what: a route that nobody has touched is not read again.
 struct Read {
-    of: (Option<Value>, Option<Value>, Gateway),
+    of: ([Option<Value>; 3], Gateway),
     traffic: Vec<Router>,
     seen: Vec<RouterSeen>,
 }
@@ -120,6 +122,7 @@ impl World {
             rollout: Arc::new(rollout),
             slots: Color::BOTH.into_iter().map(|c| (c, slot.clone())).collect(),
             route: Some(route(100, 0)),
+            grpc_route: Some(grpc_route(100, 0)),
             front: Some(front("blue")),
             signals: BTreeMap::new(),
             counted: Counted::default(),
@@ -247,38 +250,33 @@ impl World {
 
     fn routers(&self) -> Vec<RouterSeen> {
         let traffic = &self.rollout.spec.traffic;
+        let now = [&self.front, &self.route, &self.grpc_route];
         let mut read = self.read.borrow_mut();
-        let same =
-            |r: &Read| (&r.of.0, &r.of.1, r.of.2) == (&self.front, &self.route, self.gateway) && r.traffic == *traffic;
+        let same = |r: &Read| r.of.0.each_ref() == now && r.of.1 == self.gateway && r.traffic == *traffic;
         if let Some(read) = read.as_ref().filter(|read| same(read)) {
             return read.seen.clone();
         }
         let seen: Vec<_> = traffic.iter().filter_map(Claim::of).map(|claim| self.router(claim)).collect();
-        let of = (self.front.clone(), self.route.clone(), self.gateway);
+        let of = (now.map(Clone::clone), self.gateway);
         *read = Some(Read { of, traffic: traffic.clone(), seen: seen.clone() });
         seen
     }
 
     fn router(&self, claim: Claim<'_>) -> RouterSeen {
-        let name = claim.name();
-        let state = match claim {
-            Claim::Service(s) => {
-                let front: Option<Service> = self.front.clone().map(|v| serde_json::from_value(v).expect("a Service"));
-                service::read(s, front.as_ref())
-            }
-            Claim::HttpRoute(r) => {
-                let mut value = self.route.clone();
-                let first = value.as_mut().map(|v| &mut v["status"]["parents"][0]["conditions"][0]);
-                match (first, self.gateway) {
-                    (Some(word), Gateway::Refuses) => word["status"] = json!("False"),
-                    (Some(word), Gateway::Silent) => word["observedGeneration"] = json!(0),
-                    _ => {}
-                }
-                let route: Option<HttpRoute> = value.map(|v| serde_json::from_value(v).expect("a route"));
-                http_route::read(r, "chat-blue", "chat-green", route.as_ref())
-            }
+        let mut route = match claim.object().0 {
+            PatchKind::HttpRoute => self.route.clone(),
+            PatchKind::GrpcRoute => self.grpc_route.clone(),
+            _ => None,
         };
-        RouterSeen { name, state }
+        let first = route.as_mut().map(|v| &mut v["status"]["parents"][0]["conditions"][0]);
+        match (first, self.gateway) {
+            (Some(word), Gateway::Refuses) => word["status"] = json!("False"),
+            (Some(word), Gateway::Silent) => word["observedGeneration"] = json!(0),
+            _ => {}
+        }
+        let front: Option<Service> = self.front.clone().map(|v| serde_json::from_value(v).expect("a Service"));
+        let route: Option<DynamicObject> = route.map(|v| serde_json::from_value(v).expect("an object"));
+        claim.read(["chat-blue", "chat-green"], Found { service: front.as_ref(), object: route.as_ref() })
     }
 
     fn color(&self, color: Color) -> ColorSeen {
@@ -426,6 +424,7 @@ impl World {
         let version = self.next_version();
         let (what, object) = match patch.kind {
             PatchKind::HttpRoute => ("route", self.route.as_mut()),
+            PatchKind::GrpcRoute => ("grpc route", self.grpc_route.as_mut()),
             PatchKind::Service if patch.name == "chat" => ("selector", self.front.as_mut()),
             PatchKind::LlmRollout => return self.patch_self(patch),
             PatchKind::Service | PatchKind::Deployment => {
@@ -442,11 +441,11 @@ impl World {
         object["metadata"]["resourceVersion"] = json!(version);
         let generation = object["metadata"]["generation"].as_i64().unwrap_or(1) + 1;
         object["metadata"]["generation"] = json!(generation);
-        if what == "route" {
+        if what.ends_with("route") {
             object["status"] = status(generation);
         }
         let told = match what {
-            "route" => format!("  route {}/{}", weight(object, 0), weight(object, 1)),
+            "route" | "grpc route" => format!("  {what} {}/{}", weight(object, 0), weight(object, 1)),
             "selector" => format!("  selector {}", object["spec"]["selector"][labels::COLOR].as_str().unwrap_or("?")),
             _ if patch.ops.iter().any(|op| op["path"] == "/spec/replicas") => {
                 let replicas = &object["spec"]["replicas"];
@@ -591,7 +590,11 @@ impl World {
     }
 
     pub(crate) fn shares(&self) -> (i64, i64) {
-        self.route.as_ref().map_or((0, 0), |r| (weight(r, 0), weight(r, 1)))
+        let claims = || self.rollout.spec.traffic.iter().filter_map(Claim::of).map(|c| c.object().0);
+        let only_grpc =
+            claims().any(|kind| kind == PatchKind::GrpcRoute) && !claims().any(|kind| kind == PatchKind::HttpRoute);
+        let route = if only_grpc { &self.grpc_route } else { &self.route };
+        route.as_ref().map_or((0, 0), |r| (weight(r, 0), weight(r, 1)))
     }
 }
 
@@ -604,7 +607,7 @@ fn moves(intent: &Intent) -> bool {
     };
     let scales = || patch.ops.iter().any(|op| op["path"] == "/spec/replicas");
     match patch.kind {
-        PatchKind::HttpRoute => true,
+        PatchKind::HttpRoute | PatchKind::GrpcRoute => true,
         PatchKind::Service => patch.name == "chat",
         PatchKind::Deployment => scales(),
         PatchKind::LlmRollout => false,

@@ -8,13 +8,14 @@ use k8s_openapi::api::{
     core::v1::{ConfigMap, Namespace, Service},
     rbac::v1::{Role, RoleBinding},
 };
+use kube::{ResourceExt, core::DynamicObject};
 use llmrollout::{
-    api::{LlmGateSet, LlmRollout, labels, route::HttpRoute},
+    api::{LlmGateSet, LlmRollout, labels},
     decide::{
         plan::Plan,
         snapshot::{Around, GateSetSeen, GateSets, Offers, PriceListSeen},
     },
-    routers::{Claim, Shares, http_route, service},
+    routers::{Claim, Found, Shares},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -59,7 +60,7 @@ fn judge(schemas: &BTreeMap<String, Value>, document: &Value) -> Vec<String> {
         "Role" => lost::<Role>(document),
         "RoleBinding" => lost::<RoleBinding>(document),
         // Our view of a route is narrow; that it can be driven is tested below.
-        "HTTPRoute" => vec![],
+        "HTTPRoute" | "GRPCRoute" => vec![],
         kind => vec![format!("kind {kind} is not expected in a sample; teach tests/it/samples.rs to check it")],
     }
 }
@@ -105,16 +106,13 @@ fn fits(folder: &Path, documents: &[Value], rollout: &LlmRollout) {
     assert!(plan.is_ok(), "{}: {plan:?}", folder.display());
     let name = rollout.metadata.name.as_deref().unwrap();
     let (blue, green) = (format!("{name}-blue"), format!("{name}-green"));
-    let routes: Vec<HttpRoute> = of_kind(documents, "HTTPRoute");
     let services: Vec<Service> = of_kind(documents, "Service");
     for claim in rollout.spec.traffic.iter().filter_map(Claim::of) {
-        let seen = match claim {
-            Claim::HttpRoute(r) => {
-                let route = routes.iter().find(|o| o.metadata.name.as_ref() == Some(&r.name));
-                http_route::read(r, &blue, &green, route)
-            }
-            Claim::Service(s) => service::read(s, services.iter().find(|o| o.metadata.name.as_ref() == Some(&s.name))),
-        };
+        let (kind, name) = claim.object();
+        let objects: Vec<DynamicObject> = of_kind(documents, kind.names().kind);
+        let service = services.iter().find(|o| o.name_any() == name);
+        let found = Found { service, object: objects.iter().find(|o| o.name_any() == name) };
+        let seen = claim.read([&blue, &green], found).state;
         let seen = seen.unwrap_or_else(|t| panic!("{}: {}", folder.display(), t.message));
         assert_eq!((seen.shares, seen.exact), (Shares { blue: 100, green: 0 }, true), "{}", folder.display());
     }

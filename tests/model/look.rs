@@ -4,10 +4,10 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::Service;
+use kube::core::DynamicObject;
 use llmrollout::{
     api::{
         LlmRolloutStatus, Moment, Reason, labels,
-        route::HttpRoute,
         status::{self, Color, GateStatus, VerdictWord},
     },
     decide::{
@@ -15,7 +15,7 @@ use llmrollout::{
         snapshot::{ColorSeen, DependencySeen, DeploymentSeen, OwnedSeen, PriceListSeen, Standing},
     },
     metrics::{NoData, Question, Reading, Sample},
-    routers::{Claim, RouterSeen, http_route, service},
+    routers::{Claim, Found, RouterSeen},
 };
 use serde_json::{Value, json};
 
@@ -135,17 +135,9 @@ fn color(table: &Table, color: Color, slot: Slot) -> ColorSeen {
 }
 
 fn router(claim: Claim<'_>, things: &Things) -> RouterSeen {
-    let state = match claim {
-        Claim::Service(s) => {
-            let front: Service = serde_json::from_value(front(things)).expect("a Service");
-            service::read(s, Some(&front))
-        }
-        Claim::HttpRoute(r) => {
-            let route: HttpRoute = serde_json::from_value(route(things)).expect("a route");
-            http_route::read(r, "chat-blue", "chat-green", Some(&route))
-        }
-    };
-    RouterSeen { name: claim.name(), state }
+    let front: Service = serde_json::from_value(front(things)).expect("a Service");
+    let route: DynamicObject = serde_json::from_value(route(things)).expect("a route");
+    claim.read(["chat-blue", "chat-green"], Found { service: Some(&front), object: Some(&route) })
 }
 
 /// The routers as the code reads them.

@@ -1,12 +1,16 @@
 //! The caches of one operator process and the watches that fill them: a little late, in no order between kinds, blind for
 //! a while, or told anew by a list. Never asks the API server for anything else.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, hash::Hash, sync::Arc};
 
-use kube::runtime::{reflector::store::Writer, watcher::Event};
+use kube::{
+    core::DynamicObject,
+    runtime::{reflector::store::Writer, watcher::Event},
+};
 use llmrollout::{
-    api::{LlmGateSet, LlmRollout, LlmRolloutOrder, route::HttpRoute},
+    api::{LlmGateSet, LlmRollout, LlmRolloutOrder},
     observe::stores::{JobStores, Stores},
+    routers::PatchKind,
 };
 use serde_json::Value;
 use tokio::{
@@ -28,7 +32,7 @@ pub(crate) struct Caches {
     deployments: Writer<k8s_openapi::api::apps::v1::Deployment>,
     services: Writer<k8s_openapi::api::core::v1::Service>,
     slices: Writer<k8s_openapi::api::discovery::v1::EndpointSlice>,
-    routes: Writer<HttpRoute>,
+    routes: Writer<DynamicObject>,
     orders: Writer<LlmRolloutOrder>,
     gate_sets: Writer<LlmGateSet>,
 }
@@ -36,14 +40,16 @@ pub(crate) struct Caches {
 pub(crate) fn stores() -> (Stores, Caches) {
     use kube::runtime::reflector::store;
     let (rollouts, deployments, services) = (store(), store(), store());
-    let (slices, routes, orders, gate_sets) = (store(), store(), store(), store());
+    let (slices, orders, gate_sets) = (store(), store(), store());
+    // No rollout of these worlds claims another kind.
+    let routes = Writer::new(PatchKind::HttpRoute.resource());
     (
         Stores {
             rollouts: rollouts.0,
             deployments: deployments.0,
             services: services.0,
             slices: slices.0,
-            routes: routes.0,
+            routers: BTreeMap::from([(PatchKind::HttpRoute, routes.as_reader())]),
             orders: orders.0,
             gate_sets: gate_sets.0,
             // No rollout of these worlds names a price list.
@@ -56,7 +62,7 @@ pub(crate) fn stores() -> (Stores, Caches) {
             deployments: deployments.1,
             services: services.1,
             slices: slices.1,
-            routes: routes.1,
+            routes,
             orders: orders.1,
             gate_sets: gate_sets.1,
         },
@@ -69,7 +75,7 @@ fn parsed<K: serde::de::DeserializeOwned>(object: &Value) -> K {
 
 fn tell<K>(writer: &mut Writer<K>, before: Option<&Value>, after: Option<&Value>)
 where
-    K: kube::Resource<DynamicType = ()> + Clone + serde::de::DeserializeOwned + 'static,
+    K: kube::Resource<DynamicType: Eq + Hash + Clone> + Clone + serde::de::DeserializeOwned + 'static,
 {
     match (before, after) {
         (_, Some(after)) => writer.apply_watcher_event(&Event::Apply(parsed(after))),
@@ -95,7 +101,7 @@ impl Caches {
     pub(crate) fn list(&mut self, sim: &Sim) {
         fn relist<K>(writer: &mut Writer<K>, sim: &Sim, plural: &str)
         where
-            K: kube::Resource<DynamicType = ()> + Clone + serde::de::DeserializeOwned + 'static,
+            K: kube::Resource<DynamicType: Eq + Hash + Clone> + Clone + serde::de::DeserializeOwned + 'static,
         {
             writer.apply_watcher_event(&Event::Init);
             for (_, object) in sim.store.all().filter(|(k, _)| k.0 == plural) {

@@ -71,7 +71,7 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
   resources: [endpointslices]
   verbs: [list, watch]
 - apiGroups: [gateway.networking.k8s.io]
-  resources: [httproutes]
+  resources: [httproutes, grpcroutes]
   verbs: [get, list, watch, patch]
 # For gates on Jobs: made of the CronJobs that they name, once, and their pods' last words read.
 - apiGroups: [batch]
