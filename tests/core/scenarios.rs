@@ -242,7 +242,7 @@ fn disturbance(world: &mut World, words: &[&str]) {
         ["route", blue, green] => {
             let mut route = super::objects::route(blue.parse().unwrap(), green.parse().unwrap());
             route["metadata"]["resourceVersion"] = json!("edited");
-            world.route = Some(route);
+            world.route = Some(route.into());
         }
         ["route-gone"] => world.route = None,
         ["gateway", "follows"] => world.gateway = Gateway::Follows,

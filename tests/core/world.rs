@@ -61,8 +61,8 @@ pub(crate) struct World {
     pub(crate) began: Moment,
     pub(crate) rollout: Arc<LlmRollout>,
     pub(crate) slots: BTreeMap<Color, Slot>,
-    pub(crate) route: Option<Value>,
-    pub(crate) front: Option<Value>,
+    pub(crate) route: Option<Arc<Value>>,
+    pub(crate) front: Option<Arc<Value>>,
     pub(crate) signals: BTreeMap<&'static str, Signal>,
     pub(crate) counted: Counted,
     pub(crate) readings: BTreeMap<Question, Vec<Reading>>,
@@ -98,7 +98,7 @@ pub(crate) struct World {
 
 /// The routers as they were read last, and of what: a route that nobody has touched is not read again.
 struct Read {
-    of: (Option<Value>, Option<Value>, Gateway),
+    of: (Option<Arc<Value>>, Option<Arc<Value>>, Gateway),
     traffic: Vec<Router>,
     seen: Vec<RouterSeen>,
 }
@@ -119,8 +119,8 @@ impl World {
             began: Moment::from_unix(1_800_000_000),
             rollout: Arc::new(rollout),
             slots: Color::BOTH.into_iter().map(|c| (c, slot.clone())).collect(),
-            route: Some(route(100, 0)),
-            front: Some(front("blue")),
+            route: Some(Arc::new(route(100, 0))),
+            front: Some(Arc::new(front("blue"))),
             signals: BTreeMap::new(),
             counted: Counted::default(),
             readings: BTreeMap::new(),
@@ -263,11 +263,12 @@ impl World {
         let name = claim.name();
         let state = match claim {
             Claim::Service(s) => {
-                let front: Option<Service> = self.front.clone().map(|v| serde_json::from_value(v).expect("a Service"));
+                let front: Option<Service> =
+                    self.front.as_deref().cloned().map(|v| serde_json::from_value(v).expect("a Service"));
                 service::read(s, front.as_ref())
             }
             Claim::HttpRoute(r) => {
-                let mut value = self.route.clone();
+                let mut value = self.route.as_deref().cloned();
                 let first = value.as_mut().map(|v| &mut v["status"]["parents"][0]["conditions"][0]);
                 match (first, self.gateway) {
                     (Some(word), Gateway::Refuses) => word["status"] = json!("False"),
@@ -425,8 +426,8 @@ impl World {
     fn patch(&mut self, patch: &GuardedPatch) -> bool {
         let version = self.next_version();
         let (what, object) = match patch.kind {
-            PatchKind::HttpRoute => ("route", self.route.as_mut()),
-            PatchKind::Service if patch.name == "chat" => ("selector", self.front.as_mut()),
+            PatchKind::HttpRoute => ("route", self.route.as_mut().map(Arc::make_mut)),
+            PatchKind::Service if patch.name == "chat" => ("selector", self.front.as_mut().map(Arc::make_mut)),
             PatchKind::LlmRollout => return self.patch_self(patch),
             PatchKind::Service | PatchKind::Deployment => {
                 let slot = self.slots.get_mut(&color_of(&patch.name)).unwrap();
