@@ -101,7 +101,7 @@ use super::{
 #[kube(
     validation = Rule::new("size(self.metadata.name) <= 48").message("metadata.name: at most 48 characters, because Deployments, Services and pods are named after it; choose a shorter name"),
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message("metadata.name: lower case letters, digits and '-', beginning with a letter, because Services are named after it; write for example \"chat\""),
-    validation = Rule::new("!has(self.spec.steps) || self.spec.traffic.exists(t, has(t.httpRoute) || has(t.grpcRoute)) || self.spec.steps.all(s, s.weight == 0 || s.weight == 100)").message("steps: with only a `service` router the weight must be 0 or 100, because a selector cannot split; add a router that splits, for example `- httpRoute: {name: chat}`, to `traffic`"),
+    validation = Rule::new("!has(self.spec.steps) || self.spec.traffic.exists(t, has(t.httpRoute) || has(t.grpcRoute) || has(t.virtualService)) || self.spec.steps.all(s, s.weight == 0 || s.weight == 100)").message("steps: with only a `service` router the weight must be 0 or 100, because a selector cannot split; add a router that splits, for example `- httpRoute: {name: chat}`, to `traffic`"),
     validation = Rule::new("!has(self.spec.metrics) || !has(self.spec.metrics.profile) || self.spec.metrics.profile != 'none' || !has(self.spec.gates) || self.spec.gates.all(g, !has(g.metric))").message("gates: `profile: none` knows no exporter, so there is no `metric`; write a `query` of your own, or name the exporter: `metrics: {profile: vllm}`"),
     validation = Rule::new("(has(self.spec.gates) && size(self.spec.gates) > 0) || (has(self.spec.manual) && self.spec.manual)").message("gates: at least one is needed; write `- {name: errors, metric: errorRate, max: 1%}`, or `manual: true` if people alone decide"),
     validation = Rule::new("!has(self.spec.bake) || self.spec.bake.all(b, !has(b.gates) || has(self.spec.gates) && b.gates.all(n, self.spec.gates.exists(g, has(g.gateSet) || has(g.name) && g.name == n)))").message("bake: `gates` names gates of this rollout or of a set that it takes over; write the `name` of one of `gates`"),
@@ -118,7 +118,8 @@ pub struct LlmRolloutSpec {
     #[x_kube(
         validation = Rule::new("self.filter(t, has(t.service)).size() <= 1").message("traffic: only one `service` router; the front Service is the one users call"),
         validation = Rule::new("self.all(a, !has(a.httpRoute) || self.exists_one(b, has(b.httpRoute) && a.httpRoute.name == b.httpRoute.name && (!has(a.httpRoute.rule) || !has(b.httpRoute.rule) || a.httpRoute.rule == b.httpRoute.rule)))").message("traffic: a rule of one `httpRoute` stands twice; leave one of the two items out, or give each a `rule` of its own"),
-        validation = Rule::new("self.all(a, !has(a.grpcRoute) || self.exists_one(b, has(b.grpcRoute) && a.grpcRoute.name == b.grpcRoute.name && (!has(a.grpcRoute.rule) || !has(b.grpcRoute.rule) || a.grpcRoute.rule == b.grpcRoute.rule)))").message("traffic: a rule of one `grpcRoute` stands twice; leave one of the two items out, or give each a `rule` of its own")
+        validation = Rule::new("self.all(a, !has(a.grpcRoute) || self.exists_one(b, has(b.grpcRoute) && a.grpcRoute.name == b.grpcRoute.name && (!has(a.grpcRoute.rule) || !has(b.grpcRoute.rule) || a.grpcRoute.rule == b.grpcRoute.rule)))").message("traffic: a rule of one `grpcRoute` stands twice; leave one of the two items out, or give each a `rule` of its own"),
+        validation = Rule::new("self.all(a, !has(a.virtualService) || self.exists_one(b, has(b.virtualService) && a.virtualService.name == b.virtualService.name && (!has(a.virtualService.http) || !has(b.virtualService.http) || a.virtualService.http == b.virtualService.http)))").message("traffic: an HTTP route of one `virtualService` stands twice; leave one of the two items out, or give each an `http` of its own")
     )]
     pub traffic: Vec<Router>,
     /// The weights that the candidate is given, one after the other. Left out: 5 % for 30m, 20 % for 1h, 50 % for 2h, 100 % for 4h
@@ -241,7 +242,7 @@ impl JsonSchema for PodTemplate {
 /// One router, exactly one field.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("[has(self.service), has(self.httpRoute), has(self.grpcRoute)].filter(x, x).size() == 1").message("traffic: each item names exactly one router; write `- service: {name: chat}`, `- httpRoute: {name: chat}` or `- grpcRoute: {name: chat}`"))]
+#[x_kube(validation = Rule::new("[has(self.service), has(self.httpRoute), has(self.grpcRoute), has(self.virtualService)].filter(x, x).size() == 1").message("traffic: each item names exactly one router; write `- service: {name: chat}`, or in its place `httpRoute`, `grpcRoute` or `virtualService`"))]
 pub struct Router {
     /// A Service whose selector points to one color. It cannot split: 0 or 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -252,6 +253,9 @@ pub struct Router {
     /// A Gateway API GRPCRoute: the weights of the two colors in one rule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grpc_route: Option<RouteRouter>,
+    /// An Istio VirtualService: the weights of the two colors in one of its HTTP routes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub virtual_service: Option<VirtualServiceRouter>,
 }
 
 /// The front Service. Only the color key of its selector is ever changed.
@@ -281,6 +285,19 @@ pub struct RouteRouter {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"), length(max = 253))]
     pub rule: Option<String>,
+}
+
+/// One HTTP route of a VirtualService. Only the two weights are ever changed.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct VirtualServiceRouter {
+    /// Name of the VirtualService, in the namespace of the rollout.
+    #[schemars(regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"), length(max = 253))]
+    pub name: String,
+    /// Name of the HTTP route in it. May be left out when only one has the colors as destinations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"), length(max = 253))]
+    pub http: Option<String>,
 }
 
 /// Dollars per million tokens, each written as `$0.50`; with a `currency` its units are written the same way. In the

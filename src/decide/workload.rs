@@ -70,8 +70,8 @@ pub fn marks_of_service(rollout: &LlmRollout, color: Color) -> Marks {
 /// not to be asked for on a port that answers plain HTTP as well.
 fn protocol(rollout: &LlmRollout) -> Option<&'static str> {
     let claims = || rollout.spec.traffic.iter().filter_map(Claim::of).map(|claim| claim.object().0);
-    let only_grpc =
-        claims().any(|kind| kind == PatchKind::GrpcRoute) && claims().all(|kind| kind != PatchKind::HttpRoute);
+    let plain = |kind| matches!(kind, PatchKind::HttpRoute | PatchKind::VirtualService);
+    let only_grpc = claims().any(|kind| kind == PatchKind::GrpcRoute) && !claims().any(plain);
     only_grpc.then_some("kubernetes.io/h2c")
 }
 

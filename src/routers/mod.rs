@@ -3,15 +3,18 @@
 
 pub mod route;
 pub mod service;
+pub mod split;
+pub mod virtual_service;
 
 use k8s_openapi::api::core::v1::Service;
 use kube::core::{ApiResource, DynamicObject};
 use serde_json::{Value, json};
 
+use self::split::Weights;
 use crate::api::{
     Reason,
     status::Color,
-    v1alpha1::{RouteRouter, Router, ServiceRouter},
+    v1alpha1::{RouteRouter, Router, ServiceRouter, VirtualServiceRouter},
 };
 
 /// A router as the manifest names it: exactly one of these.
@@ -23,15 +26,18 @@ pub enum Claim<'a> {
     HttpRoute(&'a RouteRouter),
     /// A rule of a GRPCRoute.
     GrpcRoute(&'a RouteRouter),
+    /// An HTTP route of a VirtualService.
+    VirtualService(&'a VirtualServiceRouter),
 }
 
 impl<'a> Claim<'a> {
     /// What an item of `spec.traffic` claims; `None` when it names no router or several, which the schema refuses.
     pub const fn of(router: &'a Router) -> Option<Self> {
-        match (&router.service, &router.http_route, &router.grpc_route) {
-            (Some(s), None, None) => Some(Self::Service(s)),
-            (None, Some(r), None) => Some(Self::HttpRoute(r)),
-            (None, None, Some(r)) => Some(Self::GrpcRoute(r)),
+        match (&router.service, &router.http_route, &router.grpc_route, &router.virtual_service) {
+            (Some(s), None, None, None) => Some(Self::Service(s)),
+            (None, Some(r), None, None) => Some(Self::HttpRoute(r)),
+            (None, None, Some(r), None) => Some(Self::GrpcRoute(r)),
+            (None, None, None, Some(v)) => Some(Self::VirtualService(v)),
             _ => None,
         }
     }
@@ -42,6 +48,7 @@ impl<'a> Claim<'a> {
             Self::Service(s) => (PatchKind::Service, &s.name),
             Self::HttpRoute(r) => (PatchKind::HttpRoute, &r.name),
             Self::GrpcRoute(r) => (PatchKind::GrpcRoute, &r.name),
+            Self::VirtualService(v) => (PatchKind::VirtualService, &v.name),
         }
     }
 
@@ -65,6 +72,7 @@ impl<'a> Claim<'a> {
         match self {
             Self::Service(_) => None,
             Self::HttpRoute(r) | Self::GrpcRoute(r) => r.rule.as_deref(),
+            Self::VirtualService(v) => v.http.as_deref(),
         }
     }
 
@@ -72,7 +80,7 @@ impl<'a> Claim<'a> {
     pub const fn splits(self) -> bool {
         match self {
             Self::Service(_) => false,
-            Self::HttpRoute(_) | Self::GrpcRoute(_) => true,
+            Self::HttpRoute(_) | Self::GrpcRoute(_) | Self::VirtualService(_) => true,
         }
     }
 
@@ -87,6 +95,7 @@ impl<'a> Claim<'a> {
             Self::Service(s) => service::read(s, found.service),
             Self::HttpRoute(r) => route::read(PatchKind::HttpRoute, r, [blue, green], found.object),
             Self::GrpcRoute(r) => route::read(PatchKind::GrpcRoute, r, [blue, green], found.object),
+            Self::VirtualService(v) => virtual_service::read(v, [blue, green], found.object),
         };
         RouterSeen { name: self.name(), state }
     }
@@ -173,20 +182,14 @@ pub enum Place {
         /// The key.
         key: String,
     },
-    /// Two backends of a rule, by index, guarded by name.
-    Rule {
-        /// Kind of the route.
+    /// Two weights of a list.
+    Weights {
+        /// Kind of the object.
         kind: PatchKind,
-        /// Name of the route.
-        route: String,
-        /// Index of the rule.
-        rule: usize,
-        /// Index and name of blue's backend.
-        blue: (usize, String),
-        /// Index and name of green's backend.
-        green: (usize, String),
-        /// The weight of one percent.
-        each: i32,
+        /// Its name.
+        name: String,
+        /// The weights.
+        weights: Weights,
     },
 }
 
@@ -197,6 +200,10 @@ pub struct Trouble {
     pub reason: Reason,
     /// What to write instead.
     pub message: String,
+}
+
+const fn trouble(reason: Reason, message: String) -> Trouble {
+    Trouble { reason, message }
 }
 
 /// A JSON patch that fails if the object moved since it was read.
@@ -223,6 +230,8 @@ pub enum PatchKind {
     HttpRoute,
     /// Only two weights.
     GrpcRoute,
+    /// Only two weights.
+    VirtualService,
 }
 
 /// What a kind is called.
@@ -243,7 +252,7 @@ pub struct Names {
 impl PatchKind {
     /// The kinds of router that are watched for their own sake; a cluster need not know them. Services are watched
     /// anyway, as the colors have some.
-    pub const WATCHED: [Self; 2] = [Self::HttpRoute, Self::GrpcRoute];
+    pub const WATCHED: [Self; 3] = [Self::HttpRoute, Self::GrpcRoute, Self::VirtualService];
 
     /// What it is called.
     pub const fn names(self) -> Names {
@@ -253,6 +262,9 @@ impl PatchKind {
             Self::Service => named(["service", "", "v1", "Service", "services"]),
             Self::HttpRoute => named(["httpRoute", GATEWAY_API, "v1", "HTTPRoute", "httproutes"]),
             Self::GrpcRoute => named(["grpcRoute", GATEWAY_API, "v1", "GRPCRoute", "grpcroutes"]),
+            Self::VirtualService => {
+                named(["virtualService", "networking.istio.io", "v1", "VirtualService", "virtualservices"])
+            }
         }
     }
 
@@ -285,9 +297,9 @@ pub fn guard(version: &str) -> Value {
 pub fn write(seen: &Seen, shares: Shares) -> GuardedPatch {
     match &seen.place {
         Place::Selector { service, key } => service::write(&seen.version, service, key, shares),
-        Place::Rule { kind, route, rule, blue, green, each } => {
-            let ops = route::write(&seen.version, *rule, [blue, green], shares, *each);
-            GuardedPatch { kind: *kind, name: route.clone(), ops }
+        Place::Weights { kind, name, weights } => {
+            let ops = split::write(&seen.version, weights, shares);
+            GuardedPatch { kind: *kind, name: name.clone(), ops }
         }
     }
 }

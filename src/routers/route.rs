@@ -3,12 +3,17 @@
 
 use kube::core::DynamicObject;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{Follows, PatchKind, Place, Seen, Shares, Trouble, guard};
+use super::{
+    Follows, PatchKind, Place, Seen, Trouble,
+    split::{Destination, Split, Weights, Words},
+    trouble,
+};
 use crate::api::{
     Reason,
     route::{BackendRef, Route, RouteRule},
+    status::Color,
     v1alpha1::RouteRouter,
 };
 
@@ -30,35 +35,35 @@ pub fn read(
         trouble(Reason::RuleNotFound, message)
     })?;
     let (index, rule) = asked.find_rule(&route)?;
-    let at = |name: &str| {
-        rule.backend_refs.iter().position(|b| is_color(b, name)).ok_or_else(|| {
-            trouble(Reason::BackendMissing, format!(
-                "a rule of {what} lacks the backend {name}; both colors must stand there from the start, for example {}",
-                asked.example()
-            ))
-        })
+    let destination = |b: &BackendRef| Destination {
+        name: b.name.clone(),
+        color: Color::BOTH.into_iter().find(|color| is_color(b, asked.name(*color))),
+        weight: b.weight,
     };
-    let (b, g) = (at(blue)?, at(green)?);
-    let each = asked.one_percent(rule, b, g)?;
-    let (shares, exact) = shares_of(&rule.backend_refs[b], &rule.backend_refs[g], each);
+    let all: Vec<_> = rule.backend_refs.iter().map(destination).collect();
+    // An omitted weight means 1, not 0.
+    let words = Words {
+        of: format!("rule of {what}"),
+        noun: "backend",
+        example: asked.example(),
+        colors: [blue, green],
+        left_out: 1,
+    };
+    let Split { blue: b, green: g, each, shares, exact } = Split::of(&words, &all)?;
+    let weights = Weights {
+        list: format!("/spec/rules/{index}/backendRefs"),
+        field: "name",
+        blue: (b, json!(blue)),
+        green: (g, json!(green)),
+        each,
+    };
     Ok(Seen {
         version: object.metadata.resource_version.clone().unwrap_or_default(),
         shares,
         exact,
         follows: follows(&route, object.metadata.generation),
-        place: Place::Rule {
-            kind,
-            route: router.name.clone(),
-            rule: index,
-            blue: (b, blue.to_owned()),
-            green: (g, green.to_owned()),
-            each,
-        },
+        place: Place::Weights { kind, name: router.name.clone(), weights },
     })
-}
-
-const fn trouble(reason: Reason, message: String) -> Trouble {
-    Trouble { reason, message }
 }
 
 /// Which rule is asked for, and whose backends.
@@ -79,6 +84,13 @@ impl Asked<'_> {
     /// `traffic[].httpRoute`.
     fn field(self) -> String {
         format!("traffic[].{}", self.kind.names().word)
+    }
+
+    fn name(&self, color: Color) -> &str {
+        match color {
+            Color::Blue => self.blue,
+            Color::Green => self.green,
+        }
     }
 
     /// Both backends, as they may stand in a rule.
@@ -118,28 +130,6 @@ impl Asked<'_> {
             ),
         }
     }
-
-    /// The weight of one percent of what both colors get. Others in the rule keep theirs, and so the two together keep
-    /// what they have, which every share must be a whole part of.
-    fn one_percent(self, rule: &RouteRule, b: usize, g: usize) -> Result<i32, Trouble> {
-        let what = self.what();
-        let refused = |message| Err(trouble(Reason::UnmanagedBackend, message));
-        let [blue, green] = [b, g].map(|i| &rule.backend_refs[i]);
-        let others =
-            || rule.backend_refs.iter().enumerate().filter(|(i, _)| *i != b && *i != g).map(|(_, other)| other);
-        if let Some(twice) = others().find(|other| is_color(other, &blue.name) || is_color(other, &green.name)) {
-            return refused(format!("the rule of {what} names {} twice; leave one of the two out", twice.name));
-        }
-        let Some(third) = others().next() else { return Ok(1) };
-        let both = blue.weight.zip(green.weight).and_then(|(b, g)| b.checked_add(g)).unwrap_or(0);
-        if both > 0 && both % 100 == 0 {
-            return Ok(both / 100);
-        }
-        refused(format!(
-            "the rule of {what} also sends to {}, which keeps its weight; so that every share of the colors can be written, their two weights must add up to 100 or a multiple of it: for example {} 900, {} 0 and {} 100 for nine tenths of all requests",
-            third.name, blue.name, green.name, third.name
-        ))
-    }
 }
 
 /// A Service of the route's own namespace, or a pool of the Gateway API's inference extension, which stands for the same
@@ -152,26 +142,6 @@ fn is_color(backend: &BackendRef, name: &str) -> bool {
         _ => false,
     };
     known && backend.namespace.is_none() && backend.name == name
-}
-
-/// Percent of each, and whether that is literally what stands there. An omitted weight means 1, not 0.
-fn shares_of(blue: &BackendRef, green: &BackendRef, each: i32) -> (Shares, bool) {
-    let (b, g) = (i64::from(blue.weight.unwrap_or(1)), i64::from(green.weight.unwrap_or(1)));
-    let sum = (b + g).max(1);
-    // Rounded so that a color which gets anything at all never reads as 0.
-    let green_share = if b == 0 && g == 0 {
-        0
-    } else if b == 0 {
-        100
-    } else {
-        ((g * 100 + sum - 1) / sum).min(99)
-    };
-    let green_share = i32::try_from(green_share).unwrap_or(100);
-    let explicit = blue.weight.is_some() && green.weight.is_some();
-    let each = i64::from(each);
-    // 1/0 says the same as 100/0: a user's own way to write "all" is left alone.
-    let exact = explicit && (b + g == 100 * each && g % each == 0 || (b == 0) != (g == 0));
-    (Shares { blue: 100 - green_share, green: green_share }, exact)
 }
 
 fn follows(route: &Route, generation: Option<i64>) -> Follows {
@@ -188,22 +158,4 @@ fn follows(route: &Route, generation: Option<i64>) -> Follows {
         answered += usize::from(current("Accepted").is_some());
     }
     if answered > 0 && answered >= route.spec.parent_refs.len() { Follows::Yes } else { Follows::NotYet }
-}
-
-/// The operations that set both weights, explicitly, in one patch.
-pub(super) fn write(
-    version: &str,
-    rule: usize,
-    [blue, green]: [&(usize, String); 2],
-    shares: Shares,
-    each: i32,
-) -> Vec<Value> {
-    let path = |(i, _): &(usize, String), field: &str| format!("/spec/rules/{rule}/backendRefs/{i}/{field}");
-    vec![
-        guard(version),
-        json!({"op": "test", "path": path(blue, "name"), "value": blue.1}),
-        json!({"op": "test", "path": path(green, "name"), "value": green.1}),
-        json!({"op": "add", "path": path(blue, "weight"), "value": shares.blue * each}),
-        json!({"op": "add", "path": path(green, "weight"), "value": shares.green * each}),
-    ]
 }

@@ -96,7 +96,7 @@ impl Case<'_> {
         let mut seen = claims.filter_map(|(claim, r)| Some((claim?, r.state.as_ref().ok()?)));
         seen.find(|(_, seen)| match &seen.place {
             Place::Selector { service, .. } => patch.kind == PatchKind::Service && *service == patch.name,
-            Place::Rule { kind, route, .. } => patch.kind == *kind && *route == patch.name,
+            Place::Weights { kind, name, .. } => patch.kind == *kind && *name == patch.name,
         })
     }
 

@@ -35,6 +35,21 @@ pub(crate) fn grpc_route(blue: i64, green: i64) -> Value {
     all
 }
 
+/// The same in Istio's words.
+pub(crate) fn virtual_service(blue: i64, green: i64) -> Value {
+    json!({
+        "apiVersion": "networking.istio.io/v1", "kind": "VirtualService",
+        "metadata": {"name": "chat", "namespace": "llm", "resourceVersion": "1", "generation": 1},
+        "spec": {
+            "hosts": ["chat"],
+            "http": [{"route": [
+                {"destination": {"host": "chat-blue", "port": {"number": 8000}}, "weight": blue},
+                {"destination": {"host": "chat-green", "port": {"number": 8000}}, "weight": green},
+            ]}],
+        },
+    })
+}
+
 pub(crate) fn status(generation: i64) -> Value {
     json!({"parents": [{"parentRef": {"name": "gw"}, "conditions": [
         {"type": "Accepted", "status": "True", "reason": "Accepted", "message": "", "observedGeneration": generation},
@@ -51,7 +66,9 @@ pub(crate) fn front(color: &str) -> Value {
 }
 
 pub(crate) fn weight(route: &Value, backend: usize) -> i64 {
-    route["spec"]["rules"][0]["backendRefs"][backend]["weight"].as_i64().unwrap_or(1)
+    let spec = &route["spec"];
+    let all = if spec["http"].is_array() { &spec["http"][0]["route"] } else { &spec["rules"][0]["backendRefs"] };
+    all[backend]["weight"].as_i64().unwrap_or(1)
 }
 
 /// What the operator's configuration has: one endpoint tells a number of each color, the other one for all.

@@ -4,7 +4,7 @@ use kube::core::DynamicObject;
 use llmrollout::{
     api::{
         Reason,
-        v1alpha1::{RouteRouter, ServiceRouter},
+        v1alpha1::{RouteRouter, ServiceRouter, VirtualServiceRouter},
     },
     routers::{self, Claim, Follows, Found, PatchKind, Place, Shares},
 };
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{
     json_patch::obeys,
-    objects::{grpc_route, route},
+    objects::{grpc_route, route, virtual_service},
 };
 
 fn read(value: &Value, rule: Option<&str>) -> Result<routers::Seen, routers::Trouble> {
@@ -220,7 +220,7 @@ fn a_grpc_route_is_read_and_written_as_one() {
     let value = grpc_route(95, 5);
     let seen = read_as(PatchKind::GrpcRoute, Some(&value), None).unwrap();
     assert_eq!((seen.shares.green, seen.exact, &seen.follows), (5, true, &Follows::Yes));
-    assert!(matches!(seen.place, Place::Rule { kind: PatchKind::GrpcRoute, .. }));
+    assert!(matches!(seen.place, Place::Weights { kind: PatchKind::GrpcRoute, .. }));
     let patch = routers::write(&seen, Shares { blue: 0, green: 100 });
     assert_eq!((patch.kind, patch.name.as_str()), (PatchKind::GrpcRoute, "chat"));
     let mut after = value;
@@ -283,4 +283,159 @@ fn a_claim_clashes_with_its_own_kind_only() {
             && !Claim::GrpcRoute(&one).clashes(Claim::HttpRoute(&one))
     );
     assert!(Claim::Service(&service).clashes(Claim::Service(&service)));
+}
+
+fn read_istio(value: &Value, http: Option<&str>) -> Result<routers::Seen, routers::Trouble> {
+    let router = VirtualServiceRouter { name: "chat".into(), http: http.map(ToOwned::to_owned) };
+    let object = DynamicObject::deserialize(value).unwrap();
+    let found = Found { service: None, object: Some(&object) };
+    Claim::VirtualService(&router).read(["chat-blue", "chat-green"], found).state
+}
+
+/// A VirtualService with everything a platform team puts into one.
+fn rich_istio() -> Value {
+    let mut value = virtual_service(80, 20);
+    value["metadata"]["annotations"] =
+        json!({"argocd.argoproj.io/tracking-id": "llm:networking.istio.io/VirtualService:llm/chat"});
+    value["spec"]["gateways"] = json!(["mesh", "infra/public"]);
+    value["spec"]["tls"] =
+        json!([{"match": [{"sniHosts": ["chat.example"]}], "route": [{"destination": {"host": "chat-blue"}}]}]);
+    value["spec"]["http"] = json!([
+        {"name": "health", "match": [{"uri": {"exact": "/healthz"}}], "directResponse": {"status": 200}},
+        {"name": "chat", "match": [{"headers": {"x-tier": {"exact": "gold"}}, "uri": {"prefix": "/v1"}}],
+         "retries": {"attempts": 2, "perTryTimeout": "30s"}, "timeout": "300s",
+         "fault": {"delay": {"percentage": {"value": 0.1}, "fixedDelay": "5s"}},
+         "mirror": {"host": "shadow"}, "mirrorPercentage": {"value": 5.5}, "unknownToUs": {"deep": [1, {"x": null}]},
+         "route": [
+            {"destination": {"host": "chat-green.llm.svc.cluster.local", "port": {"number": 8000}}, "weight": 20,
+             "headers": {"response": {"add": {"x-color": "green"}}}},
+            {"destination": {"host": "chat-blue.llm", "port": {"number": 8000}}, "weight": 80}]},
+        {"route": [{"destination": {"host": "old-chat"}}]},
+    ]);
+    value
+}
+
+#[test]
+fn a_virtual_service_keeps_every_byte_but_two_numbers() {
+    for (value, http, [http_at, blue, green]) in [
+        (virtual_service(95, 5), None, [0, 0, 1]),
+        (rich_istio(), Some("chat"), [1, 1, 0]),
+        (rich_istio(), None, [1, 1, 0]),
+    ] {
+        let seen = read_istio(&value, http).unwrap();
+        for share in [0, 5, 50, 100] {
+            let patch = routers::write(&seen, Shares { blue: 100 - share, green: share });
+            let mut after = value.clone();
+            assert!(obeys(&mut after, &patch.ops));
+            let mut wanted = value.clone();
+            wanted["spec"]["http"][http_at]["route"][blue]["weight"] = json!(100 - share);
+            wanted["spec"]["http"][http_at]["route"][green]["weight"] = json!(share);
+            assert_eq!((after, patch.kind), (wanted, PatchKind::VirtualService));
+        }
+        let mut moved = value.clone();
+        moved["spec"]["http"][http_at]["route"].as_array_mut().unwrap().reverse();
+        assert!(
+            !obeys(&mut moved, &routers::write(&seen, Shares { blue: 0, green: 100 }).ops),
+            "others stand there now"
+        );
+    }
+}
+
+fn destinations(all: &Value) -> Value {
+    let mut value = virtual_service(0, 0);
+    value["spec"]["http"][0]["route"] = all.clone();
+    value
+}
+
+#[test]
+fn colors_are_hosts_or_subsets_of_the_host_of_the_rollout() {
+    let host = |host: &str, weight: i32| json!({"destination": {"host": host}, "weight": weight});
+    let subset = |host: &str, subset: &str, weight: i32| json!({"destination": {"host": host, "subset": subset}, "weight": weight});
+    for (blue, green) in [
+        (host("chat-blue", 80), host("chat-green", 20)),
+        (host("chat-blue.llm.svc", 80), host("chat-green.llm.svc.cluster.local", 20)),
+        (subset("chat", "blue", 80), subset("chat", "green", 20)),
+        (subset("chat.llm.svc.cluster.local", "blue", 80), subset("chat", "green", 20)),
+    ] {
+        let seen = read_istio(&destinations(&json!([blue, green])), None).unwrap();
+        assert_eq!((seen.shares.green, seen.exact, seen.follows), (20, true, Follows::NotYet), "{blue}");
+    }
+    // Not ours: another namespace, another Service, a subset of another host, a name that only begins alike.
+    for green in [
+        host("chat-green.other", 20),
+        host("chat-green.llmx", 20),
+        host("chat-green-2", 20),
+        host("chat-green.llm.example", 20),
+        subset("chat-front", "green", 20),
+        subset("chat", "v2", 20),
+        json!({"destination": {}, "weight": 20}),
+    ] {
+        let trouble = read_istio(&destinations(&json!([host("chat-blue", 80), green])), None).unwrap_err();
+        assert_eq!(trouble.reason, Reason::BackendMissing, "{green}: {}", trouble.message);
+        assert!(trouble.message.contains("write") || trouble.message.contains("for example"), "{}", trouble.message);
+    }
+}
+
+#[test]
+fn what_cannot_be_driven_in_a_virtual_service_is_named() {
+    let host = |host: &str, weight: Value| json!({"destination": {"host": host}, "weight": weight});
+    let all = |parts: &[Value]| destinations(&Value::Array(parts.to_vec()));
+    let (blue, green) = (host("chat-blue", json!(100)), host("chat-green", json!(0)));
+    for (value, http, reason, words) in [
+        (all(&[blue.clone()]), None, Reason::BackendMissing, "lacks the destination chat-green"),
+        (all(&[blue.clone(), green.clone(), green.clone()]), None, Reason::UnmanagedBackend, "names chat-green twice"),
+        (
+            all(&[host("chat-blue", json!(70)), green.clone(), host("third", json!(30))]),
+            None,
+            Reason::UnmanagedBackend,
+            "also sends to third",
+        ),
+        (all(&[host("chat-blue", json!("many")), green.clone()]), None, Reason::RuleNotFound, "is not understood"),
+        (all(&[blue, green]), Some("chat"), Reason::RuleNotFound, "has no HTTP route named chat"),
+        (all(&[]), None, Reason::BackendMissing, "no HTTP route of VirtualService chat"),
+    ] {
+        let trouble = read_istio(&value, http).unwrap_err();
+        assert_eq!(trouble.reason, reason);
+        assert!(trouble.message.contains(words), "{}", trouble.message);
+    }
+    let router = VirtualServiceRouter { name: "chat".into(), http: None };
+    let gone = Claim::VirtualService(&router).read(["chat-blue", "chat-green"], Found::default()).state.unwrap_err();
+    assert_eq!(gone.reason, Reason::RouteNotFound);
+    let mut two = virtual_service(100, 0);
+    let http = two["spec"]["http"][0].clone();
+    two["spec"]["http"] = json!([http, http]);
+    assert!(
+        read_istio(&two, None).unwrap_err().message.contains("name the one meant with `traffic[].virtualService.http`")
+    );
+}
+
+/// Beside others Istio gives a destination without a weight nothing.
+#[test]
+fn an_omitted_weight_of_istio_is_nothing_and_not_explicit() {
+    let value = destinations(
+        &json!([{"destination": {"host": "chat-blue"}, "weight": 100}, {"destination": {"host": "chat-green"}}]),
+    );
+    let seen = read_istio(&value, None).unwrap();
+    assert_eq!((seen.shares, seen.exact), (Shares { blue: 100, green: 0 }, false));
+}
+
+#[test]
+fn istio_is_heard_where_it_says_something() {
+    let with = |status: Value| {
+        let mut value = virtual_service(100, 0);
+        (value["metadata"]["generation"], value["status"]) = (json!(3), status);
+        read_istio(&value, None).unwrap().follows
+    };
+    let reconciled = |status: &str| json!([{"type": "Reconciled", "status": status}]);
+    let wrong = json!([{"level": "ERROR", "type": {"code": "IST0101", "name": "ReferencedResourceNotFound"}}]);
+    assert_eq!(with(json!({"observedGeneration": "3", "conditions": reconciled("True")})), Follows::Yes);
+    assert_eq!(with(json!({"observedGeneration": 3, "conditions": reconciled("False")})), Follows::NotYet);
+    assert_eq!(with(json!({"observedGeneration": 2, "conditions": reconciled("True")})), Follows::NotYet);
+    assert_eq!(with(json!({"conditions": reconciled("True")})), Follows::NotYet, "of which generation?");
+    let refuses = Follows::Refuses("IST0101 ReferencedResourceNotFound".into());
+    assert_eq!(
+        with(json!({"observedGeneration": 3, "conditions": reconciled("True"), "validationMessages": wrong})),
+        refuses
+    );
+    assert_eq!(with(json!({"observedGeneration": 2, "validationMessages": wrong})), Follows::NotYet);
 }

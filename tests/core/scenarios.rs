@@ -259,6 +259,11 @@ fn disturbance(world: &mut World, words: &[&str]) {
             route["metadata"]["resourceVersion"] = json!("edited");
             world.grpc_route = Some(route.into());
         }
+        ["virtual-service", blue, green] => {
+            let mut object = super::objects::virtual_service(blue.parse().unwrap(), green.parse().unwrap());
+            object["metadata"]["resourceVersion"] = json!("edited");
+            world.virtual_service = Some(object.into());
+        }
         ["grpc-route-gone"] => world.grpc_route = None,
         ["gateway", "follows"] => world.gateway = Gateway::Follows,
         ["gateway", "silent"] => world.gateway = Gateway::Silent,

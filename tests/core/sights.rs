@@ -16,7 +16,7 @@ use llmrollout::{
         workload::{self, Role},
     },
     metrics::{NoData, Question, Reading, Sample, reading::Weighed},
-    routers::{Claim, Follows, Place, RouterSeen, Seen, Shares, Trouble},
+    routers::{Claim, Follows, Place, RouterSeen, Seen, Shares, Trouble, split::Weights},
     stats::{Count, gate::Evidence, strata::Health},
 };
 use serde_json::json;
@@ -142,13 +142,16 @@ fn routers(d: &mut Draw<'_>, rollout: &LlmRollout, status: &LlmRolloutStatus) ->
         let share = d.mostly(claim.share_at(at), &[0, 5, 50, 100]);
         let place = match claim {
             Claim::Service(s) => Place::Selector { service: s.name.clone(), key: labels::COLOR.to_owned() },
-            Claim::HttpRoute(r) | Claim::GrpcRoute(r) => Place::Rule {
+            Claim::HttpRoute(_) | Claim::GrpcRoute(_) | Claim::VirtualService(_) => Place::Weights {
                 kind: claim.object().0,
-                route: r.name.clone(),
-                rule: 0,
-                blue: (0, "chat-blue".to_owned()),
-                green: (1, "chat-green".to_owned()),
-                each: 1,
+                name: claim.object().1.to_owned(),
+                weights: Weights {
+                    list: "/spec/rules/0/backendRefs".to_owned(),
+                    field: "name",
+                    blue: (0, "chat-blue".into()),
+                    green: (1, "chat-green".into()),
+                    each: 1,
+                },
             },
         };
         let selector = matches!(claim, Claim::Service(_));

@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use super::{
     counted::Counted,
     json_patch::obeys,
-    objects::{color_of, front, grpc_route, offers, route, status, weight},
+    objects::{color_of, front, grpc_route, offers, route, status, virtual_service, weight},
 };
 
 /// Readings of a question that are kept, as on the operator's board.
@@ -65,6 +65,7 @@ pub(crate) struct World {
     pub(crate) slots: BTreeMap<Color, Slot>,
     pub(crate) route: Option<Arc<Value>>,
     pub(crate) grpc_route: Option<Arc<Value>>,
+    pub(crate) virtual_service: Option<Arc<Value>>,
     pub(crate) front: Option<Arc<Value>>,
     pub(crate) signals: BTreeMap<&'static str, Signal>,
     pub(crate) counted: Counted,
@@ -101,7 +102,7 @@ pub(crate) struct World {
 
 /// The routers as they were read last, and of what: a route that nobody has touched is not read again.
 struct Read {
-    of: ([Option<Arc<Value>>; 3], Gateway),
+    of: ([Option<Arc<Value>>; 4], Gateway),
     traffic: Vec<Router>,
     seen: Vec<RouterSeen>,
 }
@@ -124,6 +125,7 @@ impl World {
             slots: Color::BOTH.into_iter().map(|c| (c, slot.clone())).collect(),
             route: Some(route(100, 0).into()),
             grpc_route: Some(grpc_route(100, 0).into()),
+            virtual_service: Some(virtual_service(100, 0).into()),
             front: Some(front("blue").into()),
             signals: BTreeMap::new(),
             counted: Counted::default(),
@@ -251,7 +253,7 @@ impl World {
 
     fn routers(&self) -> Vec<RouterSeen> {
         let traffic = &self.rollout.spec.traffic;
-        let now = [&self.front, &self.route, &self.grpc_route];
+        let now = [&self.front, &self.route, &self.grpc_route, &self.virtual_service];
         let mut read = self.read.borrow_mut();
         let same = |r: &Read| r.of.0.each_ref() == now && r.of.1 == self.gateway && r.traffic == *traffic;
         if let Some(read) = read.as_ref().filter(|read| same(read)) {
@@ -267,9 +269,11 @@ impl World {
         let mut route = match claim.object().0 {
             PatchKind::HttpRoute => self.route.as_deref().cloned(),
             PatchKind::GrpcRoute => self.grpc_route.as_deref().cloned(),
-            _ => None,
+            PatchKind::VirtualService => self.virtual_service.as_deref().cloned(),
+            PatchKind::Service | PatchKind::Deployment | PatchKind::LlmRollout => None,
         };
-        let first = route.as_mut().map(|v| &mut v["status"]["parents"][0]["conditions"][0]);
+        let first =
+            route.as_mut().filter(|v| v["status"].is_object()).map(|v| &mut v["status"]["parents"][0]["conditions"][0]);
         match (first, self.gateway) {
             (Some(word), Gateway::Refuses) => word["status"] = json!("False"),
             (Some(word), Gateway::Silent) => word["observedGeneration"] = json!(0),
@@ -426,6 +430,7 @@ impl World {
         let (what, object) = match patch.kind {
             PatchKind::HttpRoute => ("route", self.route.as_mut().map(Arc::make_mut)),
             PatchKind::GrpcRoute => ("grpc route", self.grpc_route.as_mut().map(Arc::make_mut)),
+            PatchKind::VirtualService => ("virtual service", self.virtual_service.as_mut().map(Arc::make_mut)),
             PatchKind::Service if patch.name == "chat" => ("selector", self.front.as_mut().map(Arc::make_mut)),
             PatchKind::LlmRollout => return self.patch_self(patch),
             PatchKind::Service | PatchKind::Deployment => {
@@ -446,7 +451,9 @@ impl World {
             object["status"] = status(generation);
         }
         let told = match what {
-            "route" | "grpc route" => format!("  {what} {}/{}", weight(object, 0), weight(object, 1)),
+            "route" | "grpc route" | "virtual service" => {
+                format!("  {what} {}/{}", weight(object, 0), weight(object, 1))
+            }
             "selector" => format!("  selector {}", object["spec"]["selector"][labels::COLOR].as_str().unwrap_or("?")),
             _ if patch.ops.iter().any(|op| op["path"] == "/spec/replicas") => {
                 let replicas = &object["spec"]["replicas"];
@@ -591,10 +598,13 @@ impl World {
     }
 
     pub(crate) fn shares(&self) -> (i64, i64) {
-        let claims = || self.rollout.spec.traffic.iter().filter_map(Claim::of).map(|c| c.object().0);
-        let only_grpc =
-            claims().any(|kind| kind == PatchKind::GrpcRoute) && !claims().any(|kind| kind == PatchKind::HttpRoute);
-        let route = if only_grpc { &self.grpc_route } else { &self.route };
+        let claims = |kind| self.rollout.spec.traffic.iter().filter_map(Claim::of).any(|c| c.object().0 == kind);
+        let route = match () {
+            () if claims(PatchKind::HttpRoute) => &self.route,
+            () if claims(PatchKind::GrpcRoute) => &self.grpc_route,
+            () if claims(PatchKind::VirtualService) => &self.virtual_service,
+            () => &self.route,
+        };
         route.as_ref().map_or((0, 0), |r| (weight(r, 0), weight(r, 1)))
     }
 }
@@ -608,7 +618,7 @@ fn moves(intent: &Intent) -> bool {
     };
     let scales = || patch.ops.iter().any(|op| op["path"] == "/spec/replicas");
     match patch.kind {
-        PatchKind::HttpRoute | PatchKind::GrpcRoute => true,
+        PatchKind::HttpRoute | PatchKind::GrpcRoute | PatchKind::VirtualService => true,
         PatchKind::Service => patch.name == "chat",
         PatchKind::Deployment => scales(),
         PatchKind::LlmRollout => false,

@@ -200,7 +200,7 @@ fn stubborn(s: &Snapshot) -> Decision {
         .routers
         .iter()
         .filter_map(|r| r.state.as_ref().ok())
-        .filter(|seen| matches!(seen.place, llmrollout::routers::Place::Rule { .. }))
+        .filter(|seen| matches!(seen.place, llmrollout::routers::Place::Weights { .. }))
         .map(|seen| Intent::Patch(llmrollout::routers::write(seen, Shares::giving(candidate, attempt.weight))))
         .collect();
     again

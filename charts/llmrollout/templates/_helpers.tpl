@@ -73,6 +73,9 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 - apiGroups: [gateway.networking.k8s.io]
   resources: [httproutes, grpcroutes]
   verbs: [get, list, watch, patch]
+- apiGroups: [networking.istio.io]
+  resources: [virtualservices]
+  verbs: [get, list, watch, patch]
 # For gates on Jobs: made of the CronJobs that they name, once, and their pods' last words read.
 - apiGroups: [batch]
   resources: [jobs]

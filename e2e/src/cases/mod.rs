@@ -10,6 +10,7 @@ mod found;
 mod gatesets;
 mod hands;
 mod inputs;
+mod istio;
 mod jobs;
 mod leaving;
 mod moments;
@@ -137,6 +138,7 @@ const CASES: &[Case] = cases![
     Beside "newer revision mid-way": leaving::newer_revision_supersedes_at_a_middle_step,
     Beside "route edited by somebody else": hands::foreign_edit_blueward_is_an_abort,
     Beside "route edited by somebody else": hands::foreign_edit_greenward_is_put_right,
+    Beside "a VirtualService beside the route": istio::a_virtual_service_moves_with_the_route,
     Beside "a third backend in the rule": third::a_third_backend_keeps_its_part,
     Beside "candidate dies mid-way": rollback::candidate_that_dies_midway_goes_home,
     Beside "bad input": inputs::server_refuses_bad_manifests_and_takes_good_ones,

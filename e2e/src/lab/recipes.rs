@@ -21,6 +21,7 @@ const CONTOUR: Files = files!["contour" / "go.mod", "contour" / "go.sum"];
 const PROMETHEUS: Files = files!["prometheus" / "go.mod", "prometheus" / "go.sum"];
 const HELM: Files = files!["helm" / "go.mod", "helm" / "go.sum"];
 const GATEWAY_API: Files = files!["gateway-api" / "go.mod", "gateway-api" / "go.sum"];
+const ISTIO: Files = files!["istio" / "go.mod", "istio" / "go.sum"];
 /// The pinned wheel that carries Envoy.
 pub(crate) const ENVOY: Files = files!["envoy" / "requirements.txt"];
 
@@ -87,16 +88,19 @@ pub(crate) struct Manifests {
     pub folder: &'static str,
     /// Which of them the lab applies; empty for all of the folder.
     pub wanted: &'static [&'static str],
+    /// Which documents of them: those in which one of these words stands; empty for all.
+    pub naming: &'static [&'static str],
 }
 
 /// The manifests the lab applies, in this order.
-pub(crate) const MANIFESTS: [Manifests; 2] = [
+pub(crate) const MANIFESTS: [Manifests; 3] = [
     Manifests {
         name: "gateway-api",
         files: GATEWAY_API,
         module: "sigs.k8s.io/gateway-api",
         folder: "config/crd/standard",
         wanted: &[],
+        naming: &[],
     },
     Manifests {
         name: "contour-manifests",
@@ -104,6 +108,16 @@ pub(crate) const MANIFESTS: [Manifests; 2] = [
         module: "github.com/projectcontour/contour",
         folder: "examples/contour",
         wanted: &["00-common.yaml", "01-crds.yaml", "02-rbac.yaml", "02-role-contour.yaml"],
+        naming: &[],
+    },
+    // No Istio runs here: what it reads is taken and kept as its own CRDs demand.
+    Manifests {
+        name: "istio",
+        files: ISTIO,
+        module: "istio.io/api",
+        folder: "kubernetes",
+        wanted: &["customresourcedefinitions.gen.yaml"],
+        naming: &["  name: virtualservices.networking.istio.io"],
     },
 ];
 
@@ -119,7 +133,7 @@ impl Recipe {
 impl Manifests {
     /// The cache key.
     pub(crate) fn key(&self) -> String {
-        key(self.files, &[&[self.module, self.folder], self.wanted].concat())
+        key(self.files, &[&[self.module, self.folder], self.wanted, self.naming].concat())
     }
 }
 

@@ -179,11 +179,17 @@ fn copy_manifests(wanted: &Manifests, dir: &Path) -> Result<(), LabError> {
         let is_wanted = wanted.wanted.is_empty() || wanted.wanted.contains(&name.as_str());
         if is_wanted && path.extension().is_some_and(|end| end == "yaml") {
             let copy = dir.join("out").join(&name);
-            let text = fs::read(&path).map_err(LabError::file(&path))?;
-            fs::write(&copy, text).map_err(LabError::file(&copy))?;
+            let text = fs::read_to_string(&path).map_err(LabError::file(&path))?;
+            fs::write(&copy, documents(&text, wanted.naming)).map_err(LabError::file(&copy))?;
         }
     }
     Ok(())
+}
+
+/// The documents in which one of the words stands; all, if there is no word.
+fn documents(text: &str, naming: &[&str]) -> String {
+    let wanted = |document: &&str| naming.is_empty() || naming.iter().any(|word| document.contains(word));
+    text.split("\n---\n").filter(wanted).collect::<Vec<_>>().join("\n---\n")
 }
 
 /// The entries of a directory, sorted.
