@@ -103,7 +103,7 @@ reasons! {
     ServiceUnsupported,
     /// The route does not exist.
     RouteNotFound,
-    /// The named rule does not exist in the route, or none was named and several fit.
+    /// The named rule does not exist in the route or stands there twice, none was named and several fit, or the route is not understood.
     RuleNotFound,
     /// The rule lacks the backend of one color.
     BackendMissing,

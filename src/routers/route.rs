@@ -105,16 +105,18 @@ impl Asked<'_> {
         let refused = |reason, message| Err(trouble(reason, message));
         let rules = || route.spec.rules.iter().enumerate();
         if let Some(name) = &router.rule {
-            let found = rules().find(|(_, r)| r.name.as_ref() == Some(name));
-            return found.map_or_else(
-                || {
-                    refused(
-                        Reason::RuleNotFound,
-                        format!("{what} has no rule named {name}; give the rule that name, or correct `{field}.rule`"),
-                    )
-                },
-                Ok,
-            );
+            let mut named = rules().filter(|(_, r)| r.name.as_ref() == Some(name));
+            return match (named.next(), named.next()) {
+                (Some(one), None) => Ok(one),
+                (None, _) => refused(
+                    Reason::RuleNotFound,
+                    format!("{what} has no rule named {name}; give the rule that name, or correct `{field}.rule`"),
+                ),
+                (Some(_), Some(_)) => refused(
+                    Reason::RuleNotFound,
+                    format!("{what} has two rules named {name}; give each rule a name of its own"),
+                ),
+            };
         }
         let names_a_color = |r: &RouteRule| r.backend_refs.iter().any(|b| is_color(b, blue) || is_color(b, green));
         let mut fitting = rules().filter(|(_, r)| names_a_color(r));
@@ -155,7 +157,7 @@ fn follows(route: &Route, generation: Option<i64>) -> Follows {
                 return Follows::Refuses(format!("{word}: {}: {}", c.reason, c.message));
             }
         }
-        answered += usize::from(current("Accepted").is_some());
+        answered += usize::from(current("Accepted").is_some_and(|c| c.status == "True"));
     }
     if answered > 0 && answered >= route.spec.parent_refs.len() { Follows::Yes } else { Follows::NotYet }
 }

@@ -10,6 +10,7 @@ mod evidence;
 #[path = "../it/files.rs"]
 mod files;
 mod forward;
+mod frame;
 mod jobs;
 mod json_patch;
 mod objects;

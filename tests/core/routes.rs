@@ -209,6 +209,9 @@ fn a_gateway_follows_only_at_the_current_generation() {
     value["metadata"]["generation"] = json!(2);
     assert_eq!(read(&value, None).unwrap().follows, Follows::NotYet);
     value["metadata"]["generation"] = json!(1);
+    value["status"]["parents"][0]["conditions"][0]["status"] = json!("Unknown");
+    assert_eq!(read(&value, None).unwrap().follows, Follows::NotYet, "a gateway that does not know has not accepted");
+    value["status"]["parents"][0]["conditions"][0]["status"] = json!("True");
     value["status"]["parents"][0]["conditions"][1]["status"] = json!("False");
     assert!(matches!(read(&value, None).unwrap().follows, Follows::Refuses(_)));
     value["metadata"]["generation"] = json!(2);

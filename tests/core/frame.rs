@@ -1,0 +1,146 @@
+//! The frame of a write: routes as people write them (`tests/routes`), each read, written at several shares by the rules of
+//! JSON patch, and compared: two weights and not a byte more. What must be refused is refused with its reason.
+//! A file says above itself what is true of it: `blue:` and `green:` are the places of the colors, `each:` is the weight of
+//! one percent, `now:` the shares it holds (`?` when they are not exact), `rule:` the rule that is asked for.
+
+use std::{collections::BTreeMap, fs};
+
+use llmrollout::routers::{self, PatchKind, Seen, Shares, Trouble};
+use serde_json::{Value, json};
+
+use super::{json_patch::obeys, routes::read_as};
+
+/// A route, and what its file says of it.
+struct Case {
+    file: String,
+    route: Value,
+    says: BTreeMap<String, String>,
+    refused: Option<(String, String)>,
+}
+
+impl Case {
+    fn read_from(file: String, text: &str) -> Self {
+        let (mut says, mut refused) = (BTreeMap::new(), None);
+        for line in text.lines().map_while(|line| line.strip_prefix("# ")) {
+            if let Some((reason, words)) = line.strip_prefix("refused: ").and_then(|rest| rest.split_once(": ")) {
+                refused = Some((reason.to_owned(), words.to_owned()));
+            } else if line.starts_with("blue: ") || line.starts_with("rule: ") {
+                let words: Vec<&str> = line.split_whitespace().collect();
+                let pairs = words.chunks(2).map(|pair| (pair[0].trim_end_matches(':').to_owned(), pair[1].to_owned()));
+                says.extend(pairs);
+            }
+        }
+        let mut route: Value = serde_saphyr::from_str(text).unwrap_or_else(|e| panic!("{file}: {e}"));
+        route["metadata"]["resourceVersion"] = json!("77");
+        Self { file, route, says, refused }
+    }
+
+    fn read(&self, route: &Value) -> Result<Seen, Trouble> {
+        let kind =
+            PatchKind::WATCHED.into_iter().find(|kind| route["kind"] == kind.names().kind).expect("a known kind");
+        read_as(kind, Some(route), self.says.get("rule").map(String::as_str))
+    }
+
+    /// What the two weights must be at these shares, and nothing else of the route.
+    fn wanted(&self, shares: Shares) -> Value {
+        let each: i32 = self.says["each"].parse().unwrap();
+        let mut wanted = self.route.clone();
+        for (color, share) in [("blue", shares.blue), ("green", shares.green)] {
+            let backend = wanted.pointer_mut(&self.says[color]).expect("the place of a color");
+            assert_eq!(backend["name"], format!("chat-{color}"), "{}", self.file);
+            backend["weight"] = json!(share * each);
+        }
+        wanted
+    }
+}
+
+fn cases() -> Vec<Case> {
+    let folder = super::files::top("tests/routes");
+    let files = super::files::below(&folder, ".yaml");
+    let read = |file: &std::path::PathBuf| {
+        let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        Case::read_from(name, &fs::read_to_string(file).unwrap())
+    };
+    files.iter().map(read).collect()
+}
+
+/// Where two values differ, as paths of JSON pointers.
+fn differences(before: &Value, after: &Value, at: &str, found: &mut Vec<String>) {
+    match (before, after) {
+        (Value::Object(a), Value::Object(b)) => {
+            let keys: std::collections::BTreeSet<_> = a.keys().chain(b.keys()).collect();
+            for key in keys {
+                let (a, b) = (a.get(key).unwrap_or(&Value::Null), b.get(key).unwrap_or(&Value::Null));
+                differences(a, b, &format!("{at}/{key}"), found);
+            }
+        }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            for (n, (a, b)) in a.iter().zip(b).enumerate() {
+                differences(a, b, &format!("{at}/{n}"), found);
+            }
+        }
+        _ if before == after => {}
+        _ => found.push(at.to_owned()),
+    }
+}
+
+#[test]
+fn a_write_changes_the_two_weights_of_any_route_and_not_a_byte_more() {
+    let cases = cases();
+    let driven: Vec<&Case> = cases.iter().filter(|case| case.refused.is_none()).collect();
+    let of = |kind: &str| driven.iter().filter(|case| case.route["kind"] == kind).count();
+    assert!(of("HTTPRoute") >= 25 && of("GRPCRoute") >= 5, "{} and {}", of("HTTPRoute"), of("GRPCRoute"));
+    for case in driven {
+        let file = &case.file;
+        let seen = case.read(&case.route).unwrap_or_else(|t| panic!("{file}: {}", t.message));
+        let now = format!("{}/{}{}", seen.shares.blue, seen.shares.green, if seen.exact { "" } else { "?" });
+        assert_eq!(now, case.says["now"], "{file}");
+        for green in [0, 1, 5, 20, 50, 99, 100] {
+            let shares = Shares { blue: 100 - green, green };
+            let patch = routers::write(&seen, shares);
+            assert_eq!(patch.kind.names().kind, case.route["kind"], "{file}");
+            let mut after = case.route.clone();
+            assert!(obeys(&mut after, &patch.ops), "{file}: the write is refused");
+            assert_eq!(after, case.wanted(shares), "{file} at {green}%");
+            // The whole text, numbers and the order of lists included.
+            assert_eq!(after.to_string(), case.wanted(shares).to_string(), "{file} at {green}%");
+            let mut changed = Vec::new();
+            differences(&case.route, &after, "", &mut changed);
+            let weights = ["blue", "green"].map(|color| format!("{}/weight", case.says[color]));
+            assert!(changed.iter().all(|path| weights.contains(path)), "{file} at {green}%: {changed:?}");
+            let again = case.read(&after).unwrap_or_else(|t| panic!("{file}: {}", t.message));
+            assert_eq!((again.shares, again.exact), (shares, true), "{file}: what was written is read as it was meant");
+        }
+    }
+}
+
+#[test]
+fn a_write_to_any_route_that_moved_meanwhile_changes_nothing() {
+    for case in cases().iter().filter(|case| case.refused.is_none()) {
+        let patch = routers::write(&case.read(&case.route).unwrap(), Shares { blue: 100, green: 0 });
+        let mut newer = case.route.clone();
+        newer["metadata"]["resourceVersion"] = json!("78");
+        let mut reordered = case.route.clone();
+        let place = case.says["blue"].rsplit_once('/').unwrap().0;
+        reordered.pointer_mut(place).and_then(Value::as_array_mut).unwrap().rotate_left(1);
+        for mut moved in [newer, reordered] {
+            let before = moved.clone();
+            assert!(!obeys(&mut moved, &patch.ops), "{}", case.file);
+            assert_eq!(moved, before);
+        }
+    }
+}
+
+#[test]
+fn a_route_that_is_not_understood_is_refused_with_its_reason() {
+    let cases = cases();
+    let refused: Vec<_> = cases.iter().filter_map(|case| Some((case, case.refused.as_ref()?))).collect();
+    assert!(refused.len() >= 10, "{} routes are to be refused", refused.len());
+    for (case, (reason, words)) in refused {
+        let trouble = case.read(&case.route).map(drop).expect_err(&case.file);
+        let kind = case.route["kind"].as_str().unwrap();
+        assert_eq!(trouble.reason.word(), reason, "{}: {}", case.file, trouble.message);
+        let said = trouble.message.contains(words.as_str()) && trouble.message.contains(kind);
+        assert!(said, "{}: {}", case.file, trouble.message);
+    }
+}
