@@ -134,13 +134,19 @@ fn find<'a>(
 ) -> Result<(usize, &'a HttpRoute), Trouble> {
     let all = || read.spec.http.iter().enumerate();
     if let Some(name) = &router.http {
-        let found = all().find(|(_, http)| http.name.as_ref() == Some(name));
-        return found.ok_or_else(|| {
-            let message = format!(
-                "{what} has no HTTP route named {name}; give the route that name, or correct `traffic[].virtualService.http`"
-            );
-            trouble(Reason::RuleNotFound, message)
-        });
+        let field = "traffic[].virtualService.http";
+        let mut named = all().filter(|(_, http)| http.name.as_ref() == Some(name));
+        return match (named.next(), named.next()) {
+            (Some(one), None) => Ok(one),
+            (None, _) => Err(trouble(
+                Reason::RuleNotFound,
+                format!("{what} has no HTTP route named {name}; give the route that name, or correct `{field}`"),
+            )),
+            (Some(_), Some(_)) => Err(trouble(
+                Reason::RuleNotFound,
+                format!("{what} has two HTTP routes named {name}; give each a name of its own"),
+            )),
+        };
     }
     let mut fitting = all().filter(|(_, http)| http.route.iter().any(|weighted| color(weighted).is_some()));
     let [blue, green] = colors;

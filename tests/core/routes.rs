@@ -407,6 +407,10 @@ fn what_cannot_be_driven_in_a_virtual_service_is_named() {
     let mut two = virtual_service(100, 0);
     let http = two["spec"]["http"][0].clone();
     two["spec"]["http"] = json!([http, http]);
+    for n in [0, 1] {
+        two["spec"]["http"][n]["name"] = json!("chat");
+    }
+    assert!(read_istio(&two, Some("chat")).unwrap_err().message.contains("two HTTP routes named chat"));
     assert!(
         read_istio(&two, None).unwrap_err().message.contains("name the one meant with `traffic[].virtualService.http`")
     );
