@@ -61,7 +61,7 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
 type Question = fn(&View<'_>) -> Option<Answer>;
 
 /// The questions in their order: delete > abort > pause > promote > step. `View` has heard the orders already.
-const QUESTIONS: [Question; 23] = [
+const QUESTIONS: &[Question] = &[
     leave::leaving,
     conflict,
     leave::joining,
