@@ -293,7 +293,9 @@ fn each_kind_of_bad_data_is_told_as_what_it_is() {
     ];
     for (what, harms, block) in kinds {
         let mut told = good.clone();
-        harms.iter().for_each(|harm| apply(&mut told, harm));
+        for harm in &harms {
+            apply(&mut told, harm);
+        }
         for live in [true, false] {
             let last = said(&told, live).pop();
             assert_eq!(last, Some(Ruling::Undecided(vec![(0, block)])), "{what}, live: {live}");
@@ -308,7 +310,9 @@ fn a_good_release_whose_pods_restart_passes() {
     good[1] = good[3].clone();
     for arm in [Arm::Green, Arm::Blue] {
         let mut told = good.clone();
-        [20, 40, 60].map(|k| Harm::Restart(arm, k)).iter().for_each(|harm| apply(&mut told, harm));
+        for k in [20, 40, 60] {
+            apply(&mut told, &Harm::Restart(arm, k));
+        }
         assert!(ever_passes(&told, true), "{arm:?}");
     }
 }

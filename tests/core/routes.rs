@@ -385,7 +385,7 @@ fn what_cannot_be_driven_in_a_virtual_service_is_named() {
     let all = |parts: &[Value]| destinations(&Value::Array(parts.to_vec()));
     let (blue, green) = (host("chat-blue", json!(100)), host("chat-green", json!(0)));
     for (value, http, reason, words) in [
-        (all(&[blue.clone()]), None, Reason::BackendMissing, "lacks the destination chat-green"),
+        (all(std::slice::from_ref(&blue)), None, Reason::BackendMissing, "lacks the destination chat-green"),
         (all(&[blue.clone(), green.clone(), green.clone()]), None, Reason::UnmanagedBackend, "names chat-green twice"),
         (
             all(&[host("chat-blue", json!(70)), green.clone(), host("third", json!(30))]),

@@ -144,23 +144,7 @@ fn command(world: &mut World, line: &str) {
         ["odd", gate] => drop(
             world.signals.insert(gate_name(gate), Signal::Silent(NoData::WrongShape("a string instead of a number"))),
         ),
-        ["counted", gate, "nothing"] => drop(world.counted.rates.remove(gate_name(gate))),
-        ["counted", gate, rps, candidate, active] => {
-            let [rps, candidate, active] = [rps, candidate, active].map(|n| n.parse().unwrap());
-            world.counted.rates.insert(
-                gate_name(gate),
-                Rates { rps, candidate, active, share: None, blind: false, health: Health::default() },
-            );
-        }
-        ["samples", gate, what] => {
-            let health = &mut world.counted.rates.get_mut(gate_name(gate)).unwrap().health;
-            let is = |word: &str| what == &word;
-            *health = Health { gap: is("missing"), inconsistent: is("inconsistent"), ahead: is("ahead") };
-        }
-        ["blind", gate] => world.counted.rates.get_mut(gate_name(gate)).unwrap().blind = true,
-        ["split", gate, share] => {
-            world.counted.rates.get_mut(gate_name(gate)).unwrap().share = Some(share.parse().unwrap());
-        }
+        ["counted" | "samples" | "blind" | "split", gate, rest @ ..] => counted(world, gate_name(gate), words[0], rest),
         ["silent", gate] => drop(world.signals.insert(gate_name(gate), Signal::Silent(NoData::Empty))),
         _ => disturbance(world, &words),
     }
@@ -235,6 +219,27 @@ fn standing(word: &str) -> Standing {
         "completed" => Standing::Completed,
         "baked" => Standing::Baked,
         _ => panic!("unknown standing {word}"),
+    }
+}
+
+/// What the gateways have counted of the requests that a statistical gate weighs.
+fn counted(world: &mut World, gate: &'static str, what: &str, words: &[&str]) {
+    let all = &mut world.counted.rates;
+    match (what, words) {
+        ("counted", ["nothing"]) => drop(all.remove(gate)),
+        ("counted", [rps, candidate, active]) => {
+            let [rps, candidate, active] = [rps, candidate, active].map(|n| n.parse().unwrap());
+            let rates = Rates { rps, candidate, active, share: None, blind: false, health: Health::default() };
+            all.insert(gate, rates);
+        }
+        ("samples", [are]) => {
+            let is = |word: &str| *are == word;
+            let health = Health { gap: is("missing"), inconsistent: is("inconsistent"), ahead: is("ahead") };
+            all.get_mut(gate).unwrap().health = health;
+        }
+        ("blind", []) => all.get_mut(gate).unwrap().blind = true,
+        ("split", [share]) => all.get_mut(gate).unwrap().share = Some(share.parse().unwrap()),
+        _ => panic!("unknown count {what} {words:?}"),
     }
 }
 

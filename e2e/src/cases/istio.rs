@@ -1,4 +1,4 @@
-//! Claims about a VirtualService, against Istio's own CRD in a real API server: two numbers move with the step, nothing else
+//! Claims about a `VirtualService`, against Istio's own CRD in a real API server: two numbers move with the step, nothing else
 //! of it ever changes, and what others do to it is put right or named. No Istio runs here, and so none says that it follows.
 
 use std::time::Duration;
@@ -13,10 +13,10 @@ use super::stand::{Stand, is_promoted};
 use crate::kit::{Film, KitError, LoadPlan, Wish, claim, space};
 
 /// Each shift waits ten seconds for proxies that say nothing.
-const STEP: Duration = Duration::from_secs(60);
+const STEP: Duration = Duration::from_mins(1);
 const NAME: &str = "mesh";
 
-/// A VirtualService as a platform team has it.
+/// A `VirtualService` as a platform team has it.
 fn mesh(namespace: &str) -> Value {
     let host = |color: &str| format!("chat-{color}.{namespace}.svc.cluster.local");
     json!({
@@ -64,7 +64,7 @@ fn seen(film: &Film) -> Vec<[i64; 2]> {
     all
 }
 
-/// 50 and 100 percent beside an HTTPRoute; then somebody else's hand, and the object gone.
+/// 50 and 100 percent beside an `HTTPRoute`; then somebody else's hand, and the object gone.
 pub(super) async fn a_virtual_service_moves_with_the_route(stand: &Stand) -> Result<(), KitError> {
     let first = stand.space.apply(&mesh(&stand.space.name)).await?;
     let traffic =
