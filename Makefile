@@ -67,8 +67,8 @@ seeded-bugs: ## put known incidents back, one at a time: each must be caught
 model: ## walk every state of a small world: writes target/model/report.json
 	$(CARGO) test -q --profile sim --test model --locked -- --full
 
-bench: ## how long a decision takes, and how many releases are simulated in a minute: writes target/bench/decide.json
-	BENCH_SECONDS=$(or $(SECONDS),10) $(CARGO) bench -q --bench decide --locked
+bench: ## how long a decision takes, and how many releases are simulated in a minute: writes target/bench/{decide,schedules}.json
+	BENCH_SECONDS=$(or $(SECONDS),10) $(CARGO) bench -q -p llmrollout-core --bench decide --bench schedules --locked
 
 bench-decisions: ## how often releases are judged wrongly, by us and by others, ROLLOUTS=2000: writes target/bench/decisions.json
 	ROLLOUTS=$(or $(ROLLOUTS),2000) VARIANTS=$(VARIANTS) $(CARGO) bench -q -p llmrollout-core --bench decisions --locked

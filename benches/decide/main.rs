@@ -1,7 +1,9 @@
-//! How long a decision takes, and how many whole releases can be simulated in a minute. `make bench` runs it and writes
-//! `target/bench/decide.json`. It measures and asserts what it measures; no figure is ever a condition of a test.
+//! How long a decision takes. `make bench` runs it and writes `target/bench/decide.json`. It measures and asserts what it
+//! measures; no figure is ever a condition of a test.
 #![cfg(test)]
-#![expect(clippy::disallowed_methods, reason = "measures, and is told by the environment for how long")]
+#![expect(clippy::disallowed_methods, reason = "measures")]
+
+extern crate llmrollout_core as llmrollout;
 
 #[expect(dead_code, reason = "the scenarios need more of it")]
 #[path = "../../tests/core/counted.rs"]
@@ -10,7 +12,6 @@ mod counted;
 mod json_patch;
 #[path = "../../tests/core/objects.rs"]
 mod objects;
-mod schedule;
 #[expect(dead_code, reason = "the scenarios need more of it")]
 #[path = "../../tests/core/world.rs"]
 mod world;
@@ -18,10 +19,7 @@ mod world;
 use std::{
     hint::black_box,
     path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -45,7 +43,6 @@ const MANIFEST: &str = include_str!("../../tests/scenarios/manifest.yaml");
 const BATCH: u32 = 50;
 
 fn main() {
-    let seconds = std::env::var("BENCH_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(10);
     let full = full();
     let rollout = Arc::clone(&full.rollout);
     let idle = idle();
@@ -68,8 +65,8 @@ fn main() {
         "decision_clone": timed(|| drop(black_box(decision.clone()))),
         "snapshot_of_the_model_cluster": timed(|| drop(black_box(world.snapshot(true)))),
     });
-    let report = json!({"decisions": decisions, "parts": parts, "schedules": schedules(Duration::from_secs(seconds))});
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench");
+    let report = json!({"decisions": decisions, "parts": parts});
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench");
     std::fs::create_dir_all(&folder).unwrap();
     let text = serde_json::to_string_pretty(&report).unwrap();
     std::fs::write(folder.join("decide.json"), format!("{text}\n")).unwrap();
@@ -190,42 +187,4 @@ fn idle() -> Snapshot {
     let mut world = World::new(MANIFEST);
     world.tick(Duration::from_mins(2));
     world.snapshot(false)
-}
-
-/// Stories from install to an end, on as many threads as there are cores.
-fn schedules(length: Duration) -> Value {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let (told, passes, seed) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(1));
-    let spent = AtomicU64::new(0);
-    let ends = std::sync::Mutex::new(std::collections::BTreeMap::<String, u64>::new());
-    let manifest: LlmRollout = serde_saphyr::from_str(MANIFEST).unwrap();
-    let start = Instant::now();
-    std::thread::scope(|s| {
-        for _ in 0..cores {
-            s.spawn(|| {
-                while start.elapsed() < length {
-                    let story = schedule::told(seed.fetch_add(1, Ordering::Relaxed), &manifest);
-                    told.fetch_add(1, Ordering::Relaxed);
-                    passes.fetch_add(story.passes, Ordering::Relaxed);
-                    *ends.lock().unwrap().entry(story.end).or_default() += 1;
-                }
-                spent.fetch_add(on_the_processor(), Ordering::Relaxed);
-            });
-        }
-    });
-    let (seconds, told) = (start.elapsed().as_secs_f64(), told.into_inner());
-    let spent = Duration::from_nanos(spent.into_inner()).as_secs_f64();
-    #[expect(clippy::cast_precision_loss, reason = "counts for people")]
-    let per_minute = |seconds: f64| (told as f64 / seconds * 60.0).round();
-    json!({
-        "schedules": told, "passes": passes.into_inner(), "seconds": seconds, "cores": cores,
-        "cpu_seconds": spent, "schedules_per_cpu_minute": per_minute(spent),
-        "schedules_per_minute": per_minute(seconds), "ends": ends.into_inner().unwrap(),
-    })
-}
-
-/// Nanoseconds that this thread has had a processor: what a busy machine cannot distort.
-fn on_the_processor() -> u64 {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    text.split_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or_default()
 }

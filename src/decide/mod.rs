@@ -57,32 +57,39 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
     narrate::tell(&view, answer)
 }
 
+/// What can have an answer.
+type Question = fn(&View<'_>) -> Option<Answer>;
+
 /// The questions in their order: delete > abort > pause > promote > step. `View` has heard the orders already.
+const QUESTIONS: [Question; 23] = [
+    leave::leaving,
+    conflict,
+    leave::joining,
+    home::way_back,
+    retire::abort_while_finishing,
+    paused,
+    rest::put_right,
+    retire::abort_too_late,
+    rest::taken_back,
+    blocked,
+    rest::found_serving,
+    retire::retiring,
+    rest::up_to_date,
+    rest::forbidden,
+    rest::begin,
+    awaiting::start,
+    prepare::preparing,
+    prepare::installed,
+    sources::unfound,
+    step::asked,
+    step::shifting,
+    step::holding,
+    step::next,
+];
+
 fn questions(v: &View<'_>) -> Answer {
-    leave::leaving(v)
-        .or_else(|| conflict(v))
-        .or_else(|| leave::joining(v))
-        .or_else(|| home::way_back(v))
-        .or_else(|| retire::abort_while_finishing(v))
-        .or_else(|| paused(v))
-        .or_else(|| rest::put_right(v))
-        .or_else(|| retire::abort_too_late(v))
-        .or_else(|| rest::taken_back(v))
-        .or_else(|| blocked(v))
-        .or_else(|| rest::found_serving(v))
-        .or_else(|| retire::retiring(v))
-        .or_else(|| rest::up_to_date(v))
-        .or_else(|| rest::forbidden(v))
-        .or_else(|| rest::begin(v))
-        .or_else(|| awaiting::start(v))
-        .or_else(|| prepare::preparing(v))
-        .or_else(|| prepare::installed(v))
-        .or_else(|| sources::unfound(v))
-        .or_else(|| step::asked(v))
-        .or_else(|| step::shifting(v))
-        .or_else(|| step::holding(v))
-        .or_else(|| step::next(v))
-        .unwrap_or_else(|| Answer::new(v, Phase::Idle, say::nothing_to_do()))
+    let first = QUESTIONS.iter().find_map(|question| question(v));
+    first.unwrap_or_else(|| Answer::new(v, Phase::Idle, say::nothing_to_do()))
 }
 
 /// An older rollout drives one of our routers: this one writes nothing at all.

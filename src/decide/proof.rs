@@ -3,11 +3,11 @@
 
 use crate::{
     api::{
-        gates::{Gate, Severity, Statistical},
+        gates::{Gate, Metric, Severity, Statistical},
         status::Color,
     },
     metrics::{
-        Limit, Source, metric,
+        Limit, Place, Source, ask, metric,
         raw::{self, Demand, Exact, Pods, What},
         unit::{Unit, percent, points},
     },
@@ -99,6 +99,9 @@ pub(super) fn can_be_counted(gate: &Gate, source: &Source, proof: Proof) -> Resu
     let time = metric::unit(metric) == Unit::Seconds;
     let pods = [Color::Blue, Color::Green].map(|color| Pods { color, workload: "" });
     raw::views(source, metric, time.then_some(proof.above.unwrap_or(1.0)), "", pods).map_err(|why| why.to_string())?;
+    if let Some(above) = proof.above.filter(|_| time) {
+        is_a_bound(source, metric, above)?;
+    }
     let known = proof.above.is_some() || gate.quantile.is_some() && raw::bound_above(source, metric, 0.0).is_some();
     if time && !known {
         return Err("it is not known which buckets the exporter has; write one of their bounds, for example \
@@ -106,6 +109,30 @@ pub(super) fn can_be_counted(gate: &Gate, source: &Source, proof: Proof) -> Resu
             .to_owned());
     }
     Ok(())
+}
+
+/// Nothing is counted between two buckets, nor above the last.
+fn is_a_bound(source: &Source, metric: Metric, above: f64) -> Result<(), String> {
+    let words = |seconds: f64| Limit::Seconds(seconds).to_string();
+    match ask::place(source, metric, above) {
+        Place::Between(below, next) => {
+            let nearest = if above - below < next - above && below > 0.0 { below } else { next };
+            Err(format!(
+                "`above: {}` lies between the exporter's buckets of {} and {}, where nothing is counted; write `above: {}`",
+                words(above),
+                words(below),
+                words(next),
+                words(nearest)
+            ))
+        }
+        Place::Unknown => match ask::last_bound(source, metric).filter(|last| above > *last) {
+            Some(last) => {
+                Err(format!("the exporter's last bucket ends at {0}; write `above: {0}` or less", words(last)))
+            }
+            None => Ok(()),
+        },
+        Place::Bound => Ok(()),
+    }
 }
 
 fn part(text: Option<&str>, read: fn(&str) -> Option<f64>, default: f64, example: &str) -> Result<f64, String> {
@@ -208,6 +235,12 @@ mod tests {
         };
         assert_eq!(counted("vllm", Some("0.95"), json!({})), Ok(()));
         assert_eq!(counted("vllm", None, json!({"above": "1.5s"})), Ok(()));
+        for (above, cure) in
+            [("1.6s", "write `above: 1.5s`"), ("1.9s", "write `above: 2s`"), ("100ms", "`above: 300ms`")]
+        {
+            assert!(counted("vllm", None, json!({"above": above})).unwrap_err().ends_with(cure), "{above}");
+        }
+        assert!(counted("vllm", None, json!({"above": "9000s"})).unwrap_err().contains("last bucket ends at"));
         assert!(counted("vllm", None, json!({})).unwrap_err().contains("write one of their bounds"));
         let share = gate("errorRate", &json!({}));
         assert_eq!(can_be_counted(&share, &source("vllm"), proof("errorRate", &json!({})).unwrap()), Ok(()));

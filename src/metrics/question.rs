@@ -2,14 +2,14 @@
 //! since when an answer counts.
 //! Equal questions of different rollouts are asked once. Never sends anything.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{cmp::Ordering, fmt, sync::Arc, time::Duration};
 
 use super::{number::About, raw::Raw};
 use crate::api::Moment;
 
 /// `PromQL` with the window left open, or where in a document a number stands. Only this crate makes one, out of
 /// validated names.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Template {
     text: Arc<str>,
     /// Of the text: questions are marked in every pass, and their texts stay the same.
@@ -39,6 +39,19 @@ impl Template {
     /// The query for one window.
     pub fn render(&self, window: Duration) -> String {
         self.text.replace(WINDOW, &format!("{}s", window.as_secs()))
+    }
+}
+
+/// By text; that of one manifest is shared, and need not be read to be the same.
+impl Ord for Template {
+    fn cmp(&self, other: &Self) -> Ordering {
+        if Arc::ptr_eq(&self.text, &other.text) { Ordering::Equal } else { self.text.cmp(&other.text) }
+    }
+}
+
+impl PartialOrd for Template {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 

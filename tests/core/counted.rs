@@ -23,6 +23,8 @@ pub(crate) struct Rates {
     pub(crate) share: Option<f64>,
     /// The first view of it sees nothing bad.
     pub(crate) blind: bool,
+    /// What is wrong with its samples.
+    pub(crate) health: Health,
 }
 
 /// What was counted so far.
@@ -65,7 +67,7 @@ impl Counted {
         #[expect(clippy::cast_precision_loss, reason = "seconds since 1970")]
         state.close(&Stratum { seconds, until: now.unix() as f64, green, blue });
         *counted = now;
-        let evidence = state.evidence(Health::default());
+        let evidence = state.evidence(rates.health);
         let kept = serde_json::to_string(&vec![Checkpoint::of(state); raw.views.len()]).unwrap();
         let sample = Sample { value: evidence.green.rate().unwrap_or_default(), samples: evidence.green.n };
         let mut views = vec![evidence; raw.views.len()];

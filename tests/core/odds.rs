@@ -7,7 +7,7 @@ use llmrollout::stats::{
     counters::{Role, Series},
     gate::{Config, Gate},
     halfplane::{Alternative, Form, Line, Side, fail_rates, log_e, pass_rates},
-    ruling::{Ruling, judge},
+    ruling::{Block, Ruling, judge},
     strata::{Feed, Pace},
 };
 use proptest::prelude::*;
@@ -111,6 +111,8 @@ enum Harm {
     Lost(usize, usize),
     /// It is told twice, the second time so much later.
     Again(usize, usize, f64),
+    /// Another value is told for the same instant.
+    Other(usize, usize),
     /// All samples of a series are told so many seconds off.
     Skew(usize, f64),
     /// A pod restarts: its counters begin anew.
@@ -126,6 +128,7 @@ fn harm() -> impl Strategy<Value = Harm> {
         (0..4_usize, 0..80_usize, odd).prop_map(|(s, k, v)| Harm::Value(s, k, v)),
         (0..4_usize, 0..80_usize).prop_map(|(s, k)| Harm::Lost(s, k)),
         (0..4_usize, 0..80_usize, -40.0..40.0).prop_map(|(s, k, t)| Harm::Again(s, k, t)),
+        (0..4_usize, 0..80_usize).prop_map(|(s, k)| Harm::Other(s, k)),
         (0..4_usize, prop_oneof![Just(-3600.0), Just(-7.0), Just(7.0), Just(3600.0)])
             .prop_map(|(s, t)| Harm::Skew(s, t)),
         (any::<bool>(), 0..80_usize)
@@ -164,6 +167,11 @@ fn apply(all: &mut [Vec<(f64, f64)>; 4], harm: &Harm) {
                 all[s].push((at + later, value));
             }
         }
+        Harm::Other(s, k) => {
+            if let Some((at, value)) = all[s].get(k).copied() {
+                all[s].push((at, value + 7.0));
+            }
+        }
         Harm::Skew(s, seconds) => all[s].iter_mut().for_each(|(at, _)| *at += seconds),
         Harm::Restart(arm, k) => {
             for (series, samples) in SERIES.iter().zip(all) {
@@ -177,27 +185,29 @@ fn apply(all: &mut [Vec<(f64, f64)>; 4], harm: &Harm) {
     }
 }
 
-/// Whether the gate, told what is there by now and whatever is from the future, would let the release go forward at any moment.
-fn ever_passes(all: &[Vec<(f64, f64)>; 4], live: bool) -> bool {
+/// What the gate says at each moment, told what is there by then and whatever is from the future.
+fn said(all: &[Vec<(f64, f64)>; 4], live: bool) -> Vec<Ruling> {
     let mut feed = Feed::new(Pace::every(15.0), Role::Bad, 0.0);
     feed.begin_step(0.0, false);
     let mut gate = Gate::new(Config::compare(3), &[Count::new(3600.0, 36.0)]);
     gate.begin_step(0, 0.5, 0.7);
-    let mut passed = false;
-    for k in 0..84 {
+    let mut rulings = Vec::new();
+    for k in if live { 0..84 } else { 83..84 } {
         let now = 15.0 * f64::from(k);
-        if !live && k < 83 {
-            continue;
-        }
         for ((arm, role), samples) in SERIES.into_iter().zip(all) {
             let told: Vec<(f64, f64)> =
                 samples.iter().copied().filter(|(at, _)| *at <= now || at.is_nan() || *at > 2000.0).collect();
             feed.push(&Series { arm, target: "pod", role, key: "", samples: &told }, now);
         }
         feed.close(now).iter().for_each(|stratum| gate.close(stratum));
-        passed |= judge(&[(1.0, gate.evidence(feed.health()))], 0.05) == Ruling::Pass;
+        rulings.push(judge(&[(1.0, gate.evidence(feed.health()))], 0.05));
     }
-    passed
+    rulings
+}
+
+/// Whether it would let the release go forward at any moment.
+fn ever_passes(all: &[Vec<(f64, f64)>; 4], live: bool) -> bool {
+    said(all, live).contains(&Ruling::Pass)
 }
 
 proptest! {
@@ -257,4 +267,52 @@ fn sound_data_of_a_good_release_passes() {
     good[1] = good[3].clone();
     assert!(ever_passes(&good, true), "live");
     assert!(ever_passes(&good, false), "in one go");
+}
+
+/// A good release whose samples are broken in one way: what stands in its way at the end is that, and no verdict.
+#[test]
+fn each_kind_of_bad_data_is_told_as_what_it_is() {
+    let mut good = samples();
+    good[1] = good[3].clone();
+    let every = |harm: &dyn Fn(usize) -> Harm| -> Vec<Harm> { (0..80).map(harm).collect() };
+    let kinds: [(&str, Vec<Harm>, Block); 9] = [
+        ("NaN", every(&|k| Harm::Value(0, k, f64::NAN)), Block::Gap),
+        ("NaN, every other sample", (0..40).map(|k| Harm::Value(0, 2 * k, f64::NAN)).collect(), Block::Gap),
+        ("infinite", every(&|k| Harm::Value(1, k, f64::INFINITY)), Block::Gap),
+        ("two series where one should be", every(&|k| Harm::Other(0, k)), Block::Gap),
+        ("missing scrapes", (0..40).map(|k| Harm::Lost(0, k)).collect(), Block::Gap),
+        // Once is enough to be odd, and too little to be blamed for.
+        (
+            "more bad requests than requests",
+            (40..80).map(|k| Harm::Value(1, k, 1150.0 + at(k))).collect(),
+            Block::Inconsistent,
+        ),
+        ("green's clock is ahead", vec![Harm::Skew(0, 3600.0), Harm::Skew(1, 3600.0)], Block::Ahead),
+        ("green's clock is behind", vec![Harm::Skew(0, -3600.0), Harm::Skew(1, -3600.0)], Block::Gap),
+        ("blue's clock is ahead", vec![Harm::Skew(2, 3600.0), Harm::Skew(3, 3600.0)], Block::Ahead),
+    ];
+    for (what, harms, block) in kinds {
+        let mut told = good.clone();
+        harms.iter().for_each(|harm| apply(&mut told, harm));
+        for live in [true, false] {
+            let last = said(&told, live).pop();
+            assert_eq!(last, Some(Ruling::Undecided(vec![(0, block)])), "{what}, live: {live}");
+        }
+    }
+}
+
+/// A counter that begins anew is no harm: what was counted since counts.
+#[test]
+fn a_good_release_whose_pods_restart_passes() {
+    let mut good = samples();
+    good[1] = good[3].clone();
+    for arm in [Arm::Green, Arm::Blue] {
+        let mut told = good.clone();
+        [20, 40, 60].map(|k| Harm::Restart(arm, k)).iter().for_each(|harm| apply(&mut told, harm));
+        assert!(ever_passes(&told, true), "{arm:?}");
+    }
+}
+
+fn at(k: usize) -> f64 {
+    f64::from(u32::try_from(k).unwrap())
 }

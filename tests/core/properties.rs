@@ -92,7 +92,7 @@ fn happen(world: &mut World, what: &Happening) {
             for condition in edited["status"]["parents"][0]["conditions"].as_array_mut().unwrap() {
                 condition["observedGeneration"] = json!(generation);
             }
-            world.route = Some(edited);
+            world.route = Some(edited.into());
         }
         Happening::ApiRefuses(v) => world.refuse_writes = v,
         Happening::Order(verb, right) => world.order(verb, right),

@@ -13,6 +13,7 @@ use llmrollout::{
         snapshot::{JobSeen, OrderSeen, PriceListSeen, Rival, Standing},
     },
     metrics::NoData,
+    stats::strata::Health,
 };
 use serde_json::{Value, json};
 
@@ -146,7 +147,15 @@ fn command(world: &mut World, line: &str) {
         ["counted", gate, "nothing"] => drop(world.counted.rates.remove(gate_name(gate))),
         ["counted", gate, rps, candidate, active] => {
             let [rps, candidate, active] = [rps, candidate, active].map(|n| n.parse().unwrap());
-            world.counted.rates.insert(gate_name(gate), Rates { rps, candidate, active, share: None, blind: false });
+            world.counted.rates.insert(
+                gate_name(gate),
+                Rates { rps, candidate, active, share: None, blind: false, health: Health::default() },
+            );
+        }
+        ["samples", gate, what] => {
+            let health = &mut world.counted.rates.get_mut(gate_name(gate)).unwrap().health;
+            let is = |word: &str| what == &word;
+            *health = Health { gap: is("missing"), inconsistent: is("inconsistent"), ahead: is("ahead") };
         }
         ["blind", gate] => world.counted.rates.get_mut(gate_name(gate)).unwrap().blind = true,
         ["split", gate, share] => {
@@ -242,13 +251,13 @@ fn disturbance(world: &mut World, words: &[&str]) {
         ["route", blue, green] => {
             let mut route = super::objects::route(blue.parse().unwrap(), green.parse().unwrap());
             route["metadata"]["resourceVersion"] = json!("edited");
-            world.route = Some(route);
+            world.route = Some(route.into());
         }
         ["route-gone"] => world.route = None,
         ["grpc-route", blue, green] => {
             let mut route = super::objects::grpc_route(blue.parse().unwrap(), green.parse().unwrap());
             route["metadata"]["resourceVersion"] = json!("edited");
-            world.grpc_route = Some(route);
+            world.grpc_route = Some(Arc::new(route));
         }
         ["grpc-route-gone"] => world.grpc_route = None,
         ["gateway", "follows"] => world.gateway = Gateway::Follows,

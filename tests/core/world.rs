@@ -62,9 +62,9 @@ pub(crate) struct World {
     pub(crate) began: Moment,
     pub(crate) rollout: Arc<LlmRollout>,
     pub(crate) slots: BTreeMap<Color, Slot>,
-    pub(crate) route: Option<Value>,
-    pub(crate) grpc_route: Option<Value>,
-    pub(crate) front: Option<Value>,
+    pub(crate) route: Option<Arc<Value>>,
+    pub(crate) grpc_route: Option<Arc<Value>>,
+    pub(crate) front: Option<Arc<Value>>,
     pub(crate) signals: BTreeMap<&'static str, Signal>,
     pub(crate) counted: Counted,
     pub(crate) readings: BTreeMap<Question, Vec<Reading>>,
@@ -100,7 +100,7 @@ pub(crate) struct World {
 
 /// The routers as they were read last, and of what: a route that nobody has touched is not read again.
 struct Read {
-    of: ([Option<Value>; 3], Gateway),
+    of: ([Option<Arc<Value>>; 3], Gateway),
     traffic: Vec<Router>,
     seen: Vec<RouterSeen>,
 }
@@ -121,9 +121,9 @@ impl World {
             began: Moment::from_unix(1_800_000_000),
             rollout: Arc::new(rollout),
             slots: Color::BOTH.into_iter().map(|c| (c, slot.clone())).collect(),
-            route: Some(route(100, 0)),
-            grpc_route: Some(grpc_route(100, 0)),
-            front: Some(front("blue")),
+            route: Some(Arc::new(route(100, 0))),
+            grpc_route: Some(Arc::new(grpc_route(100, 0))),
+            front: Some(Arc::new(front("blue"))),
             signals: BTreeMap::new(),
             counted: Counted::default(),
             readings: BTreeMap::new(),
@@ -264,8 +264,8 @@ impl World {
 
     fn router(&self, claim: Claim<'_>) -> RouterSeen {
         let mut route = match claim.object().0 {
-            PatchKind::HttpRoute => self.route.clone(),
-            PatchKind::GrpcRoute => self.grpc_route.clone(),
+            PatchKind::HttpRoute => self.route.as_deref().cloned(),
+            PatchKind::GrpcRoute => self.grpc_route.as_deref().cloned(),
             _ => None,
         };
         let first = route.as_mut().map(|v| &mut v["status"]["parents"][0]["conditions"][0]);
@@ -274,7 +274,8 @@ impl World {
             (Some(word), Gateway::Silent) => word["observedGeneration"] = json!(0),
             _ => {}
         }
-        let front: Option<Service> = self.front.clone().map(|v| serde_json::from_value(v).expect("a Service"));
+        let front: Option<Service> =
+            self.front.as_deref().cloned().map(|v| serde_json::from_value(v).expect("a Service"));
         let route: Option<DynamicObject> = route.map(|v| serde_json::from_value(v).expect("an object"));
         claim.read(["chat-blue", "chat-green"], Found { service: front.as_ref(), object: route.as_ref() })
     }
@@ -423,9 +424,9 @@ impl World {
     fn patch(&mut self, patch: &GuardedPatch) -> bool {
         let version = self.next_version();
         let (what, object) = match patch.kind {
-            PatchKind::HttpRoute => ("route", self.route.as_mut()),
-            PatchKind::GrpcRoute => ("grpc route", self.grpc_route.as_mut()),
-            PatchKind::Service if patch.name == "chat" => ("selector", self.front.as_mut()),
+            PatchKind::HttpRoute => ("route", self.route.as_mut().map(Arc::make_mut)),
+            PatchKind::GrpcRoute => ("grpc route", self.grpc_route.as_mut().map(Arc::make_mut)),
+            PatchKind::Service if patch.name == "chat" => ("selector", self.front.as_mut().map(Arc::make_mut)),
             PatchKind::LlmRollout => return self.patch_self(patch),
             PatchKind::Service | PatchKind::Deployment => {
                 let slot = self.slots.get_mut(&color_of(&patch.name)).unwrap();
@@ -594,7 +595,7 @@ impl World {
         let only_grpc =
             claims().any(|kind| kind == PatchKind::GrpcRoute) && !claims().any(|kind| kind == PatchKind::HttpRoute);
         let route = if only_grpc { &self.grpc_route } else { &self.route };
-        route.as_ref().map_or((0, 0), |r| (weight(r, 0), weight(r, 1)))
+        route.as_deref().map_or((0, 0), |r| (weight(r, 0), weight(r, 1)))
     }
 }
 

@@ -24,15 +24,15 @@ failed() {
 
 # 0: a test failed or hangs, 1: all passed, 2: it does not build.
 run() {
-    local words=(test --locked --offline -p llmrollout-core -p llmrollout --no-fail-fast "$@")
-    if ! "$cargo" "${words[@]}" --no-run >"$log" 2>&1; then return 2; fi
-    if timeout 300 "$cargo" "${words[@]}" >"$log" 2>&1; then return 1; fi
+    local words=(test --locked --offline -p llmrollout-core -p llmrollout --no-fail-fast)
+    if ! "$cargo" "${words[@]}" --no-run "$@" >"$log" 2>&1; then return 2; fi
+    if timeout 300 "$cargo" "${words[@]}" "$@" >"$log" 2>&1; then return 1; fi
 }
 
 mkdir -p "$tree"
 # Files as new as now, or cargo takes what it built before for fresh. Whatever the tree held before: an interrupted run leaves its bug behind.
 find "$tree" -mindepth 1 -delete
-(cd "$root" && tar -cf - --exclude=./target --exclude=./.git .) | tar -xmf - -C "$tree"
+(cd "$root" && tar -cf - --exclude=./target --exclude=./fuzz/target --exclude=./.git .) | tar -xmf - -C "$tree"
 rm -rf "$sound" && cp -R "$tree/src" "$sound"
 cd "$tree"
 
@@ -64,9 +64,10 @@ for patch in "$root"/tests/seeded_bugs/*.patch; do
         restore
         continue
     fi
-    # The golden scenarios know most, the unit tests the rest of what one decision can show, the simulation the whole.
+    # The golden scenarios know most and are asked first, the unit tests the rest of what one decision can show, the
+    # simulation the whole.
     result=1 by=
-    for judge in "--test core" "--lib" "--test it" "--test sim"; do
+    for judge in "--test core -- scenarios:: plans:: evidence::" "--test core" "--lib" "--test it" "--test sim"; do
         if [ $result -ne 1 ] && [ -z "${SIM:-}" ]; then break; fi
         now=0
         # shellcheck disable=SC2086 # two words

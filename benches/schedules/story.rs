@@ -90,16 +90,21 @@ pub(crate) fn told(seed: u64, manifest: &LlmRollout) -> Story {
     let mut passes = 0;
     rest(&mut world, &mut passes);
     let began = world.now.plus(Duration::from_secs(5));
-    // Longer than any budget.
-    let end = began.plus(Duration::from_mins(40));
-    while world.now < end && !(happenings.is_empty() && at_an_end(&world)) {
+    let (end, mut changed) = (began.plus(Duration::from_mins(40)), began);
+    let over = |world: &World, changed| world.now >= end || at_an_end(world) || stands_still(world, changed);
+    while !(happenings.is_empty() && over(&world, changed)) {
         let due = happenings.last().map(|(at, _)| began.plus(Duration::from_secs(*at)));
         if let Some(at) = due.filter(|at| *at <= world.now) {
             world.now = at.max(world.now);
             happenings.pop().into_iter().for_each(|(_, what)| happen(&mut world, what));
         }
         world.ask();
-        let Some(wake) = rest(&mut world, &mut passes) else {
+        let before = passes;
+        let wake = rest(&mut world, &mut passes);
+        if passes > before + 1 {
+            changed = world.now;
+        }
+        let Some(wake) = wake else {
             let Some(at) = due else { break };
             world.now = at.max(world.now);
             continue;
@@ -145,4 +150,10 @@ fn rest(world: &mut World, passes: &mut u64) -> Option<Moment> {
 fn due(now: Moment, since: Moment, interval: Duration) -> Moment {
     let asked = now.since(since).as_secs() / interval.as_secs();
     since.plus(interval * u32::try_from(asked + 1).unwrap_or(u32::MAX))
+}
+
+/// Nothing has been written down for longer than the budget of a gate without data, and no wait has an end.
+fn stands_still(world: &World, changed: Moment) -> bool {
+    let waits = world.rollout.status.as_ref().and_then(|s| s.next_decision_at).is_some_and(|at| at >= world.now);
+    world.now.since(changed) > Duration::from_mins(16) && !waits
 }
