@@ -293,7 +293,9 @@ fn each_kind_of_bad_data_is_told_as_what_it_is() {
     ];
     for (what, harms, block) in kinds {
         let mut told = good.clone();
-        harms.iter().for_each(|harm| apply(&mut told, harm));
+        for harm in &harms {
+            apply(&mut told, harm);
+        }
         for live in [true, false] {
             let last = said(&told, live).pop();
             assert_eq!(last, Some(Ruling::Undecided(vec![(0, block)])), "{what}, live: {live}");

@@ -1,5 +1,5 @@
-//! Claims about a service of gRPC behind a GRPCRoute: calls over HTTP/2, whose trailers say what became of them, follow the
-//! weights forward and back. No HTTPRoute is there.
+//! Claims about a service of gRPC behind a `GRPCRoute`: calls over HTTP/2, whose trailers say what became of them, follow the
+//! weights forward and back. No `HTTPRoute` is there.
 
 use std::time::Duration;
 
