@@ -8,6 +8,7 @@ mod evidence;
 mod forms;
 mod found;
 mod gatesets;
+mod grpc;
 mod hands;
 mod inputs;
 mod istio;
@@ -139,6 +140,7 @@ const CASES: &[Case] = cases![
     Beside "route edited by somebody else": hands::foreign_edit_blueward_is_an_abort,
     Beside "route edited by somebody else": hands::foreign_edit_greenward_is_put_right,
     Beside "a VirtualService beside the route": istio::a_virtual_service_moves_with_the_route,
+    Beside "a GRPCRoute under calls": grpc::grpc_route_is_promoted_and_taken_back,
     Beside "a third backend in the rule": third::a_third_backend_keeps_its_part,
     Beside "candidate dies mid-way": rollback::candidate_that_dies_midway_goes_home,
     Beside "bad input": inputs::server_refuses_bad_manifests_and_takes_good_ones,

@@ -18,6 +18,9 @@ use tokio::{
 
 use super::{KitError, Space, prometheus::http};
 
+/// The gRPC method that the servers answer.
+pub(crate) const METHOD: &str = "/llm.v1.Chat/Generate";
+
 /// How much, for how long at most, and what else `llm-load` is to be told.
 #[derive(Debug, Clone)]
 pub(crate) struct LoadPlan {
@@ -31,6 +34,8 @@ pub(crate) struct LoadPlan {
     pub stream_share: f64,
     /// Share of requests on new connections.
     pub new_connection_share: f64,
+    /// Unary gRPC calls instead of requests.
+    pub grpc: bool,
     /// Where to send; none means the gateway, under the host of the namespace.
     pub url: Option<String>,
 }
@@ -43,6 +48,7 @@ impl Default for LoadPlan {
             timeout: Duration::from_secs(30),
             stream_share: 0.2,
             new_connection_share: 0.1,
+            grpc: false,
             url: None,
         }
     }
@@ -159,12 +165,15 @@ impl Load {
         let what = "starting llm-load";
         let control = free_address()?;
         let report = std::env::temp_dir().join(format!("llm-load-{}-{}.json", std::process::id(), control.port()));
-        let url = plan.url.clone().unwrap_or_else(|| format!("{}/v1/chat/completions", space.ground.gateway_url));
+        let path = if plan.grpc { METHOD } else { "/v1/chat/completions" };
+        let url = plan.url.clone().unwrap_or_else(|| format!("{}{path}", space.ground.gateway_url));
+        let stream_share = plan.stream_share.to_string();
+        let kind = if plan.grpc { vec!["--grpc"] } else { vec!["--stream-share", &stream_share] };
         let child = Command::new(sibling("llm-load")?)
+            .args(kind)
             .args(["--url", &url, "--host", &space.host()])
             .args(["--rps", &plan.rps.to_string(), "--for", &format!("{}s", plan.at_most.as_secs())])
             .args(["--timeout", &format!("{}s", plan.timeout.as_secs())])
-            .args(["--stream-share", &plan.stream_share.to_string()])
             .args(["--new-connection-share", &plan.new_connection_share.to_string()])
             .args(["--control", &control.to_string()])
             .arg("--report")

@@ -168,6 +168,14 @@ pub(crate) fn front() -> Value {
     })
 }
 
+/// The same for calls of gRPC. Contour takes a match only if it names service and method.
+pub(crate) fn grpc_route(gateway: &(String, String), host: &str) -> Value {
+    let mut all = route(gateway, host);
+    all["kind"] = json!("GRPCRoute");
+    all["spec"]["rules"][0]["matches"] = json!([{"method": {"service": "llm.v1.Chat", "method": "Generate"}}]);
+    all
+}
+
 /// The route that users come by, for the host of this namespace.
 pub(crate) fn route(gateway: &(String, String), host: &str) -> Value {
     let backend = |color: &str, weight: i32| json!({"name": format!("{NAME}-{color}"), "port": 8000, "weight": weight});

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::{
     Film, Frame, Ground, KitError, Wish,
+    load::METHOD,
     recipe::{self, NAME, ROLLOUT, ROUTE},
 };
 
@@ -229,15 +230,33 @@ impl Space {
 
     /// Waits until the gateway answers 200 for this namespace.
     pub(crate) async fn poll_answers(&self, within: Duration) -> Result<(), KitError> {
+        self.poll(within, |client, gateway| client.get(format!("{gateway}/v1/models"))).await
+    }
+
+    /// Waits until the gateway passes calls on to the servers of this namespace. It does so for whoever speaks HTTP/1.1 as
+    /// well, who only misses the trailers.
+    pub(crate) async fn poll_calls(&self, within: Duration) -> Result<(), KitError> {
+        let call = |client: &reqwest::Client, gateway: &str| {
+            let request = client.post(format!("{gateway}{METHOD}")).header("content-type", "application/grpc");
+            request.header("te", "trailers").body(vec![0_u8; 5])
+        };
+        self.poll(within, call).await
+    }
+
+    async fn poll(
+        &self,
+        within: Duration,
+        request: impl Fn(&reqwest::Client, &str) -> reqwest::RequestBuilder,
+    ) -> Result<(), KitError> {
         let client = super::prometheus::http()?;
-        let url = format!("{}/v1/models", self.ground.gateway_url);
         let mut last = "nothing".to_owned();
         let answers = async {
             loop {
-                let request = client.get(&url).header("host", self.host()).timeout(Duration::from_secs(2));
+                let request = request(&client, &self.ground.gateway_url);
+                let request = request.header("host", self.host()).timeout(Duration::from_secs(2));
                 match request.send().await {
-                    Ok(answer) if answer.status() == 200 => return,
-                    Ok(answer) => last = answer.status().to_string(),
+                    Ok(answer) if answer.status() == 200 && answer.headers().contains_key("x-sim-version") => return,
+                    Ok(answer) => last = format!("{} {:?}", answer.status(), answer.headers()),
                     Err(error) => last = error.to_string(),
                 }
                 tokio::time::sleep(Duration::from_millis(50)).await;

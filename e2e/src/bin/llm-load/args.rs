@@ -20,6 +20,9 @@ pub(crate) struct Args {
     /// Where to send: http only; a path ending in /chat/completions gets messages, any other a prompt
     #[arg(long, value_parser = url)]
     pub(crate) url: Url,
+    /// Unary gRPC calls over HTTP/2 instead; the URL's path names the method
+    #[arg(long, conflicts_with = "stream_share")]
+    pub(crate) grpc: bool,
     /// The Host header, where it differs from the URL's
     #[arg(long)]
     pub(crate) host: Option<String>,

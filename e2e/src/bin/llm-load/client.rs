@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::{
     args::Args,
     clock::now,
+    grpc,
     outcome::{End, Events, Head, Outcome},
 };
 
@@ -18,6 +19,8 @@ pub(crate) struct Client {
     pooled: reqwest::Client,
     /// Takes a new one each time.
     fresh: reqwest::Client,
+    /// Sends calls instead, if that is asked for.
+    grpc: Option<grpc::Caller>,
     args: Args,
     bodies: [String; 2],
 }
@@ -39,6 +42,7 @@ impl Client {
         Ok(Self {
             pooled: build(args.max_in_flight)?,
             fresh: build(0)?,
+            grpc: args.grpc.then(|| grpc::Caller::new(args)),
             bodies: [false, true].map(|stream| body(args, stream)),
             args: args.clone(),
         })
@@ -47,6 +51,10 @@ impl Client {
     /// Sends one request.
     pub(crate) async fn send(&self, stream: bool, new_connection: bool) -> Outcome {
         let begun = now();
+        if let Some(grpc) = &self.grpc {
+            let (head, end, detail) = grpc.call(new_connection).await;
+            return Outcome::new(head, end, detail, begun.elapsed());
+        }
         let client = if new_connection { &self.fresh } else { &self.pooled };
         let mut request = client
             .post(self.args.url.clone())
@@ -77,13 +85,7 @@ fn body(args: &Args, stream: bool) -> String {
 }
 
 async fn read(response: Response, stream: bool) -> (Option<Head>, End, String) {
-    let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let head = Head {
-        status: response.status().as_u16(),
-        version: text("x-sim-version"),
-        color: text("x-sim-color"),
-        pod: text("x-sim-pod"),
-    };
+    let head = Head::of(response.status(), response.headers());
     let events_expected = stream && response.status().is_success();
     let mut events = Events::default();
     let mut pieces = response.bytes_stream();
@@ -112,6 +114,6 @@ fn before_the_head(why: &reqwest::Error) -> End {
 }
 
 /// An error with its causes: the outermost alone only repeats the URL.
-fn chain(why: &dyn std::error::Error) -> String {
+pub(crate) fn chain(why: &dyn std::error::Error) -> String {
     std::iter::successors(Some(why), |why| why.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -8,6 +8,7 @@ mod clock;
 mod control;
 #[path = "../llm-sim/duration.rs"]
 mod duration;
+mod grpc;
 mod latency;
 mod outcome;
 mod report;

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 
 /// The head of an answer.
@@ -18,6 +19,19 @@ pub(crate) struct Head {
     pub(crate) pod: Option<String>,
 }
 
+impl Head {
+    /// Reads it from status and headers.
+    pub(crate) fn of(status: StatusCode, headers: &HeaderMap) -> Self {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        Self {
+            status: status.as_u16(),
+            version: text("x-sim-version"),
+            color: text("x-sim-color"),
+            pod: text("x-sim-pod"),
+        }
+    }
+}
+
 /// How a request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
@@ -25,6 +39,8 @@ pub(crate) enum End {
     Whole,
     /// It came to its end and said within the stream that it had failed.
     ErrorEvent,
+    /// It came to its end and said in its trailers that it had failed.
+    GrpcStatus,
     /// It broke off.
     Truncated,
     /// No connection.
@@ -49,6 +65,8 @@ pub(crate) enum Kind {
     Status,
     /// An error event in a stream that began well.
     StreamError,
+    /// A call whose `grpc-status` is not 0.
+    GrpcStatus,
     /// An answer that broke off.
     Truncated,
 }
@@ -76,6 +94,7 @@ impl Outcome {
             (End::Truncated, Some(_)) => Some(Kind::Truncated),
             (_, Some(head)) if !(200..300).contains(&head.status) => Some(Kind::Status),
             (End::ErrorEvent, Some(_)) => Some(Kind::StreamError),
+            (End::GrpcStatus, Some(_)) => Some(Kind::GrpcStatus),
             (End::Whole, Some(_)) => None,
         };
         Self { head, failure, detail, took }
@@ -89,7 +108,8 @@ impl Outcome {
     /// Whether a server of ours gave this answer and meant it: it signed the head, and the answer
     /// came to its end. An answer cut off is nobody's: the server may have died, or the way to it.
     pub(crate) fn answered(&self) -> bool {
-        self.version().is_some() && matches!(self.failure, None | Some(Kind::Status | Kind::StreamError))
+        self.version().is_some()
+            && matches!(self.failure, None | Some(Kind::Status | Kind::StreamError | Kind::GrpcStatus))
     }
 }
 
@@ -146,6 +166,8 @@ mod tests {
             (Some((500, green)), End::Whole, Some(Kind::Status), true),
             (Some((429, green)), End::Whole, Some(Kind::Status), true),
             (Some((200, green)), End::ErrorEvent, Some(Kind::StreamError), true),
+            (Some((200, green)), End::GrpcStatus, Some(Kind::GrpcStatus), true),
+            (Some((200, gateway)), End::GrpcStatus, Some(Kind::GrpcStatus), false),
             (Some((503, gateway)), End::Whole, Some(Kind::Status), false),
             (Some((200, green)), End::Truncated, Some(Kind::Truncated), false),
             (Some((200, green)), End::Late, Some(Kind::Timeout), false),

@@ -1,4 +1,4 @@
-//! A stand-in for an LLM server: the `OpenAI` protocol and an engine's metrics, with knobs for every
+//! A stand-in for an LLM server: the `OpenAI` protocol, one gRPC call and an engine's metrics, with knobs for every
 //! way to be slow or broken. It reads its environment and serves; the modules do the work.
 
 mod clock;
@@ -6,6 +6,7 @@ mod config;
 mod dialect;
 mod dist;
 mod duration;
+mod grpc;
 mod histogram;
 mod job;
 mod metrics;

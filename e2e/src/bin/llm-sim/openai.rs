@@ -71,7 +71,7 @@ async fn complete(sim: Arc<Sim>, shape: Shape, body: Bytes) -> Response {
 }
 
 /// A status and what is said with it.
-type Refusal = (StatusCode, String);
+pub(crate) type Refusal = (StatusCode, String);
 
 /// The request in the engine, how its answer is written and whether it is streamed; or the refusal.
 fn admit(sim: &Arc<Sim>, shape: Shape, body: &Bytes) -> Result<(Job, Answer, bool), Refusal> {
@@ -85,28 +85,40 @@ fn admit(sim: &Arc<Sim>, shape: Shape, body: &Bytes) -> Result<(Job, Answer, boo
     if !config.models.contains(&model) {
         return Err((StatusCode::NOT_FOUND, format!("The model `{model}` does not exist.")));
     }
-    let index = sim.arrive(&config);
     let ask = Ask { prompt_bytes: body.len(), max_tokens: request.max_completion_tokens.or(request.max_tokens) };
+    let (index, job) = take_in(sim, ask)?;
+    // A request that hangs must not even send the head of a stream.
+    let streams = request.stream && job.plan().fate != Fate::Hang;
+    Ok((job, Answer { shape, model, id: format!("cmpl-{index}") }, streams))
+}
+
+/// The request in the engine, with its number, unless its plan is to be refused.
+pub(crate) fn take_in(sim: &Arc<Sim>, ask: Ask) -> Result<(u64, Job), Refusal> {
+    let config = sim.config();
+    let index = sim.arrive(&config);
     let plan = plan::draw(&config, index, ask);
     match plan.fate {
         Fate::Error => Err((StatusCode::INTERNAL_SERVER_ERROR, "simulated failure before the first token".to_owned())),
         Fate::Reject => Err((StatusCode::TOO_MANY_REQUESTS, "simulated limit of requests".to_owned())),
-        // A request that hangs must not even send the head of a stream.
-        fate => {
-            let streams = request.stream && fate != Fate::Hang;
-            let answer = Answer { shape, model, id: format!("cmpl-{index}") };
-            Ok((Job::new(Arc::clone(sim), plan), answer, streams))
-        }
+        _ => Ok((index, Job::new(Arc::clone(sim), plan))),
     }
 }
 
 /// The answer in one piece.
-async fn whole(sim: &Sim, mut job: Job, answer: &Answer) -> Response {
+async fn whole(sim: &Sim, job: Job, answer: &Answer) -> Response {
+    match run(sim, job).await {
+        Ok((generated, finish, usage)) => Json(answer.whole(generated, finish, &usage)).into_response(),
+        Err((status, message)) => refusal(status, &message),
+    }
+}
+
+/// Runs a request to its end: how many tokens came, why it ended, and what it used.
+pub(crate) async fn run(sim: &Sim, mut job: Job) -> Result<(u64, Finish, Value), Refusal> {
     job.start().await;
     if job.plan().fate == Fate::Hang {
         // A process that is told to end lets go even of these; until then only the client can.
         sim.drained().await;
-        return refusal(StatusCode::SERVICE_UNAVAILABLE, "the server is ending");
+        return Err((StatusCode::SERVICE_UNAVAILABLE, "the server is ending".to_owned()));
     }
     let last = job.pieces().saturating_sub(1);
     job.piece(0).await;
@@ -115,14 +127,13 @@ async fn whole(sim: &Sim, mut job: Job, answer: &Answer) -> Response {
             job.piece(last.div_ceil(2)).await;
         }
         job.finish("error");
-        return refusal(StatusCode::INTERNAL_SERVER_ERROR, "simulated failure in the middle of the answer");
+        return Err((StatusCode::INTERNAL_SERVER_ERROR, "simulated failure in the middle of the answer".to_owned()));
     };
     if last > 0 {
         job.piece(last).await;
     }
     let usage = usage(job.plan());
-    let generated = job.finish(finish.word());
-    Json(answer.whole(generated, finish, &usage)).into_response()
+    Ok((job.finish(finish.word()), finish, usage))
 }
 
 /// A stream of events under way. Dropped by a client that leaves, its job counts as aborted.
@@ -182,15 +193,15 @@ fn refusal(status: StatusCode, message: &str) -> Response {
 
 /// Counts one HTTP request when it is over: a stream when its last byte has been taken.
 /// One whose client left before any answer has no status and is not counted.
-struct Tally {
+pub(crate) struct Tally {
     sim: Arc<Sim>,
     handler: &'static str,
-    arrived: Instant,
-    status: Option<StatusCode>,
+    pub(crate) arrived: Instant,
+    pub(crate) status: Option<StatusCode>,
 }
 
 impl Tally {
-    fn new(sim: &Arc<Sim>, handler: &'static str) -> Self {
+    pub(crate) fn new(sim: &Arc<Sim>, handler: &'static str) -> Self {
         Self { sim: Arc::clone(sim), handler, arrived: now(), status: None }
     }
 

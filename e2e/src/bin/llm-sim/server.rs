@@ -22,7 +22,7 @@ use tokio::{
 };
 
 use crate::{
-    openai,
+    grpc, openai,
     sim::{Sim, crash},
 };
 
@@ -56,6 +56,7 @@ pub(crate) fn router(sim: Arc<Sim>) -> Router {
         .route("/v1/chat/completions", post(openai::chat))
         .route("/v1/completions", post(openai::text))
         .route("/v1/models", get(openai::models))
+        .route(grpc::GENERATE, post(grpc::generate))
         .route("/health", get(health))
         .route("/metrics", get(metrics))
         .route("/admin/config", get(knobs).patch(patch))
@@ -79,6 +80,7 @@ async fn sign(State(sim): State<Arc<Sim>>, mut response: Response) -> Response {
             headers.insert(name, value);
         }
     }
+    // Over HTTP/2 the server leaves this header out and says the same with a frame.
     if sim.draining() {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
