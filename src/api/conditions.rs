@@ -223,6 +223,8 @@ reasons! {
     AbortTooLate,
     /// A gate with `severity: Warn` failed; nothing waits for it.
     GateWarns,
+    /// A router pins sessions to a color: those do not move with the weights, and not back either.
+    SessionsPinned,
 }
 
 impl fmt::Display for Reason {

@@ -44,6 +44,8 @@ pub struct RouteRule {
     pub name: Option<String>,
     /// Where its requests go.
     pub backend_refs: Vec<BackendRef>,
+    /// Whether, and how, a session stays with the backend that it began with.
+    pub session_persistence: Option<serde_json::Value>,
 }
 
 /// One backend of a rule.

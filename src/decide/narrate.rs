@@ -29,7 +29,7 @@ pub(super) fn tell(v: &View<'_>, answer: Answer) -> Decision {
     let Answer { phase, reason, message, status, intents, latched, home, wants_live, wake, until, .. } = answer;
     let mut next = status;
     let message = clipped(message);
-    let told = heard(v, &next).into_iter().chain(warnings(v));
+    let told = heard(v, &next).into_iter().chain(warnings(v)).chain(pinned(v, &next));
     let news = told.chain(news(v, phase, reason, &message)).collect();
     next.observed_generation = v.s.rollout.metadata.generation.unwrap_or_default();
     next.phase = Some(phase);
@@ -131,6 +131,14 @@ fn warnings(v: &View<'_>) -> Vec<News> {
     let known = |name: &str| v.status.gates.iter().any(|o| o.name == name && o.verdict == VerdictWord::Fail);
     let new = failing.filter(|g| !known(&g.status.name));
     new.map(|g| News { warning: true, reason: Reason::GateWarns, message: clipped(say::broken(&g.status)) }).collect()
+}
+
+/// That a release begins on a router that pins sessions.
+fn pinned(v: &View<'_>, next: &LlmRolloutStatus) -> Option<News> {
+    let id = |status: &LlmRolloutStatus| status.attempt.as_ref().map(|a| a.id);
+    let begins = id(next) != id(&v.status) && next.active.is_some();
+    let message = say::pinned(v).filter(|_| begins)?;
+    Some(News { warning: true, reason: Reason::SessionsPinned, message: clipped(message) })
 }
 
 /// Figures are gathered and change without anything being decided.
@@ -305,7 +313,10 @@ fn traffic_confirmed(v: &View<'_>, next: &LlmRolloutStatus) -> Word {
             no(Reason::RouteNotReady, clipped(format!("{}: {words}", claim.name())))
         }
         Some((claim, _)) => no(Reason::RouteNotReady, format!("no gateway has confirmed {} yet", claim.name())),
-        None => yes(Reason::Confirmed, format!("{} has {weight}%", other.word())),
+        None => {
+            let pinned = say::pinned(v).map_or_else(String::new, |pinned| format!("; {pinned}"));
+            yes(Reason::Confirmed, clipped(format!("{} has {weight}%{pinned}", other.word())))
+        }
     }
 }
 

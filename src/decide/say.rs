@@ -22,6 +22,12 @@ pub(super) fn said(reason: Reason, words: impl Into<String>) -> Said {
     Said { reason, words: words.into() }
 }
 
+/// That sessions do not move with the weights, if that is so.
+pub(super) fn pinned(v: &View<'_>) -> Option<String> {
+    let (claim, _) = v.routers().find(|(_, seen)| seen.pins)?;
+    Some(format!("{} pins sessions, and those it has pinned stay on their color, whatever its share", claim.name()))
+}
+
 // At rest.
 
 pub(super) fn nothing_to_do() -> Said {

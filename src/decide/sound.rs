@@ -19,6 +19,10 @@ pub(super) fn sound(mut status: LlmRolloutStatus) -> LlmRolloutStatus {
             attempt.step_entered_at = None;
             (attempt.step, attempt.weight, attempt.bake) = (0, 0, 0);
         }
+        if status.active_revision.as_ref() == Some(&attempt.revision) && !nothing_serves {
+            // What serves already is released by nobody.
+            attempt.ended_at = attempt.ended_at.or(Some(attempt.clock_from));
+        }
     }
     let running = status.attempt.as_ref().filter(|a| a.ended_at.is_none());
     let fits = |revision: &str, weight: i32| {
@@ -81,6 +85,14 @@ mod tests {
         }
         assert!(kept(&json!({"/intent/weight": 0})).intent.is_some(), "a dark step");
         assert!(kept(&json!({"/intent/weight": 100})).intent.is_some(), "the last step");
+    }
+
+    #[test]
+    fn what_serves_already_is_not_under_way() {
+        let status = kept(&json!({"/activeRevision": "r2"}));
+        assert!(status.attempt.unwrap().ended_at.is_some() && status.intent.is_none());
+        assert!(kept(&json!({})).attempt.unwrap().ended_at.is_none());
+        assert!(kept(&json!({"/active": null, "/activeRevision": "r2"})).attempt.unwrap().ended_at.is_none());
     }
 
     #[test]

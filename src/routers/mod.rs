@@ -130,6 +130,8 @@ pub struct Seen {
     pub exact: bool,
     /// Whether the data plane says it follows.
     pub follows: Follows,
+    /// Whether it keeps sessions where they began, whatever the shares are.
+    pub pins: bool,
     /// Where in the object the shares stand.
     pub place: Place,
 }

@@ -62,6 +62,7 @@ pub fn read(
         shares,
         exact,
         follows: follows(&route, object.metadata.generation),
+        pins: rule.session_persistence.is_some(),
         place: Place::Weights { kind, name: router.name.clone(), weights },
     })
 }

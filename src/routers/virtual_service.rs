@@ -117,6 +117,8 @@ pub fn read(router: &VirtualServiceRouter, colors: [&str; 2], found: Option<&Dyn
         shares,
         exact,
         follows: follows(&read.status, object.metadata.generation),
+        // Istio pins in DestinationRules, by a hash over the pods of one host.
+        pins: false,
         place: Place::Weights { kind: PatchKind::VirtualService, name: router.name.clone(), weights },
     })
 }

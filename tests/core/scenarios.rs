@@ -243,6 +243,18 @@ fn counted(world: &mut World, gate: &'static str, what: &str, words: &[&str]) {
     }
 }
 
+/// Somebody writes shares into a router that is no HTTPRoute.
+fn other_router(world: &mut World, words: &[&str]) {
+    let [what, blue, green] = words else { panic!("{words:?} names no shares") };
+    let [blue, green] = [blue, green].map(|n| n.parse().unwrap());
+    let istio = *what == "virtual-service";
+    let make = if istio { super::objects::virtual_service } else { super::objects::grpc_route };
+    let mut object = make(blue, green);
+    object["metadata"]["resourceVersion"] = json!("edited");
+    let place = if istio { &mut world.virtual_service } else { &mut world.grpc_route };
+    *place = Some(object.into());
+}
+
 /// What the world does to the rollout.
 fn disturbance(world: &mut World, words: &[&str]) {
     match words {
@@ -259,16 +271,11 @@ fn disturbance(world: &mut World, words: &[&str]) {
             world.route = Some(route.into());
         }
         ["route-gone"] => world.route = None,
-        ["grpc-route", blue, green] => {
-            let mut route = super::objects::grpc_route(blue.parse().unwrap(), green.parse().unwrap());
-            route["metadata"]["resourceVersion"] = json!("edited");
-            world.grpc_route = Some(route.into());
+        ["route-pins"] => {
+            let route = Arc::make_mut(world.route.as_mut().unwrap());
+            route["spec"]["rules"][0]["sessionPersistence"] = json!({"sessionName": "chat", "type": "Cookie"});
         }
-        ["virtual-service", blue, green] => {
-            let mut object = super::objects::virtual_service(blue.parse().unwrap(), green.parse().unwrap());
-            object["metadata"]["resourceVersion"] = json!("edited");
-            world.virtual_service = Some(object.into());
-        }
+        ["grpc-route" | "virtual-service", ..] => other_router(world, words),
         ["grpc-route-gone"] => world.grpc_route = None,
         ["gateway", "follows"] => world.gateway = Gateway::Follows,
         ["gateway", "silent"] => world.gateway = Gateway::Silent,

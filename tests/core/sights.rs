@@ -160,6 +160,7 @@ fn routers(d: &mut Draw<'_>, rollout: &LlmRollout, status: &LlmRolloutStatus) ->
             version: "9".to_owned(),
             shares: Shares::giving(candidate, if selector { whole } else { share.clamp(0, 100) }),
             exact: selector || !d.rarely(),
+            pins: d.rarely(),
             follows: d.mostly(Follows::Yes, &[Follows::NotYet, Follows::Refuses("no".to_owned())]),
             place,
         };
