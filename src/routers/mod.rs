@@ -8,6 +8,7 @@ pub mod virtual_service;
 
 use k8s_openapi::api::core::v1::Service;
 use kube::core::{ApiResource, DynamicObject};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use self::split::Weights;
@@ -206,6 +207,25 @@ pub struct Trouble {
 
 const fn trouble(reason: Reason, message: String) -> Trouble {
     Trouble { reason, message }
+}
+
+/// An object that was found, and what we read of it.
+fn understood<'a, T: Deserialize<'a>>(
+    kind: PatchKind,
+    name: &str,
+    found: Option<&'a DynamicObject>,
+) -> Result<(&'a DynamicObject, T), Trouble> {
+    let Names { kind, word, .. } = kind.names();
+    let object = found.ok_or_else(|| {
+        let message = format!("{kind} {name} does not exist; create it, or correct `traffic[].{word}.name`");
+        trouble(Reason::RouteNotFound, message)
+    })?;
+    let read = T::deserialize(&object.data).map_err(|unknown| {
+        let message =
+            format!("{kind} {name} is written in a way that is not understood ({unknown}); nothing is written to it");
+        trouble(Reason::RuleNotFound, message)
+    })?;
+    Ok((object, read))
 }
 
 /// A JSON patch that fails if the object moved since it was read.

@@ -2,13 +2,12 @@
 //! applied; a JSON patch guarded by version and backend names changes two numbers and leaves every other byte.
 
 use kube::core::DynamicObject;
-use serde::Deserialize;
 use serde_json::json;
 
 use super::{
     Follows, PatchKind, Place, Seen, Trouble,
     split::{Destination, Split, Weights, Words},
-    trouble,
+    trouble, understood,
 };
 use crate::api::{
     Reason,
@@ -26,14 +25,7 @@ pub fn read(
 ) -> Result<Seen, Trouble> {
     let asked = Asked { kind, router, blue, green };
     let what = asked.what();
-    let object = found.ok_or_else(|| {
-        trouble(Reason::RouteNotFound, format!("{what} does not exist; create it, or correct `{}.name`", asked.field()))
-    })?;
-    let route = Route::deserialize(&object.data).map_err(|unknown| {
-        let message =
-            format!("{what} is written in a way that is not understood ({unknown}); nothing is written to it");
-        trouble(Reason::RuleNotFound, message)
-    })?;
+    let (object, route): (_, Route) = understood(kind, &router.name, found)?;
     let (index, rule) = asked.find_rule(&route)?;
     let destination = |b: &BackendRef| Destination {
         name: b.name.clone(),

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{
     Follows, PatchKind, Place, Seen, Trouble,
     split::{self, Split, Weights, Words},
-    trouble,
+    trouble, understood,
 };
 use crate::api::{Reason, status::Color, v1alpha1::VirtualServiceRouter};
 
@@ -77,15 +77,7 @@ struct FindingKind {
 /// What the VirtualService says about traffic between the Services `blue` and `green`.
 pub fn read(router: &VirtualServiceRouter, colors: [&str; 2], found: Option<&DynamicObject>) -> Result<Seen, Trouble> {
     let what = format!("VirtualService {}", router.name);
-    let object = found.ok_or_else(|| {
-        let message = format!("{what} does not exist; create it, or correct `traffic[].virtualService.name`");
-        trouble(Reason::RouteNotFound, message)
-    })?;
-    let read = VirtualService::deserialize(&object.data).map_err(|unknown| {
-        let message =
-            format!("{what} is written in a way that is not understood ({unknown}); nothing is written to it");
-        trouble(Reason::RuleNotFound, message)
-    })?;
+    let (object, read): (_, VirtualService) = understood(PatchKind::VirtualService, &router.name, found)?;
     let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
     let color = |weighted: &Weighted| color_of(&weighted.destination, colors, namespace);
     let (index, http) = find(router, &what, &read, &color, colors)?;
