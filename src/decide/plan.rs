@@ -134,7 +134,7 @@ impl Plan {
         let claims = || spec.traffic.iter().filter_map(Claim::of).enumerate();
         if let Some((_, twice)) = claims().find(|(n, claim)| claims().take(*n).any(|(_, other)| claim.clashes(other))) {
             return Err(invalid(format!(
-                "traffic: {} stands twice; leave one of the two items out, or give each a `rule` of its own",
+                "traffic: {} stands twice; leave one of the two items out, or name another rule in each (`rule`; of a `virtualService`: `http`)",
                 twice.name()
             )));
         }
