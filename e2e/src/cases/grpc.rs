@@ -41,7 +41,7 @@ pub(super) async fn grpc_route_is_promoted_and_taken_back(stand: &Stand) -> Resu
     let service = serve(stand).await?;
     service.apply(stand, &wish("v2").manifest()).await?;
     for weight in [5, 20, 50, 100] {
-        service.holding(weight, STEP).await?;
+        service.moved_to(weight, STEP).await?;
     }
     service.rollout.until("v2 is promoted", STEP, is_promoted).await?;
     let green = stand.space.get("v1", "Service", "chat-green").await?;

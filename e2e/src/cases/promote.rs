@@ -53,7 +53,7 @@ pub(super) async fn promotes_through_all_steps_without_a_failed_request(stand: &
     let mut granted_least = Duration::MAX;
     let mut entered = service.phase("Preparing", STEP).await?;
     for weight in [5, 20, 50, 100] {
-        entered = service.holding(weight, STEP).await?;
+        entered = service.moved_to(weight, STEP).await?;
         granted_least = granted_least.min(granted(&entered).unwrap_or_default());
     }
     let promoted = service.rollout.until("v2 is promoted", STEP, is_promoted).await?;

@@ -126,6 +126,15 @@ impl Service {
         Ok(frame)
     }
 
+    /// Waits until a step that comes next is being measured, and marks it and the way to it. Shares move with the route, and the
+    /// status says so only once the gateway has: what comes between belongs to neither step.
+    pub(crate) async fn moved_to(&self, weight: i64, within: Duration) -> Result<Frame, KitError> {
+        let what = format!("green's weight is {weight} in the route");
+        self.route.until(&what, within, |route| space::Weights::of(route).green == weight).await?;
+        self.load.mark(&format!("to {weight}%")).await?;
+        self.holding(weight, within).await
+    }
+
     /// Waits for a phase in a status that speaks of the manifest as it stands.
     pub(crate) async fn phase(&self, phase: &str, within: Duration) -> Result<Frame, KitError> {
         self.rollout.until(phase, within, |rollout| space::phase(rollout) == phase && space::is_current(rollout)).await
