@@ -225,6 +225,8 @@ reasons! {
     GateWarns,
     /// A router pins sessions to a color: those do not move with the weights, and not back either.
     SessionsPinned,
+    /// After a restart samples showed less evidence than had been written down; the smaller one counts.
+    EvidenceCorrected,
 }
 
 impl fmt::Display for Reason {

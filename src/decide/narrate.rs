@@ -29,7 +29,7 @@ pub(super) fn tell(v: &View<'_>, answer: Answer) -> Decision {
     let Answer { phase, reason, message, status, intents, latched, home, wants_live, wake, until, .. } = answer;
     let mut next = status;
     let message = clipped(message);
-    let told = heard(v, &next).into_iter().chain(warnings(v)).chain(pinned(v, &next));
+    let told = heard(v, &next).into_iter().chain(warnings(v)).chain(pinned(v, &next)).chain(corrected(v));
     let news = told.chain(news(v, phase, reason, &message)).collect();
     next.observed_generation = v.s.rollout.metadata.generation.unwrap_or_default();
     next.phase = Some(phase);
@@ -139,6 +139,12 @@ fn pinned(v: &View<'_>, next: &LlmRolloutStatus) -> Option<News> {
     let begins = id(next) != id(&v.status) && next.active.is_some();
     let message = say::pinned(v).filter(|_| begins)?;
     Some(News { warning: true, reason: Reason::SessionsPinned, message: clipped(message) })
+}
+
+/// That more evidence had been written down than samples show.
+fn corrected(v: &View<'_>) -> Option<News> {
+    let message = weigh::corrected(v)?;
+    Some(News { warning: true, reason: Reason::EvidenceCorrected, message: clipped(message) })
 }
 
 /// Figures are gathered and change without anything being decided.

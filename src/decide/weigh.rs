@@ -69,6 +69,24 @@ impl<'a> Weighing<'a> {
     fn weighed(&self) -> Option<&'a Weighed> {
         self.newest?.weighed.as_deref()
     }
+
+    /// Whether less is known now than was written down then.
+    fn corrects(&self, kept: &Kept) -> bool {
+        let corrected = self.last.and_then(|r| r.weighed.as_ref()?.corrected);
+        corrected.is_some_and(|at| at > kept.at)
+    }
+}
+
+/// What is said of gates of which more had been written down than samples show, as long as it still stands there.
+pub(super) fn corrected(v: &View<'_>) -> Option<String> {
+    let attempt = v.running()?;
+    let stands = |w: &&Weighing<'_>| {
+        attempt.evidence.iter().any(|k| k.gate == w.gate.name && k.trial == w.trial && w.corrects(k))
+    };
+    let all = v.weighings();
+    let gates: Vec<&str> = all.iter().filter(stands).map(|w| w.gate.name.as_str()).collect();
+    let less = "the samples show less evidence than had been written down before the operator restarted; the smaller one counts";
+    (!gates.is_empty()).then(|| format!("{}: {less}", gates.join(", ")))
 }
 
 /// The gates that fail: those that take traffic back by what they say together, each other by itself.
@@ -319,7 +337,8 @@ pub(super) fn keep(v: &View<'_>, status: &mut LlmRolloutStatus) {
     let old = |kept: &Kept| v.now().since(kept.at) >= KEPT_FOR;
     let before = std::mem::take(&mut attempt.evidence);
     let kept = |w: &Weighing<'_>| before.iter().find(|k| k.gate == w.gate.name && k.trial == w.trial);
-    let due = all.iter().any(|w| w.last.is_some() && (kept(w).is_none_or(old) || known(&w.gate.name) != said(w)));
+    let stale = |w: &Weighing<'_>| kept(w).is_none_or(|k| old(k) || w.corrects(k)) || known(&w.gate.name) != said(w);
+    let due = all.iter().any(|w| w.last.is_some() && stale(w));
     let fresh = |w: &Weighing<'_>| {
         let (at, weighed) = (w.last?.at, w.last?.weighed.as_ref()?);
         Some(Kept { gate: w.gate.name.clone(), trial: w.trial.clone(), at, state: weighed.state.clone() })
@@ -381,7 +400,7 @@ mod tests {
     fn the_view_that_is_furthest_from_a_proof_speaks() {
         let (far, near) = (evidence(4.1, 6.5, None, 100.0), evidence(0.8, 3.0, None, 100.0));
         for views in [vec![far, near], vec![near, far]] {
-            let weighed = Weighed { views, state: String::new() };
+            let weighed = Weighed { views, state: String::new(), corrected: None };
             assert_eq!(weakest(&weighed, 0.05).map(|(e, _)| e.needed_pass), Some(6.5));
         }
     }

@@ -26,6 +26,8 @@ pub struct Weighed {
     pub views: Vec<Evidence>,
     /// The same for the next process.
     pub state: String,
+    /// When it turned out that less of it stands than another process had written down; none when that never was.
+    pub corrected: Option<Moment>,
 }
 
 /// Usable figures: both finite, exactly one series each.

@@ -136,7 +136,8 @@ impl Provider {
             Err(Fault { why, rest }) => (Err(why), rest),
         };
         let took = clock.running().saturating_sub(began);
-        (question, Some(Answered { at, window, came, rest, took }))
+        let again = fetch.is_some_and(|fetch| fetch.again);
+        (question, Some(Answered { at, window, came, again, rest, took }))
     }
 
     /// The names that are there.
@@ -203,6 +204,8 @@ struct Answered {
     at: Moment,
     window: Duration,
     came: Result<Came, NoData>,
+    /// Whether it was asked about a past that nobody waits for.
+    again: bool,
     /// How long the provider wants to be left alone, if it said so.
     rest: Option<Duration>,
     took: Duration,
@@ -228,6 +231,7 @@ impl Answered {
             }
             // Nobody reads samples for a question that has none.
             (Ok(Came::Samples(..)), None) => reading(Err(NoData::Empty), None),
+            (Err(_), _) if self.again => None,
             (Err(why), _) => reading(Err(why), None),
         }
     }

@@ -95,25 +95,18 @@ impl Checkpoint {
 }
 
 /// Of two gates that should be the same, one from the range and one kept: the range's, but with the smaller evidence on
-/// each side if they are more than a tenth of a nat apart. Also whether they were. Compare them as of the same moment.
+/// each side if they are more than a tenth of a nat apart. Also whether more was kept than the range shows. Compare them in
+/// the same step, as of the same moment.
 pub fn smaller(recomputed: Gate, kept: &Gate) -> (Gate, bool) {
     let mut gate = recomputed;
-    let apart = |a: f64, b: f64| (a - b).abs() > SAME;
-    let mut differs = false;
-    if apart(gate.ln_fail(), kept.ln_fail()) {
-        differs = true;
-        if kept.ln_fail() < gate.ln_fail() {
-            gate.fail.clone_from(&kept.fail);
-        }
+    let (fail, pass) = (kept.ln_fail() - gate.ln_fail(), kept.ln_pass() - gate.ln_pass());
+    if fail < -SAME {
+        gate.fail.clone_from(&kept.fail);
     }
-    let same_step = gate.step.map(|s| s.index) == kept.step.map(|s| s.index);
-    if same_step && apart(gate.ln_pass(), kept.ln_pass()) {
-        differs = true;
-        if kept.ln_pass() < gate.ln_pass() {
-            gate.pass = kept.pass;
-        }
+    if pass < -SAME {
+        gate.pass = kept.pass;
     }
-    (gate, differs)
+    (gate, fail > SAME || pass > SAME)
 }
 
 /// How many bets a gate has.
@@ -282,11 +275,11 @@ mod tests {
     #[test]
     fn of_two_evidences_the_smaller_is_kept_side_by_side() {
         let (long, short) = (gate(Config::compare(4), 40), gate(Config::compare(4), 20));
-        let (same, differs) = smaller(long.clone(), &long);
-        assert!(!differs && same == long);
+        let (same, less) = smaller(long.clone(), &long);
+        assert!(!less && same == long);
         for (a, b) in [(&long, &short), (&short, &long)] {
-            let (kept, differs) = smaller(a.clone(), b);
-            assert!(differs);
+            let (kept, less) = smaller(a.clone(), b);
+            assert_eq!(less, b.ln_fail() > a.ln_fail() || b.ln_pass() > a.ln_pass());
             assert!((kept.ln_fail() - a.ln_fail().min(b.ln_fail())).abs() < SAME);
             assert!((kept.ln_pass() - a.ln_pass().min(b.ln_pass())).abs() < SAME);
         }

@@ -33,12 +33,20 @@ pub(crate) struct Counted {
     /// By gate; where there is nothing, nothing is counted.
     pub(crate) rates: BTreeMap<&'static str, Rates>,
     gates: BTreeMap<String, (Gate, Moment)>,
+    /// When the samples showed less than was written down.
+    corrected: BTreeMap<&'static str, Moment>,
 }
 
 impl Counted {
     /// The operator has been started anew: what is not in status is gone.
     pub(crate) fn forget(&mut self) {
         self.gates.clear();
+    }
+
+    /// The samples show nothing of what was written down.
+    pub(crate) fn lose(&mut self, gate: &'static str, now: Moment) {
+        self.gates.clear();
+        self.corrected.insert(gate, now);
     }
 
     pub(crate) fn weigh(&mut self, question: &Question, raw: &Raw, gate: &str, now: Moment) -> Reading {
@@ -48,13 +56,15 @@ impl Counted {
         let key = format!("{} {:?} {}", question.mark(), raw.demand, question.since);
         let newest = *raw.stages.last().expect("a share");
         let index = raw.stages.len() - 1;
+        let corrected = self.corrected.get(gate).copied();
         let (state, counted) = self.gates.entry(key).or_insert_with(|| {
             let kept =
                 raw.resume.0.as_deref().map(|state| serde_json::from_str::<Vec<Option<Checkpoint>>>(state).unwrap());
             let kept = kept
                 .and_then(|all| all.into_iter().next()??.restore(raw.config(), newest.share(), newest.next_share()));
+            let kept = kept.filter(|_| corrected.is_none());
             let before = Count::new(1000.0, 1000.0 * rates.active);
-            (kept.unwrap_or_else(|| Gate::new(raw.config(), &[before; 10])), newest.at)
+            (kept.unwrap_or_else(|| Gate::new(raw.config(), &[before; 10])), corrected.unwrap_or(newest.at))
         });
         state.begin_step(index, newest.share(), newest.next_share());
         let since = (*counted).max(newest.at);
@@ -74,6 +84,6 @@ impl Counted {
         if let Some(first) = views.first_mut().filter(|_| rates.blind) {
             (first.fail, first.green.x, first.blue.x) = (-1.0, 0.0, 0.0);
         }
-        reading(Ok(sample), Some(Arc::new(Weighed { views, state: kept })))
+        reading(Ok(sample), Some(Arc::new(Weighed { views, state: kept, corrected })))
     }
 }

@@ -224,6 +224,7 @@ fn standing(word: &str) -> Standing {
 
 /// What the gateways have counted of the requests that a statistical gate weighs.
 fn counted(world: &mut World, gate: &'static str, what: &str, words: &[&str]) {
+    let now = world.now;
     let all = &mut world.counted.rates;
     match (what, words) {
         ("counted", ["nothing"]) => drop(all.remove(gate)),
@@ -232,6 +233,7 @@ fn counted(world: &mut World, gate: &'static str, what: &str, words: &[&str]) {
             let rates = Rates { rps, candidate, active, share: None, blind: false, health: Health::default() };
             all.insert(gate, rates);
         }
+        ("samples", ["less"]) => world.counted.lose(gate, now),
         ("samples", [are]) => {
             let is = |word: &str| *are == word;
             let health = Health { gap: is("missing"), inconsistent: is("inconsistent"), ahead: is("ahead") };

@@ -271,5 +271,5 @@ fn weighed(d: &mut Draw<'_>) -> Arc<Weighed> {
         Evidence { green: Count::default(), blue: Count::default(), blue_interval: None, ..good },
     ];
     let mut one = || if d.sometimes() { d.pick(&odd) } else { good };
-    Arc::new(Weighed { views: vec![one(), one()], state: "[]".to_owned() })
+    Arc::new(Weighed { views: vec![one(), one()], state: "[]".to_owned(), corrected: None })
 }

@@ -13,7 +13,7 @@ use crate::{
     },
     stats::{
         Arm, Count,
-        checkpoint::Checkpoint,
+        checkpoint::{Checkpoint, smaller},
         counters,
         gate::{Evidence, Gate},
         strata::{Feed, Pace},
@@ -36,6 +36,8 @@ pub(super) struct Fetch {
     pub(super) window: Duration,
     /// Only the active color's past is wanted.
     pub(super) before: bool,
+    /// It is read once more, and nobody waits for it.
+    pub(super) again: bool,
 }
 
 /// What has come of an answer.
@@ -85,8 +87,49 @@ impl Trials {
     }
 }
 
-/// One gate's evidence.
+/// One gate's evidence, and where another process had written it down the same once more, from the first sample on: what was
+/// written down is never believed to be more than samples show.
 struct Trial {
+    told: Course,
+    again: Option<Course>,
+    /// Whether a piece of the past is next; the newest samples and those take turns.
+    turn: bool,
+    /// When evidence that was written down turned out to be too much.
+    corrected: Option<Moment>,
+}
+
+impl Trial {
+    fn new(question: &Question, raw: &Raw) -> Self {
+        let told = Course::resumed(question, raw);
+        let again = told.primed.then(|| Course::new(question, raw));
+        Self { told, again, turn: false, corrected: None }
+    }
+
+    fn fetch(&mut self, now: Moment) -> Fetch {
+        let past = self.again.as_ref().filter(|_| std::mem::take(&mut self.turn));
+        past.map_or_else(|| self.told.fetch(now), |past| past.fetch_again(self.told.read))
+    }
+
+    fn take(&mut self, raw: &Raw, fetch: Fetch, parts: &[Vec<Series>], now: Moment) -> Progress {
+        if !fetch.again {
+            let more = self.told.take(raw, fetch, parts, now);
+            self.turn = !more;
+            return if more { Progress::More } else { Progress::Told(self.told.told(self.corrected)) };
+        }
+        if let Some(mut past) = self.again.take() {
+            past.take(raw, fetch, parts, now);
+            if past.primed && past.read >= self.told.read {
+                self.corrected = self.told.held_against(past, raw).then_some(now).or(self.corrected);
+            } else {
+                self.again = Some(past);
+            }
+        }
+        Progress::More
+    }
+}
+
+/// Samples of all views, read from some instant on.
+struct Course {
     views: Vec<Weighing>,
     /// Whether the past of the active color is known, or not needed.
     primed: bool,
@@ -103,12 +146,19 @@ struct Weighing {
     first: usize,
     /// Until when another process has counted.
     known: f64,
-    /// Whether requests were counted of the candidate, and of the color that serves.
-    counts: [bool; 2],
+    /// Of the candidate, and of the color that serves: when the first sample was taken that counts requests.
+    counts: [Option<f64>; 2],
 }
 
-impl Trial {
+impl Course {
+    /// From the first share on.
     fn new(question: &Question, raw: &Raw) -> Self {
+        let views = raw.views.iter().map(|_| Weighing::new(raw, 0)).collect();
+        Self { views, primed: false, read: question.since }
+    }
+
+    /// From what was written down on, if there is such a thing.
+    fn resumed(question: &Question, raw: &Raw) -> Self {
         let kept =
             raw.resume.0.as_deref().and_then(|state| serde_json::from_str::<Vec<Option<Checkpoint>>>(state).ok());
         let kept = kept.filter(|kept| kept.len() == raw.views.len()).unwrap_or_default();
@@ -119,29 +169,36 @@ impl Trial {
         };
         let all: Vec<_> = (0..raw.views.len()).map(restored).collect();
         // All was written down in one moment: a view that is not there had counted nothing.
-        let step = all.iter().flatten().map(|(checkpoint, _)| checkpoint.step).max();
-        let weighing = |kept: Option<(&Checkpoint, Gate)>| {
-            let known = kept.as_ref().map_or(f64::NEG_INFINITY, |(checkpoint, _)| checkpoint.as_of);
-            let first = kept.as_ref().map_or(step.unwrap_or(0), |(checkpoint, _)| checkpoint.step);
-            let gate = kept.map_or_else(|| Gate::new(raw.config(), &[]), |(_, gate)| gate);
-            Weighing { feed: None, gate, begun: None, first, known, counts: [false; 2] }
+        let Some(step) = all.iter().flatten().map(|(checkpoint, _)| checkpoint.step).max() else {
+            return Self::new(question, raw);
         };
-        let from = step.and_then(|step| raw.stages.get(step)).map_or(question.since, |stage| stage.at);
-        Self { views: all.into_iter().map(weighing).collect(), primed: step.is_some(), read: from }
+        let weighing = |kept: Option<(&Checkpoint, Gate)>| match kept {
+            Some((at, gate)) => Weighing { gate, known: at.as_of, ..Weighing::new(raw, at.step) },
+            None => Weighing::new(raw, step),
+        };
+        let read = raw.stages.get(step).map_or(question.since, |stage| stage.at);
+        Self { views: all.into_iter().map(weighing).collect(), primed: true, read }
     }
 
     fn fetch(&self, now: Moment) -> Fetch {
         if !self.primed {
-            return Fetch { at: Some(self.read), window: BEFORE, before: true };
+            return Fetch { at: Some(self.read), window: BEFORE, before: true, again: false };
         }
         let behind = now.since(self.read);
         if behind > PIECE + AGAIN {
-            return Fetch { at: Some(self.read.plus(PIECE)), window: PIECE + AGAIN, before: false };
+            return Fetch { at: Some(self.read.plus(PIECE)), window: PIECE + AGAIN, before: false, again: false };
         }
-        Fetch { at: None, window: behind + AGAIN, before: false }
+        Fetch { at: None, window: behind + AGAIN, before: false, again: false }
     }
 
-    fn take(&mut self, raw: &Raw, fetch: Fetch, parts: &[Vec<Series>], now: Moment) -> Progress {
+    /// The next piece of a past that ends at `end`.
+    fn fetch_again(&self, end: Moment) -> Fetch {
+        let fetch = self.fetch(end);
+        Fetch { at: fetch.at.or(Some(end)), again: true, ..fetch }
+    }
+
+    /// Whether there is more to be read.
+    fn take(&mut self, raw: &Raw, fetch: Fetch, parts: &[Vec<Series>], now: Moment) -> bool {
         let until = fetch.at.unwrap_or(now);
         let mut parts = parts.iter();
         for (view, weighing) in raw.views.iter().zip(&mut self.views) {
@@ -154,31 +211,54 @@ impl Trial {
                 weighing.push(raw, &all, until);
             }
         }
-        if fetch.before {
-            self.primed = true;
-            return Progress::More;
+        self.primed = true;
+        if !fetch.before {
+            self.read = self.read.max(until);
         }
-        self.read = self.read.max(until);
-        if fetch.at.is_some() { Progress::More } else { Progress::Told(self.told()) }
+        fetch.at.is_some()
+    }
+
+    /// Goes on with what the past shows, view by view, but with no more evidence than was written down. Whether that had
+    /// been too much. A past that nobody has any more shows nothing.
+    fn held_against(&mut self, past: Self, raw: &Raw) -> bool {
+        let began = raw.stages.first().map_or(f64::INFINITY, |stage| seconds(stage.at));
+        let mut too_much = false;
+        for (told, past) in self.views.iter_mut().zip(past.views) {
+            let whole =
+                told.counts.iter().zip(past.counts).all(|(told, past)| {
+                    told.is_none() || past.is_some_and(|first| first <= began + AGAIN.as_secs_f64())
+                });
+            if whole && past.begun == told.begun {
+                let (gate, less) = smaller(past.gate, &told.gate);
+                too_much |= less;
+                *told = Weighing { gate, ..past };
+            }
+        }
+        too_much
     }
 
     /// What is known now. A view in which nobody counts is none; one in which only one color does proves nothing, and its
     /// evidence says so: what the candidate does not tell could be the very thing that is wrong with it.
-    fn told(&self) -> Result<(Sample, Weighed), NoData> {
-        if !self.views.iter().any(|view| view.counts[0]) {
+    fn told(&self, corrected: Option<Moment>) -> Result<(Sample, Weighed), NoData> {
+        if !self.views.iter().any(|view| view.counts[0].is_some()) {
             return Err(NoData::Empty);
         }
-        let counting = self.views.iter().filter(|view| view.counts.contains(&true));
+        let counting = self.views.iter().filter(|view| view.counts.iter().any(Option::is_some));
         let views: Vec<Evidence> = counting.filter_map(|v| Some(v.gate.evidence(v.feed.as_ref()?.health()))).collect();
         let first = views.first().ok_or(NoData::Empty)?;
         let sample = Sample { value: first.green.rate().unwrap_or_default(), samples: first.green.n };
         let kept: Vec<Option<Checkpoint>> = self.views.iter().map(|view| Checkpoint::of(&view.gate)).collect();
         let state = serde_json::to_string(&kept).unwrap_or_default();
-        Ok((sample, Weighed { views, state }))
+        Ok((sample, Weighed { views, state, corrected }))
     }
 }
 
 impl Weighing {
+    fn new(raw: &Raw, first: usize) -> Self {
+        let gate = Gate::new(raw.config(), &[]);
+        Self { feed: None, gate, begun: None, first, known: f64::NEG_INFINITY, counts: [None; 2] }
+    }
+
     /// The active color before the release: what is bet on rests on it, never what is proved.
     fn prime(&mut self, raw: &Raw, blue: &[OneSeries<'_>], until: Moment) {
         let alone: Vec<_> = blue.iter().map(|s| counters::Series { arm: Arm::Green, ..s.counter() }).collect();
@@ -193,9 +273,10 @@ impl Weighing {
 
     fn push(&mut self, raw: &Raw, all: &[OneSeries<'_>], until: Moment) {
         let series: Vec<_> = all.iter().map(OneSeries::counter).collect();
-        for one in series.iter().filter(|s| s.role == counters::Role::Total && !s.samples.is_empty()) {
+        for one in series.iter().filter(|s| s.role == counters::Role::Total) {
             let [candidate, active] = &mut self.counts;
-            *(if one.arm == Arm::Green { candidate } else { active }) = true;
+            let first = if one.arm == Arm::Green { candidate } else { active };
+            *first = one.samples.iter().map(|(at, _)| *at).chain(*first).reduce(f64::min);
         }
         let feed = match &mut self.feed {
             Some(feed) => feed,
@@ -434,7 +515,48 @@ mod tests {
         let later = emptied.ask(&mut trials, &next, BEGAN + 2400).unwrap().1;
         assert!(nats(&later).0 > nats(&kept).0, "and it goes on");
         let told = emptied.ask(&mut trials, &next, BEGAN + 2800).unwrap().1;
+        assert_eq!(told.corrected, None, "a past that is gone shows nothing");
         assert!(!told.views[0].health.gap, "what was counted before is not missing, what nobody counted is: {told:?}");
+    }
+
+    /// What the next process says, once at first and then whenever it is asked, fifteen seconds apart, until `until`.
+    fn resumed(provider: &mut Provider, kept: &Weighed, from: i64, until: i64) -> Vec<Weighed> {
+        let (question, mut trials) = (question(&[0], Some(&kept.state)), Trials::default());
+        let asked = (0..=(until - from) / 15).map(|n| from + 15 * n);
+        asked.map(|now| provider.ask(&mut trials, &question, now).unwrap().1).collect()
+    }
+
+    #[test]
+    fn what_was_written_down_is_held_against_the_samples_and_the_smaller_evidence_counts() {
+        let [good, bad] = [EACH / 400.0, EACH / 100.0];
+        let one = question(&[0], None);
+        let kept = |each: f64| Provider::new(each).follow(&mut Trials::default(), &one, BEGAN + 3000).1;
+        let whole = |each: f64| Provider::new(each).ask(&mut Trials::default(), &one, BEGAN + 3300).unwrap().1;
+        let all = resumed(&mut Provider::new(bad), &kept(good), BEGAN + 3030, BEGAN + 3300);
+        assert!(nats(&all[0]).1 > 1.0 && all[0].corrected.is_none(), "what was written down at first: {:?}", all[0]);
+        let (last, alone) = (all.last().unwrap(), whole(bad));
+        assert!(last.corrected.is_some_and(|at| at.unix() > BEGAN + 3030), "{last:?}");
+        assert!((nats(last).1 - nats(&alone).1).abs() < 0.1, "what proved it good is gone: {last:?} {alone:?}");
+        assert!(nats(last).0 < nats(&alone).0, "and what proves it bad was not written down: {last:?}");
+        let all = resumed(&mut Provider::new(good), &kept(good), BEGAN + 3030, BEGAN + 3300);
+        assert!(all.iter().all(|w| w.corrected.is_none()) && alike(all.last().unwrap(), &whole(good)));
+    }
+
+    #[test]
+    fn a_past_that_is_read_again_costs_one_piece_each_time_and_ends() {
+        let mut provider = Provider::new(EACH / 200.0);
+        let kept = provider.follow(&mut Trials::default(), &question(&[0, 900], None), BEGAN + 7200).1;
+        let (question, mut trials) = (question(&[0, 900], Some(&kept.state)), Trials::default());
+        let mut again = Provider::new(EACH / 200.0);
+        let mut asked = |now: i64| {
+            let before = again.asked;
+            again.ask(&mut trials, &question, now).unwrap();
+            again.asked - before
+        };
+        let first = asked(BEGAN + 7200);
+        let then: Vec<usize> = (1..=15).map(|n| asked(BEGAN + 7200 + 15 * n)).collect();
+        assert!(first > 1 && then[..9].iter().all(|n| *n == 2), "{first} {then:?}");
+        assert_eq!(then[11..], [1; 4], "{then:?}");
     }
 
     #[test]
@@ -482,7 +604,7 @@ mod tests {
         let mut trials = Trials::default();
         let question = question(&[0], None);
         let raw = question.raw.as_deref().unwrap();
-        let fetch = Fetch { at: None, window: Duration::from_mins(10), before: false };
+        let fetch = Fetch { at: None, window: Duration::from_mins(10), before: false, again: false };
         let blue = series("b", counter(EACH, BEGAN, BEGAN + 600));
         let parts = [Vec::new(), Vec::new(), blue.clone(), blue];
         let told = trials.take((&question, raw), fetch, &parts, Moment::from_unix(BEGAN + 600));
