@@ -60,6 +60,10 @@ pub struct LlmRolloutStatus {
     /// What the provider was found to have when the release began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metrics: Option<MetricsFound>,
+    /// Requests a second of both colors together, as the newest evidence that was written down has counted them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[0-9]{1,9}(\.[0-9]{1,9})?$"), length(max = 19))]
+    pub requests_per_second: Option<String>,
     /// The revision that was taken back and gets no traffic again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aborted_revision: Option<String>,

@@ -284,6 +284,7 @@ What to do:
   steps: [{weight: 5, hold: 5m, maxHold: 1h}, {weight: 100, hold: 5m}]
   gates: [{name: errors, metric: errorRate, statistical: {}}]
 status:
+  requestsPerSecond: "0.2"
   attempt:
     id: 2
     revision: r2

@@ -34,13 +34,14 @@ impl Known {
     /// What was typed comes first, then what the status tells. None without requests.
     pub fn of(given: &Given, status: Option<&LlmRolloutStatus>) -> Option<Self> {
         let attempt = status.and_then(|status| status.attempt.as_ref());
-        let counted: Vec<Counted> = attempt.map(counted).unwrap_or_default();
-        let most = || counted.iter().map(|c| c.rps).chain(status.and_then(in_windows)).max_by(f64::total_cmp);
-        let rps = given.rps.or_else(most).filter(|rps| rps.is_finite() && *rps > 0.0)?;
+        let counted = attempt.map(counted).unwrap_or_default();
+        let measured = || status?.requests_per_second.as_ref()?.parse().ok();
+        let rps = given.rps.or_else(measured).or_else(|| status.and_then(in_windows));
+        let rps = rps.filter(|rps| rps.is_finite() && *rps > 0.0)?;
         let mut rates: BTreeMap<String, f64> = BTreeMap::new();
         // A figure that was typed for all gates is meant for all of them.
         if given.rate.is_none() {
-            rates.extend(counted.into_iter().filter_map(|c| Some((c.gate, c.rate?))));
+            rates.extend(counted);
         }
         rates.extend(given.rates.iter().cloned());
         Some(Self { rps, rate: given.rate, rates, seen: given.rps.is_none() })
@@ -75,26 +76,15 @@ impl Traffic for Known {
     }
 }
 
-/// What one gate has counted in its step.
-struct Counted {
-    gate: String,
-    rps: f64,
-    rate: Option<f64>,
+/// The share that is bad of the serving color, as each statistical gate has counted it in its step.
+fn counted(attempt: &Attempt) -> Vec<(String, f64)> {
+    attempt.evidence.iter().filter_map(|kept| Some((kept.gate.clone(), rate(kept)?))).collect()
 }
 
-fn counted(attempt: &Attempt) -> Vec<Counted> {
-    attempt.evidence.iter().filter_map(|kept| count(attempt, kept)).collect()
-}
-
-fn count(attempt: &Attempt, kept: &Kept) -> Option<Counted> {
+fn rate(kept: &Kept) -> Option<f64> {
     let views: Vec<Option<Checkpoint>> = serde_json::from_str(&kept.state).ok()?;
-    let view = views.into_iter().flatten().next()?;
-    let began = attempt.shares.get(view.step).map(|stood| stood.at).or(attempt.step_entered_at)?;
-    #[expect(clippy::cast_precision_loss, reason = "seconds since 1970")]
-    let seconds = view.as_of - began.unix() as f64;
-    let [green, _, blue, bad] = view.counts;
-    let rate = (blue > 0.0).then(|| bad / blue).filter(|rate| (0.0..1.0).contains(rate));
-    (seconds > 0.0).then(|| Counted { gate: kept.gate.clone(), rps: (green + blue) / seconds, rate })
+    let [_, _, blue, bad] = views.into_iter().flatten().next()?.counts;
+    (blue > 0.0).then(|| bad / blue).filter(|rate| (0.0..1.0).contains(rate))
 }
 
 /// What a gate has counted of the candidate in its window.

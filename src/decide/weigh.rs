@@ -70,6 +70,14 @@ impl<'a> Weighing<'a> {
         self.newest?.weighed.as_deref()
     }
 
+    /// Of both colors since the share was confirmed, in three digits; none before there are some.
+    fn requests_per_second(&self) -> Option<f64> {
+        let reading = self.last?;
+        let e = reading.weighed.as_ref()?.views.first()?;
+        let rps = Some(self.rps(e, reading.at)?).filter(|rps| *rps > 0.0 && *rps < 1e9)?;
+        format!("{rps:.2e}").parse().ok()
+    }
+
     /// Whether less is known now than was written down then.
     fn corrects(&self, kept: &Kept) -> bool {
         let corrected = self.last.and_then(|r| r.weighed.as_ref()?.corrected);
@@ -193,7 +201,7 @@ fn to_come(w: &Weighing<'_>, e: &Evidence, m: Measuring) -> String {
     let when = format!("{more}, ~{}m", whole((seconds / 60.0).ceil()));
     match w.patience.filter(|patience| seconds > patience.saturating_sub(age).as_secs_f64()) {
         Some(patience) => {
-            let rps = (e.green.n + e.blue.n) / age.as_secs_f64().max(1.0);
+            let rps = w.rps(e, m.now).unwrap_or_default();
             format!("{when}; {}", too_late(w, e, patience, rps))
         }
         None => when,
@@ -298,8 +306,18 @@ impl Weighing<'_> {
 
     /// Seconds until a Pass, if the candidate is as good and gets as many requests as in this step so far.
     fn seconds(&self, e: &Evidence, now: Moment) -> Option<f64> {
-        let age = self.age(now).filter(|_| e.green.n >= 1.0)?;
-        Some(needed(e)? * age.as_secs_f64().max(1.0) / e.green.n)
+        let counted = self.counted_for(now).filter(|_| e.green.n >= 1.0)?;
+        Some(needed(e)? * counted / e.green.n)
+    }
+
+    /// Requests a second of both colors, in this step so far.
+    fn rps(&self, e: &Evidence, now: Moment) -> Option<f64> {
+        Some((e.green.n + e.blue.n) / self.counted_for(now)?)
+    }
+
+    /// So many seconds of the step have been counted, without those in which only fast answers have finished.
+    fn counted_for(&self, now: Moment) -> Option<f64> {
+        Some(self.age(now)?.saturating_sub(self.raw.warm_up).as_secs_f64().max(1.0))
     }
 }
 
@@ -343,8 +361,15 @@ pub(super) fn keep(v: &View<'_>, status: &mut LlmRolloutStatus) {
         let (at, weighed) = (w.last?.at, w.last?.weighed.as_ref()?);
         Some(Kept { gate: w.gate.name.clone(), trial: w.trial.clone(), at, state: weighed.state.clone() })
     };
-    let all = all.iter().filter_map(|w| fresh(w).or_else(|| kept(w).cloned()));
-    attempt.evidence = if due { all.collect() } else { before };
+    if !due {
+        attempt.evidence = before;
+        return;
+    }
+    attempt.evidence = all.iter().filter_map(|w| fresh(w).or_else(|| kept(w).cloned())).collect();
+    let busiest = all.iter().filter_map(Weighing::requests_per_second).max_by(f64::total_cmp);
+    if let Some(rps) = busiest {
+        status.requests_per_second = Some(rps.to_string());
+    }
 }
 
 #[cfg(test)]

@@ -17,6 +17,8 @@ const PARTS: f64 = 100.0;
 const FURTHEST: f64 = 1e7;
 /// Evidences so close are the same.
 const SAME: f64 = 0.1;
+/// So much of a count is lost when it is written down, at most.
+const ROUNDED: f64 = 1e-5;
 
 /// The state of one gate, small enough for a status.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -95,10 +97,14 @@ impl Checkpoint {
 }
 
 /// Of two gates that should be the same, one from the range and one kept: the range's, but with the smaller evidence on
-/// each side if they are more than a tenth of a nat apart. Also whether more was kept than the range shows. Compare them in
-/// the same step, as of the same moment.
-pub fn smaller(recomputed: Gate, kept: &Gate) -> (Gate, bool) {
+/// each side if they are more than a tenth of a nat apart. Also whether more was kept than the range shows. None when the
+/// range does not hold all the requests any more that were counted. Compare them in the same step, as of the same moment.
+pub fn smaller(recomputed: Gate, kept: &Gate) -> Option<(Gate, bool)> {
     let mut gate = recomputed;
+    let holds = |range: Count, kept: Count| range.n >= (1.0 - ROUNDED) * kept.n;
+    if !(holds(gate.green, kept.green) && holds(gate.blue, kept.blue)) {
+        return None;
+    }
     let (fail, pass) = (kept.ln_fail() - gate.ln_fail(), kept.ln_pass() - gate.ln_pass());
     if fail < -SAME {
         gate.fail.clone_from(&kept.fail);
@@ -106,7 +112,7 @@ pub fn smaller(recomputed: Gate, kept: &Gate) -> (Gate, bool) {
     if pass < -SAME {
         gate.pass = kept.pass;
     }
-    (gate, fail > SAME || pass > SAME)
+    Some((gate, fail > SAME || pass > SAME))
 }
 
 /// How many bets a gate has.
@@ -275,13 +281,21 @@ mod tests {
     #[test]
     fn of_two_evidences_the_smaller_is_kept_side_by_side() {
         let (long, short) = (gate(Config::compare(4), 40), gate(Config::compare(4), 20));
-        let (same, less) = smaller(long.clone(), &long);
-        assert!(!less && same == long);
-        for (a, b) in [(&long, &short), (&short, &long)] {
-            let (kept, less) = smaller(a.clone(), b);
+        assert_eq!(smaller(long.clone(), &long), Some((long.clone(), false)));
+        assert_eq!(smaller(short.clone(), &long), None, "the range has lost half of it");
+        let alike = Gate { green: long.green, blue: long.blue, ..short };
+        for (a, b) in [(&long, &alike), (&alike, &long)] {
+            let (kept, less) = smaller(a.clone(), b).unwrap();
             assert_eq!(less, b.ln_fail() > a.ln_fail() || b.ln_pass() > a.ln_pass());
             assert!((kept.ln_fail() - a.ln_fail().min(b.ln_fail())).abs() < SAME);
             assert!((kept.ln_pass() - a.ln_pass().min(b.ln_pass())).abs() < SAME);
         }
+    }
+
+    #[test]
+    fn what_was_rounded_when_it_was_written_down_is_still_all_there() {
+        let gate = gate(Config::compare(4), 240);
+        let kept = Checkpoint::of(&gate).unwrap().restore(Config::compare(4), 0.5, 1.0).unwrap();
+        assert!(smaller(gate, &kept).is_some_and(|(_, less)| !less));
     }
 }

@@ -58,16 +58,18 @@ impl Counted {
         let index = raw.stages.len() - 1;
         let corrected = self.corrected.get(gate).copied();
         let (state, counted) = self.gates.entry(key).or_insert_with(|| {
-            let kept =
+            let all =
                 raw.resume.0.as_deref().map(|state| serde_json::from_str::<Vec<Option<Checkpoint>>>(state).unwrap());
-            let kept = kept
-                .and_then(|all| all.into_iter().next()??.restore(raw.config(), newest.share(), newest.next_share()));
-            let kept = kept.filter(|_| corrected.is_none());
+            let kept = all.and_then(|all| all.into_iter().next()?).filter(|_| corrected.is_none());
+            let restored = |c: &Checkpoint| c.restore(raw.config(), newest.share(), newest.next_share());
             let before = Count::new(1000.0, 1000.0 * rates.active);
-            (kept.unwrap_or_else(|| Gate::new(raw.config(), &[before; 10])), corrected.unwrap_or(newest.at))
+            let gate = kept.as_ref().and_then(restored).unwrap_or_else(|| Gate::new(raw.config(), &[before; 10]));
+            #[expect(clippy::cast_possible_truncation, reason = "seconds since 1970")]
+            let known = kept.map_or(newest.at, |kept| Moment::from_unix(kept.as_of as i64));
+            (gate, corrected.unwrap_or(known))
         });
         state.begin_step(index, newest.share(), newest.next_share());
-        let since = (*counted).max(newest.at);
+        let since = (*counted).max(newest.at.plus(raw.warm_up)).min(now);
         let seconds = now.since(since).as_secs_f64();
         let green = rates.share.unwrap_or(newest.share()) * rates.rps * seconds;
         let blue = (1.0 - rates.share.unwrap_or(newest.share())) * rates.rps * seconds;

@@ -12,7 +12,11 @@ use super::{
     operators::{own_operator, replicas, take_away},
     stand::{Stand, is_promoted},
 };
-use crate::kit::{KitError, LoadPlan, Wish, claim, prometheus, space};
+use crate::kit::{
+    KitError, LoadPlan, Wish, claim,
+    operator::{run as tool, run_to_end},
+    prometheus, space,
+};
 
 /// Each step leaves out its first seconds, and needs its requests.
 const PROVED: Duration = Duration::from_secs(100);
@@ -64,6 +68,7 @@ pub(super) async fn equal_errors_are_proved_and_more_go_back(stand: &Stand) -> R
     let gates = promoted.object.as_deref().map(|rollout| rollout["status"]["gates"].clone()).unwrap_or_default();
     let passed = gates.as_array().is_some_and(|all| all.len() == 3 && all.iter().all(|gate| gate["verdict"] == "Pass"));
     claim(passed, || format!("promoted with {gates}"))?;
+    whoever_applies_is_warned(stand, promoted.object.as_deref()).await?;
     let worse = weighing_all("v3").with("SIM_ERROR_SHARE", "0.06").steps(&[(50, "120s"), (100, "5s")]);
     service.apply(stand, &worse.manifest()).await?;
     let back = |rollout: &Value| rollout["status"]["phase"] == "RolledBack" && rollout["status"]["attempt"]["id"] == 3;
@@ -73,6 +78,26 @@ pub(super) async fn equal_errors_are_proved_and_more_go_back(stand: &Stand) -> R
         && gate(&rollout)["reason"].as_str().is_some_and(|words| words.starts_with("worse at odds of"));
     claim(told, || format!("the status is {}", rollout["status"]))?;
     stand.end(service.load).await.map(drop)
+}
+
+/// The API server warns of a step that this traffic can hardly decide within its `maxHold`, and names what could; of one
+/// that it can, nothing is said.
+async fn whoever_applies_is_warned(stand: &Stand, rollout: Option<&Value>) -> Result<(), KitError> {
+    let rps = rollout.and_then(|rollout| rollout["status"]["requestsPerSecond"].as_str());
+    let near = rps.and_then(|rps| rps.parse::<f64>().ok()).is_some_and(|rps| (15.0..25.0).contains(&rps));
+    claim(near, || format!("20 requests a second were told as {rps:?}"))?;
+    let said = async |most: &str| {
+        let step = json!([{"weight": 5, "hold": "5s", "maxHold": most}, {"weight": 100, "hold": "5s"}]);
+        let spec = json!({"spec": {"steps": step}}).to_string();
+        let place =
+            ["patch", "llmrollout/chat", "-n", &stand.space.name, "--type=merge", "--dry-run=server", "-p", &spec];
+        run_to_end("kubectl", &place).await.map(|(_, beside)| beside)
+    };
+    let (late, enough) = (said("5s").await?, said("60m").await?);
+    let told = ["Warning: ", "at 5% the gate errors takes about ", "it would end undecided; write a longer `maxHold`"];
+    claim(told.iter().all(|words| late.contains(words)) && !enough.contains("Warning"), || {
+        format!("of a step that is too short was said {late:?}, of one that is not {enough:?}")
+    })
 }
 
 /// Thirty percent of errors in both colors, where five are the most: nobody is to blame, and nothing goes forward.
@@ -121,7 +146,11 @@ pub(super) async fn evidence_outlives_the_operator(stand: &Stand) -> Result<(), 
     // tenth of a nat may be lost.
     let each = |needed: f64| 4.0 / (needed + f64::from(i32::try_from(samples(&before)).unwrap_or(i32::MAX)));
     let alike = requests(old).zip(requests(new)).is_some_and(|(old, new)| (old - new).abs() * each(old) <= 0.1);
-    claim(kept("value") && kept("samples") && alike, || format!("it was {old} and is {new}"))
+    claim(kept("value") && kept("samples") && alike, || format!("it was {old} and is {new}"))?;
+    // The samples are all there, and were read once more by then.
+    let events = ["get", "events", "-n", &stand.space.name, "--field-selector=reason=EvidenceCorrected", "-o", "name"];
+    let corrected = tool("kubectl", &events).await?;
+    claim(corrected.is_empty(), || format!("less was found than written down: {corrected}"))
 }
 
 /// Everything that was sampled is lost while the operator is away: with what was written down evidence goes on, and nothing

@@ -167,17 +167,19 @@ pub(crate) fn root() -> PathBuf {
 
 /// Runs a tool of the ground to its end and gives what it printed.
 pub(crate) async fn run(program: &str, arguments: &[&str]) -> Result<String, KitError> {
+    run_to_end(program, arguments).await.map(|(stdout, _)| stdout)
+}
+
+/// What it printed, and what it said beside it.
+pub(crate) async fn run_to_end(program: &str, arguments: &[&str]) -> Result<(String, String), KitError> {
     let what = || format!("{program} {}", arguments.join(" "));
     let Output { status, stdout, stderr } =
         Command::new(program).args(arguments).kill_on_drop(true).output().await.map_err(KitError::failed(what()))?;
-    let stdout = String::from_utf8_lossy(&stdout).into_owned();
+    let [stdout, stderr] = [stdout, stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
     if status.success() {
-        return Ok(stdout);
+        return Ok((stdout, stderr));
     }
-    Err(KitError::Failed {
-        what: what(),
-        detail: format!("{}{}", stdout.trim(), String::from_utf8_lossy(&stderr).trim()),
-    })
+    Err(KitError::Failed { what: what(), detail: format!("{}{}", stdout.trim(), stderr.trim()) })
 }
 
 /// Where reports go: `target/debug/e2e` → `target`.

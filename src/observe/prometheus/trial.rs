@@ -228,10 +228,10 @@ impl Course {
                 told.counts.iter().zip(past.counts).all(|(told, past)| {
                     told.is_none() || past.is_some_and(|first| first <= began + AGAIN.as_secs_f64())
                 });
-            if whole && past.begun == told.begun {
-                let (gate, less) = smaller(past.gate, &told.gate);
+            let same = if whole && past.begun == told.begun { smaller(past.gate, &told.gate) } else { None };
+            if let Some((gate, less)) = same {
                 too_much |= less;
-                *told = Weighing { gate, ..past };
+                *told = Weighing { gate, feed: past.feed, counts: past.counts, ..*told };
             }
         }
         too_much
