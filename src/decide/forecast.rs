@@ -109,7 +109,7 @@ impl Asked<'_> {
         let Self { plan, step, gate } = *self;
         let beside = gate.test.proof().filter(|proof| !(proof.mean && weight == 100));
         let Some(proof) = beside else {
-            let counts = gate.rests_on() == "requests" && !gate.subject.is_told_once();
+            let counts = gate.rests_on() == "requests";
             return counts.then(|| (Some(f64::from(gate.min_samples)), Some(gate.window)));
         };
         let partial: Vec<i32> = plan.steps.iter().map(|s| s.weight).filter(|w| *w > 0 && *w < 100).collect();

@@ -101,8 +101,8 @@ impl PlannedGate {
         match &self.subject {
             Subject::Metric(metric, _) if metric::least_samples(*metric) == 1 => "series",
             Subject::Query(query) if !query.counts_requests() => "series",
-            Subject::Number(_) | Subject::Job(_) => "samples",
-            Subject::Metric(..) | Subject::Above(..) | Subject::Query(_) | Subject::Alerts(_) => "requests",
+            Subject::Number(_) | Subject::Job(_) | Subject::Alerts(_) => "samples",
+            Subject::Metric(..) | Subject::Above(..) | Subject::Query(_) => "requests",
         }
     }
 

@@ -9,6 +9,7 @@ mod draw;
 mod evidence;
 #[path = "../it/files.rs"]
 mod files;
+mod forecasts;
 mod forward;
 mod frame;
 mod jobs;
