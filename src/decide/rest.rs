@@ -55,7 +55,7 @@ fn contended(v: &View<'_>, quarrel: &Quarrel) -> Option<Answer> {
         return None;
     }
     let phase = v.status.phase.unwrap_or(Phase::Idle);
-    Some(Answer::new(v, phase, say::contended(QUARREL_LIMIT)).by(until))
+    Some(Answer::new(v, phase, say::contended(QUARREL_LIMIT, v)).by(until))
 }
 
 /// The shares between which the candidate may stand now.

@@ -4,11 +4,14 @@
 use std::time::Duration;
 
 use super::{orders, snapshot::Rival, stage::Starved, view::View};
-use crate::api::{
-    Moment, Reason,
-    gates::Gate,
-    labels,
-    status::{Asked, Color, GateStatus, OrderHeard},
+use crate::{
+    api::{
+        Moment, Reason,
+        gates::Gate,
+        labels,
+        status::{Asked, Color, GateStatus, OrderHeard},
+    },
+    routers,
 };
 
 /// A reason with its sentence.
@@ -54,9 +57,12 @@ pub(super) fn drifted() -> Said {
     said(Reason::Drifted, "somebody else changed the shares; putting them right")
 }
 
-pub(super) fn contended(times: i32) -> Said {
-    let who = "`kubectl get -o yaml --show-managed-fields` tells who, for each object that `traffic` names";
-    said(Reason::Contended, format!("somebody else changed the shares {times} times within ten minutes; {who}"))
+pub(super) fn contended(times: i32, v: &View<'_>) -> Said {
+    let who = "`kubectl get -o yaml --show-managed-fields` of what `traffic` names tells who";
+    let leave = v.routers().map(|(_, seen)| routers::left_alone(seen)).collect::<Vec<_>>().join(", ");
+    let git =
+        format!("to Argo CD write `ignoreDifferences: [{leave}]` and `syncOptions: [RespectIgnoreDifferences=true]`");
+    said(Reason::Contended, format!("somebody else changed the shares {times} times within ten minutes; {who}; {git}"))
 }
 
 // What is wrong.

@@ -325,3 +325,13 @@ pub fn write(seen: &Seen, shares: Shares) -> GuardedPatch {
         }
     }
 }
+
+/// What a tool that holds objects to a Git is told to leave alone, as an item of Argo CD's `ignoreDifferences`: exactly what
+/// we write.
+pub fn left_alone(seen: &Seen) -> String {
+    let GuardedPatch { kind, name, ops } = write(seen, seen.shares);
+    let Names { group, kind, .. } = kind.names();
+    let group = if group.is_empty() { String::new() } else { format!("group: {group}, ") };
+    let ours = ops.iter().filter(|op| op["op"] == "add").filter_map(|op| op["path"].as_str());
+    format!("{{{group}kind: {kind}, name: {name}, jsonPointers: [{}]}}", ours.collect::<Vec<_>>().join(", "))
+}

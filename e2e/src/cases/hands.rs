@@ -1,7 +1,7 @@
 //! Claims about other people's hands on the route: what is taken as an order, what is put right, what is left alone.
 //! Nothing here touches the rollout itself.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -99,6 +99,41 @@ pub(super) async fn foreign_edit_greenward_is_put_right(stand: &Stand) -> Result
     // A quarrel does not stand before an order.
     let took = super::abort::abort(stand, &service).await?;
     stand.note("abort_to_route_home_ms", took);
+    let report = stand.end(service.load).await?;
+    claim(report.is_flawless(), || report.words())
+}
+
+const FIGHT: Duration = Duration::from_mins(5);
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Somebody who gives green half of the requests whenever it has less, as a tool does that holds a route to its Git: three
+/// times it is put right, then both rest, nothing goes forward for the whole fight, and who asks is told what to write. After
+/// an abort green never wins, however often it is given something.
+pub(super) async fn a_writer_that_fights_is_left_alone_and_never_wins(stand: &Stand) -> Result<(), KitError> {
+    let (service, before) = at_20(stand).await?;
+    let (half, home) = (Weights { blue: 50, green: 50 }, Weights { blue: 100, green: 0 });
+    let (end, mut written) = (Instant::now() + FIGHT, 0);
+    while Instant::now() < end {
+        if stand.space.weights().await? != half {
+            stand.space.set_weights(half).await?;
+            written += 1;
+        }
+        tokio::time::sleep(PATIENCE).await;
+    }
+    let rollout = stand.space.rollout().await?;
+    let said = rollout["status"]["message"].as_str().unwrap_or_default();
+    let rests = written == 4 && rollout["status"]["reason"] == "Contended" && rollout["status"]["attempt"]["step"] == 1;
+    claim(rests && said.contains("ignoreDifferences"), || {
+        format!("after {written} writes of somebody else the status is {}", rollout["status"])
+    })?;
+    let took = super::abort::abort(stand, &service).await?;
+    stand.note("abort_to_route_home_ms", took);
+    for round in 1..=3 {
+        let version = stand.space.set_weights(half).await?["metadata"]["generation"].as_i64();
+        let back = |route: &Value| Weights::of(route) == home && route["metadata"]["generation"].as_i64() > version;
+        service.route.until(&format!("home again, round {round}"), SOON * 2, back).await?;
+    }
+    rest_is_untouched(stand, &before).await?;
     let report = stand.end(service.load).await?;
     claim(report.is_flawless(), || report.words())
 }

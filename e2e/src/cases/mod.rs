@@ -100,6 +100,7 @@ macro_rules! cases {
 
 /// All of them; the longest of a stage first.
 const CASES: &[Case] = cases![
+    Beside "route held by another tool": hands::a_writer_that_fights_is_left_alone_and_never_wins,
     Beside "statistical gates": evidence::equal_errors_are_proved_and_more_go_back,
     Beside "statistical gates": evidence::an_outage_of_both_colors_blames_nobody,
     Beside "status writes at rest": quiet::nothing_is_written_at_rest,
