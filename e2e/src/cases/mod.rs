@@ -26,6 +26,7 @@ mod runner;
 mod selector;
 mod stand;
 mod third;
+mod victoria;
 mod warm;
 
 use std::{path::Path, process::ExitCode};
@@ -153,6 +154,7 @@ const CASES: &[Case] = cases![
     Alone "provider stops": providers::prometheus_that_stops_is_waited_for,
     Own "statistical gates across a restart": evidence::evidence_outlives_the_operator,
     Own "provider lies": providers::provider_that_lies_moves_nothing,
+    Own "a provider that is no Prometheus": victoria::victoria_metrics_is_asked_as_well,
     Own "number of an endpoint": endpoints::a_number_of_an_endpoint_is_believed_when_it_is_one,
     Own "operator killed in the middle of each step": operators::operator_killed_in_each_step,
     Own "operator away while the release changes": moments::release_changes_while_the_operator_is_away,

@@ -35,12 +35,20 @@ pub(crate) enum KitError {
     /// Only a lab has processes to kill and an audit log to read.
     #[error("this needs a lab; unset KUBECONFIG to bring one up")]
     NoLab,
+    /// A server that only some systems package.
+    #[error("{0} is not installed; `apt-get install {0}`, or name it in LLMROLLOUT_LAB_VICTORIA_METRICS")]
+    NotInstalled(&'static str),
     /// A claim does not hold.
     #[error("{0}")]
     Refuted(String),
 }
 
 impl KitError {
+    /// Whether nothing was tried, because something is not there.
+    pub(crate) const fn is_a_skip(&self) -> bool {
+        matches!(self, Self::NoLab | Self::NotInstalled(_))
+    }
+
     /// Wraps an error of the Kubernetes client.
     pub(crate) fn api(what: impl Into<String>) -> impl FnOnce(kube::Error) -> Self {
         let what = what.into();

@@ -240,7 +240,7 @@ pub(crate) fn sibling(name: &str) -> Result<PathBuf, KitError> {
     Ok(own.with_file_name(name))
 }
 
-fn free_address() -> Result<SocketAddr, KitError> {
+pub(super) fn free_address() -> Result<SocketAddr, KitError> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(KitError::failed("a free port"))?;
     listener.local_addr().map_err(KitError::failed("a free port"))
 }

@@ -13,6 +13,7 @@ pub(crate) mod recipe;
 pub(crate) mod rogue;
 pub(crate) mod space;
 pub(crate) mod teller;
+pub(crate) mod victoria;
 
 pub(crate) use error::{KitError, claim};
 pub(crate) use film::{Film, Frame};

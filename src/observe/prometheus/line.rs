@@ -197,7 +197,9 @@ fn rest(headers: &HeaderMap, now: Moment) -> Option<Duration> {
 /// Refuses what is not JSON, and what a proxy in between marks as partial.
 fn look_at(headers: &HeaderMap) -> Result<(), NoData> {
     let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()?.split(';').next());
-    if !kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json")) {
+    // VictoriaMetrics streams raw samples, one document all the same.
+    let json = ["application/json", "application/stream+json"];
+    if !kind.is_some_and(|kind| json.iter().any(|json| kind.trim().eq_ignore_ascii_case(json))) {
         return Err(NoData::WrongShape("content type is not application/json"));
     }
     let partial = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().ends_with("-partial") && value != "false";
