@@ -51,7 +51,9 @@ fn answer(question: &str) -> String {
     for Foreseen { number, step, waits, takes } in foresee(&plan, &Known(rps.parse().unwrap(), rate.parse().ok())) {
         let takes = takes.map_or_else(|| "never".to_owned(), |takes| format!("{}s", takes.as_secs()));
         writeln!(out, "step {number} at {}%: {takes}", step.weight).unwrap();
-        waits.iter().for_each(|wait| writeln!(out, "{}", line(wait)).unwrap());
+        for wait in &waits {
+            writeln!(out, "{}", line(wait)).unwrap();
+        }
     }
     out
 }

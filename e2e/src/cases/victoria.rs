@@ -10,7 +10,7 @@ use super::{
 };
 use crate::kit::{KitError, LoadPlan, Wish, claim, victoria::Victoria};
 
-const STEP: Duration = Duration::from_secs(60);
+const STEP: Duration = Duration::from_mins(1);
 
 /// Limits, and one gate that weighs raw samples.
 fn wish(version: &str) -> Wish {

@@ -159,7 +159,8 @@ async fn more_of_the_same_kinds() {
     }
     let packed = Server::with(gzip(value("3").as_bytes())).await;
     assert_eq!(ask(settings("default", &packed.url)).await, Ok(Sample { value: 3.0, samples: 3.0 }));
-    let streamed = response("200 OK", "content-type: application/stream+json; charset=utf-8\r\n", value("3").as_bytes());
+    let streamed =
+        response("200 OK", "content-type: application/stream+json; charset=utf-8\r\n", value("3").as_bytes());
     let streamed = Server::with(streamed).await;
     assert_eq!(ask(settings("default", &streamed.url)).await, Ok(Sample { value: 3.0, samples: 3.0 }));
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
