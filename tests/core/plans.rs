@@ -391,7 +391,7 @@ fn a_gate_says_what_its_samples_are() {
         (json!({"name": "g", "metric": "queueDepth", "max": "10"}), "series"),
         (json!({"name": "g", "query": "sum(a{ {{green}} })", "max": "1"}), "series"),
         (json!({"name": "g", "query": "sum(a{ {{green}} })", "max": "1", "minSamples": 10}), "requests"),
-        (json!({"name": "g", "alerts": {"matchLabels": {"severity": "critical"}}}), "requests"),
+        (json!({"name": "g", "alerts": {"matchLabels": {"severity": "critical"}}}), "samples"),
     ] {
         assert_eq!(rests_on(gate.clone()), what, "{gate}");
     }

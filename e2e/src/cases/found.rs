@@ -27,8 +27,9 @@ pub(super) async fn auto_finds_sglang(stand: &Stand) -> Result<(), KitError> {
 async fn auto_finds(stand: &Stand, profile: Profile, name: &str) -> Result<(), KitError> {
     let auto = |version: &str| wish(profile, version).map(with_profile("auto"));
     let service = stand.serve(&auto("v1")?, &LoadPlan::default()).await?;
-    // As long as a model loads there is time to see how far the samples of the old one are apart.
-    let v2 = auto("v2")?.with("SIM_LOAD_TIME_MS", "12000");
+    // As long as a model loads there is time to find the engine, and then to see how far the samples of the old one are apart:
+    // questions five seconds apart, on a machine that others use too.
+    let v2 = auto("v2")?.with("SIM_LOAD_TIME_MS", "25000");
     service.apply(stand, &v2.manifest()).await?;
     service.rollout.until("v2 is promoted", RELEASE, is_promoted).await?;
     let found = stand.space.rollout().await?["status"]["metrics"].take();

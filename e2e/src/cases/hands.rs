@@ -11,11 +11,11 @@ use crate::kit::{KitError, LoadPlan, Weights, Wish, claim};
 const STEP: Duration = Duration::from_secs(40);
 const SOON: Duration = Duration::from_secs(10);
 
-/// A service at 20 % of v2, on a route that holds more than our two weights.
-async fn at_20(stand: &Stand) -> Result<(Service, Value), KitError> {
+/// A service at 20 % of v2 with so many requests a second, on a route that holds more than our two weights.
+async fn at_20(stand: &Stand, rps: u32) -> Result<(Service, Value), KitError> {
     stand.space.install(&Wish::new("v1")).await?;
     stand.space.apply(&rich_route(stand)).await?;
-    let service = stand.serve_installed(&LoadPlan::default()).await?;
+    let service = stand.serve_installed(&LoadPlan { rps, at_most: FIGHT * 2, ..LoadPlan::default() }).await?;
     let before = stand.space.get("gateway.networking.k8s.io/v1", "HTTPRoute", "chat").await?;
     service.apply(stand, &Wish::new("v2").steps(&[(20, "120s"), (100, "5s")]).manifest()).await?;
     service.holding(20, STEP).await?;
@@ -63,7 +63,7 @@ async fn rest_is_untouched(stand: &Stand, before: &Value) -> Result<(), KitError
 
 /// Somebody gives green less: that is an abort, and this revision gets nothing again.
 pub(super) async fn foreign_edit_blueward_is_an_abort(stand: &Stand) -> Result<(), KitError> {
-    let (service, before) = at_20(stand).await?;
+    let (service, before) = at_20(stand, 60).await?;
     stand.space.set_weights(Weights { blue: 95, green: 5 }).await?;
     let back = service.phase("RolledBack", SOON).await?;
     let rollout = back.object.as_deref().cloned().unwrap_or_default();
@@ -78,7 +78,7 @@ pub(super) async fn foreign_edit_blueward_is_an_abort(stand: &Stand) -> Result<(
 
 /// Somebody gives green more: put right three times, then left alone and said.
 pub(super) async fn foreign_edit_greenward_is_put_right(stand: &Stand) -> Result<(), KitError> {
-    let (service, before) = at_20(stand).await?;
+    let (service, before) = at_20(stand, 60).await?;
     let right = Weights { blue: 80, green: 20 };
     for round in 1..=3 {
         let wrong = Weights { blue: 60 - round * 10, green: 40 + round * 10 };
@@ -110,7 +110,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// times it is put right, then both rest, nothing goes forward for the whole fight, and who asks is told what to write. After
 /// an abort green never wins, however often it is given something.
 pub(super) async fn a_writer_that_fights_is_left_alone_and_never_wins(stand: &Stand) -> Result<(), KitError> {
-    let (service, before) = at_20(stand).await?;
+    let (service, before) = at_20(stand, 30).await?;
     let (half, home) = (Weights { blue: 50, green: 50 }, Weights { blue: 100, green: 0 });
     let (end, mut written) = (Instant::now() + FIGHT, 0);
     while Instant::now() < end {
