@@ -10,6 +10,9 @@ use super::{
     wealth::{Wealth, mix},
 };
 
+/// Bad requests of blue that are no accident.
+const TELLING: f64 = 3.0;
+
 /// What is compared.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Kind {
@@ -285,7 +288,8 @@ impl Gate {
             fail: self.ln_fail(),
             pass: if self.step.is_some() { self.ln_pass() } else { f64::NEG_INFINITY },
             needed_pass: -alpha.ln(),
-            environment: self.environment.ln(&halfplane::FAIL_WEIGHTS) >= -self.config.alpha_fail.ln(),
+            environment: self.environment.ln(&halfplane::FAIL_WEIGHTS) >= -self.config.alpha_fail.ln()
+                || self.is_blue_ill(),
             split_wrong: self.split.is_wrong(),
             health: Health { inconsistent: health.inconsistent || self.odd, ..health },
             green: self.green,
@@ -294,6 +298,14 @@ impl Gate {
             blue_interval: interval(self.blue),
             needed: self.needed(),
         }
+    }
+
+    /// Both break the limit so far and nothing tells them apart: which of them is proved first is chance. A few bad
+    /// requests of a color that has hardly any do not count.
+    fn is_blue_ill(&self) -> bool {
+        let Kind::Bound { limit } = self.config.kind else { return false };
+        let beyond = self.blue.x >= TELLING && self.blue.rate().is_some_and(|rate| rate > limit);
+        beyond && bound::interval(self.green, 0.05).0 <= bound::interval(self.blue, 0.05).1
     }
 
     /// Requests of green that a Pass still takes if green is as good as blue.

@@ -3,6 +3,7 @@
 use super::*;
 use crate::stats::ruling::{Block, Ruling, judge};
 
+const ALPHA: f64 = 0.05;
 const BEFORE: [Count; 1] = [Count { n: 3600.0, x: 36.0 }];
 
 fn stratum(tick: u32, green: (f64, f64), blue: (f64, f64)) -> Stratum {
@@ -154,4 +155,21 @@ fn at_full_traffic_green_is_held_against_what_blue_was() {
     dear.begin_step(0, 1.0, 1.0);
     (101..200).for_each(|tick| dear.close(&stratum(tick, (150.0, 300.0), (0.0, 0.0))));
     assert!(matches!(ruling(&dear), Ruling::Fail { .. }));
+}
+
+#[test]
+fn what_both_break_is_nobodys_fault_before_it_is_proved_of_both() {
+    // Five strata each: 12 of 34 bad ones of green are a proof against 5 %, and 5 of 25 of blue are none yet.
+    let of = |green: (f64, f64), blue: (f64, f64)| {
+        let each = |(n, x): (f64, f64)| (n / 5.0, x / 5.0);
+        after(Config::bound(1, 0.05), 5, each(green), each(blue))
+    };
+    let both = of((34.0, 12.0), (25.0, 5.0));
+    assert!(both.ln_fail() >= -ALPHA.ln() && both.environment.ln(&halfplane::FAIL_WEIGHTS) < -ALPHA.ln());
+    assert!(both.evidence(Health::default()).environment);
+    let blamed = [((34.0, 12.0), (25.0, 1.0)), ((34.0, 12.0), (4.0, 2.0)), ((340.0, 300.0), (25.0, 5.0))];
+    for (green, blue) in blamed {
+        assert!(matches!(ruling(&of(green, blue)), Ruling::Fail { .. }), "{green:?} {blue:?}");
+    }
+    assert!(!of((34.0, 12.0), (0.0, 0.0)).evidence(Health::default()).environment, "nobody is asked any more");
 }
