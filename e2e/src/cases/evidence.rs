@@ -208,9 +208,14 @@ impl Down {
         let failed = || KitError::failed(down.file.display().to_string());
         std::fs::create_dir_all(state.join("held")).map_err(failed())?;
         std::fs::write(&down.file, "").map_err(failed())?;
-        while prometheus_pid(stand).is_ok() {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        let gone = async {
+            while prometheus_pid(stand).is_ok() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let (what, within) = ("Prometheus is held down".to_owned(), Duration::from_secs(30));
+        let late = |_| KitError::Late { what, within, last: "it runs".to_owned() };
+        tokio::time::timeout(within, gone).await.map_err(late)?;
         Ok(down)
     }
 

@@ -87,8 +87,9 @@ pub(super) async fn foreign_edit_greenward_is_put_right(stand: &Stand) -> Result
         let put_right =
             |route: &Value| Weights::of(route) == right && route["metadata"]["generation"].as_i64() > version;
         service.route.until(&format!("put right, round {round}"), SOON, put_right).await?;
-        // A hand that is quicker than the status would be the next quarrel's.
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        // A hand that is quicker than the status would be the same round of the quarrel.
+        let counted = |rollout: &Value| rollout["status"]["quarrel"]["count"] == round;
+        service.rollout.until(&format!("round {round} is counted"), SOON, counted).await?;
     }
     stand.space.set_weights(Weights { blue: 20, green: 80 }).await?;
     service.rollout.until("Contended", SOON, |rollout| rollout["status"]["reason"] == "Contended").await?;
