@@ -13,6 +13,7 @@ pub mod order;
 pub mod route;
 pub mod sources;
 pub mod status;
+pub mod traffic;
 pub mod v1alpha1;
 pub mod verdict;
 

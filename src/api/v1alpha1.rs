@@ -17,6 +17,7 @@ use super::{
     exporters::Metrics,
     gates::Gate,
     status::LlmRolloutStatus,
+    traffic::Router,
 };
 
 /// One service, its next release, how traffic moves, and what must hold.
@@ -101,7 +102,7 @@ use super::{
 #[kube(
     validation = Rule::new("size(self.metadata.name) <= 48").message("metadata.name: at most 48 characters, because Deployments, Services and pods are named after it; choose a shorter name"),
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message("metadata.name: lower case letters, digits and '-', beginning with a letter, because Services are named after it; write for example \"chat\""),
-    validation = Rule::new("!has(self.spec.steps) || self.spec.traffic.exists(t, has(t.httpRoute) || has(t.grpcRoute) || has(t.virtualService)) || self.spec.steps.all(s, s.weight == 0 || s.weight == 100)").message("steps: with only a `service` router the weight must be 0 or 100, because a selector cannot split; add a router that splits, for example `- httpRoute: {name: chat}`, to `traffic`"),
+    validation = Rule::new("!has(self.spec.steps) || self.spec.traffic.exists(t, !has(t.service)) || self.spec.steps.all(s, s.weight == 0 || s.weight == 100)").message("steps: with only a `service` router the weight must be 0 or 100, because a selector cannot split; add a router that splits, for example `- httpRoute: {name: chat}`, to `traffic`"),
     validation = Rule::new("!has(self.spec.metrics) || !has(self.spec.metrics.profile) || self.spec.metrics.profile != 'none' || !has(self.spec.gates) || self.spec.gates.all(g, !has(g.metric))").message("gates: `profile: none` knows no exporter, so there is no `metric`; write a `query` of your own, or name the exporter: `metrics: {profile: vllm}`"),
     validation = Rule::new("(has(self.spec.gates) && size(self.spec.gates) > 0) || (has(self.spec.manual) && self.spec.manual)").message("gates: at least one is needed; write `- {name: errors, metric: errorRate, max: 1%}`, or `manual: true` if people alone decide"),
     validation = Rule::new("!has(self.spec.bake) || self.spec.bake.all(b, !has(b.gates) || has(self.spec.gates) && b.gates.all(n, self.spec.gates.exists(g, has(g.gateSet) || has(g.name) && g.name == n)))").message("bake: `gates` names gates of this rollout or of a set that it takes over; write the `name` of one of `gates`"),
@@ -237,67 +238,6 @@ impl JsonSchema for PodTemplate {
             "x-kubernetes-preserve-unknown-fields": true
         })
     }
-}
-
-/// One router, exactly one field.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("[has(self.service), has(self.httpRoute), has(self.grpcRoute), has(self.virtualService)].filter(x, x).size() == 1").message("traffic: each item names exactly one router; write `- service: {name: chat}`, or in its place `httpRoute`, `grpcRoute` or `virtualService`"))]
-pub struct Router {
-    /// A Service whose selector points to one color. It cannot split: 0 or 100.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub service: Option<ServiceRouter>,
-    /// A Gateway API HTTPRoute: the weights of the two colors in one rule.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub http_route: Option<RouteRouter>,
-    /// A Gateway API GRPCRoute: the weights of the two colors in one rule.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub grpc_route: Option<RouteRouter>,
-    /// An Istio VirtualService: the weights of the two colors in one of its HTTP routes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub virtual_service: Option<VirtualServiceRouter>,
-}
-
-/// The front Service. Only the color key of its selector is ever changed.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub struct ServiceRouter {
-    /// Name of the Service, in the namespace of the rollout.
-    #[schemars(regex(pattern = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"), length(max = 63))]
-    pub name: String,
-    /// Selector key that tells the color. Default `llmrollout.io/color`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        regex(pattern = r"^([a-z0-9.-]{1,200}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"),
-        length(max = 253)
-    )]
-    pub key: Option<String>,
-}
-
-/// One rule of a route. Only the two weights are ever changed.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub struct RouteRouter {
-    /// Name of the route, in the namespace of the rollout.
-    #[schemars(regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"), length(max = 253))]
-    pub name: String,
-    /// Name of the rule. May be left out when only one rule has both colors as backends.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"), length(max = 253))]
-    pub rule: Option<String>,
-}
-
-/// One HTTP route of a VirtualService. Only the two weights are ever changed.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub struct VirtualServiceRouter {
-    /// Name of the VirtualService, in the namespace of the rollout.
-    #[schemars(regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"), length(max = 253))]
-    pub name: String,
-    /// Name of the HTTP route in it. May be left out when only one has the colors as destinations.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"), length(max = 253))]
-    pub http: Option<String>,
 }
 
 /// Dollars per million tokens, each written as `$0.50`; with a `currency` its units are written the same way. In the

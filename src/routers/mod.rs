@@ -15,7 +15,7 @@ use self::split::Weights;
 use crate::api::{
     Reason,
     status::Color,
-    v1alpha1::{RouteRouter, Router, ServiceRouter, VirtualServiceRouter},
+    traffic::{RouteRouter, Router, ServiceRouter, VirtualServiceRouter},
 };
 
 /// A router as the manifest names it: exactly one of these.

@@ -13,7 +13,7 @@ use crate::api::{
     Reason,
     route::{BackendRef, Route, RouteRule},
     status::Color,
-    v1alpha1::RouteRouter,
+    traffic::RouteRouter,
 };
 
 /// What the route says about traffic between the Services `blue` and `green`.

@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::Service;
 use serde_json::json;
 
 use super::{Follows, GuardedPatch, PatchKind, Place, Seen, Shares, Trouble, guard};
-use crate::api::{Reason, labels, status::Color, v1alpha1::ServiceRouter};
+use crate::api::{Reason, labels, status::Color, traffic::ServiceRouter};
 
 /// What the Service says about traffic.
 pub fn read(router: &ServiceRouter, service: Option<&Service>) -> Result<Seen, Trouble> {

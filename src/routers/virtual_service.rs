@@ -11,7 +11,7 @@ use super::{
     split::{self, Split, Weights, Words},
     trouble, understood,
 };
-use crate::api::{Reason, status::Color, v1alpha1::VirtualServiceRouter};
+use crate::api::{Reason, status::Color, traffic::VirtualServiceRouter};
 
 /// What we read of a VirtualService, beside its metadata.
 #[derive(Deserialize, Default)]

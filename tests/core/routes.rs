@@ -4,7 +4,7 @@ use kube::core::DynamicObject;
 use llmrollout::{
     api::{
         Reason,
-        v1alpha1::{RouteRouter, ServiceRouter, VirtualServiceRouter},
+        traffic::{RouteRouter, ServiceRouter, VirtualServiceRouter},
     },
     routers::{self, Claim, Follows, Found, PatchKind, Place, Shares},
 };

@@ -6,7 +6,7 @@ use std::{cell::RefCell, collections::BTreeMap, sync::Arc, time::Duration};
 use k8s_openapi::api::core::v1::Service;
 use kube::core::DynamicObject;
 use llmrollout::{
-    api::{LlmRollout, Moment, gates::Gate, labels, order::Verb, status::Color, v1alpha1::Router},
+    api::{LlmRollout, Moment, gates::Gate, labels, order::Verb, status::Color, traffic::Router},
     decide::{
         Decision, Intent, Meant, Snapshot, decide,
         intent::{Odds, OwnedKind},
