@@ -10,7 +10,7 @@ HELM ?= $(or $(shell command -v helm),$(lastword $(wildcard $(CACHE)/helm-*/helm
 export PATH := $(TOOLS)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help build fmt lint crds chart test demo e2e lab tools soak seeded-bugs model bench bench-decisions fuzz mutants
+.PHONY: help build fmt lint crds chart man test demo e2e lab tools soak seeded-bugs model bench bench-decisions fuzz mutants
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ chart: crds ## check and render the chart with helm
 	  '# Name a metrics provider under `providers` in the ConfigMap, then: kubectl apply --server-side -f config/install.yaml' \
 	  'apiVersion: v1' 'kind: Namespace' 'metadata: {name: llmrollout-system}'; \
 	  $(HELM) template llmrollout $(CHART) -n llmrollout-system --include-crds; } > config/install.yaml
+
+man: ## the man pages of the command line: writes target/man
+	$(CARGO) run -q --bin kubectl-llmrollout -- man --dir target/man
 
 test: ## everything that must hold: writes target/test/report.json
 	$(CARGO) run -q -p e2e -- check

@@ -28,7 +28,7 @@ pub struct Args {
 }
 
 /// Flags that say which cluster and namespace.
-#[derive(Clone, Debug, Default, ClapArgs)]
+#[derive(Clone, Debug, ClapArgs)]
 pub struct PlaceArgs {
     /// The kubeconfig file to use instead of $KUBECONFIG or ~/.kube/config
     #[arg(long, global = true, value_name = "FILE")]
@@ -39,11 +39,20 @@ pub struct PlaceArgs {
     /// The namespace to look in instead of the context's
     #[arg(short, long, global = true, value_name = "NAME")]
     pub namespace: Option<String>,
+    /// The kubeconfig cluster to use instead of the context's
+    #[arg(long, global = true, value_name = "NAME")]
+    pub cluster: Option<String>,
+    /// The kubeconfig user to sign in as instead of the context's
+    #[arg(long = "user", global = true, value_name = "NAME")]
+    pub signed_in: Option<String>,
+    /// How long one answer of the API server may take: 5s, 1m, or a number of seconds; 0 for as long as it likes
+    #[arg(long, global = true, value_name = "DURATION", default_value = "10s", value_parser = deadline)]
+    pub request_timeout: Duration,
     /// Speak as this user, if you may
-    #[arg(long = "as", global = true, value_name = "NAME")]
+    #[arg(long = "as", id = "as", global = true, value_name = "NAME")]
     pub user: Option<String>,
     /// Speak as a member of this group, with --as; may be repeated
-    #[arg(long = "as-group", global = true, value_name = "NAME", requires = "user")]
+    #[arg(long = "as-group", global = true, value_name = "NAME", requires = "as")]
     pub groups: Vec<String>,
 }
 
@@ -60,6 +69,11 @@ pub enum Verb {
     Plan(PlanArgs),
     /// Say what a reason means
     Explain(ExplainArgs),
+    /// Say what would be refused in manifests, and what is legal and unwise, without a cluster
+    #[command(
+        after_help = "Exit codes: 0 nothing is refused, 1 something is (with --strict: or is unwise), 2 wrong usage."
+    )]
+    Lint(LintArgs),
     /// Agree in a role to what waits for it
     Approve(ApproveArgs),
     /// Refuse: traffic goes back, the reason is kept
@@ -76,6 +90,12 @@ pub enum Verb {
     Abort(OrderArgs),
     /// Try the revision that was taken back once more
     Retry(OrderArgs),
+    /// Print a script that completes this command line in a shell
+    #[command(after_help = "In bash: source <(kubectl-llmrollout completion bash)")]
+    Completion(CompletionArgs),
+    /// Write the man pages into a folder
+    #[command(hide = true)]
+    Man(ManArgs),
     /// Print the version of this command line
     Version(VersionArgs),
 }
@@ -102,7 +122,7 @@ pub struct StatusArgs {
     pub name: String,
     /// Another shape of output
     #[arg(short, long, value_name = "SHAPE")]
-    pub output: Option<DocumentOutput>,
+    pub output: Option<ListOutput>,
 }
 
 /// `history NAME`.
@@ -146,6 +166,42 @@ pub struct ExplainArgs {
     /// Another shape of output
     #[arg(short, long, value_name = "SHAPE")]
     pub output: Option<DocumentOutput>,
+}
+
+/// `lint FILE…`.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct LintArgs {
+    /// Manifests, with the gate sets that they take over; - for standard input
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// Requests a second of both colors together: what is too little for a gate is told then
+    #[arg(long, value_name = "N", value_parser = rps)]
+    pub rps: Option<f64>,
+    /// The share of the serving color that is bad now, as 1%, or as errors=1% for one gate; may be repeated
+    #[arg(long = "rate", value_name = "SHARE", value_parser = rate)]
+    pub rates: Vec<(Option<String>, f64)>,
+    /// Fail on what is unwise too
+    #[arg(long)]
+    pub strict: bool,
+    /// Another shape of output
+    #[arg(short, long, value_name = "SHAPE", default_value = "text")]
+    pub output: LintOutput,
+}
+
+/// `completion SHELL`.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct CompletionArgs {
+    /// Which shell
+    #[arg(value_name = "SHELL")]
+    pub shell: Shell,
+}
+
+/// `man --dir FOLDER`.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct ManArgs {
+    /// Where to write them
+    #[arg(long, value_name = "FOLDER")]
+    pub dir: PathBuf,
 }
 
 /// How the operator's answer is waited for and shown.
@@ -229,6 +285,28 @@ pub struct VersionArgs {
     pub output: Option<DocumentOutput>,
 }
 
+/// Shapes of what `lint` finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LintOutput {
+    /// A line each.
+    Text,
+    /// One document.
+    Json,
+    /// SARIF 2.1.0, for code scanning.
+    Sarif,
+}
+
+/// Shells that are completed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    /// Bash.
+    Bash,
+    /// Zsh.
+    Zsh,
+    /// Fish.
+    Fish,
+}
+
 /// Shapes of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ListOutput {
@@ -256,6 +334,12 @@ fn duration(text: &str) -> Result<Duration, String> {
     parsed
         .filter(|span| *span >= Duration::from_secs(1))
         .ok_or_else(|| "write at least 1s, for example 2m30s".to_owned())
+}
+
+/// As kubectl reads it: a bare number is seconds.
+fn deadline(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse::<u64>().ok().map(Duration::from_secs);
+    seconds.map_or_else(|| duration(text).map_err(|_| "write 5s, 1m, a number of seconds, or 0".to_owned()), Ok)
 }
 
 fn rps(text: &str) -> Result<f64, String> {

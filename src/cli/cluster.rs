@@ -12,8 +12,8 @@ use kube::{
 use super::{error::CliError, wish::Place};
 use crate::api::{LlmRollout, LlmRolloutOrder};
 
-/// How long an answer may take.
-const DEADLINE: Duration = Duration::from_secs(10);
+/// What is taken for ever.
+const FOR_EVER: Duration = Duration::from_hours(24);
 /// Rollouts asked for at once.
 const PAGE: u32 = 500;
 
@@ -51,9 +51,10 @@ impl Cluster {
     /// Reads the kubeconfig and makes a client.
     pub async fn connect(place: &Place) -> Result<Self, CliError> {
         let mut config = config(place).await?;
-        config.connect_timeout = Some(DEADLINE);
-        config.read_timeout = Some(DEADLINE);
-        config.write_timeout = Some(DEADLINE);
+        let deadline = if place.request_timeout.is_zero() { FOR_EVER } else { place.request_timeout };
+        config.connect_timeout = Some(deadline);
+        config.read_timeout = Some(deadline);
+        config.write_timeout = Some(deadline);
         // A person waits: say what is wrong at once, do not try for minutes.
         config.default_retry = false;
         if place.user.is_some() {
@@ -63,7 +64,7 @@ impl Cluster {
         let namespace = place.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
         let server = config.cluster_url.to_string();
         let client = Client::try_from(config).map_err(|e| CliError::Client(Box::new(e)))?;
-        Ok(Self { client, server, deadline: DEADLINE, namespace })
+        Ok(Self { client, server, deadline, namespace })
     }
 
     /// The rollouts of the namespace.
@@ -121,14 +122,15 @@ fn kind() -> ApiResource {
 }
 
 async fn config(place: &Place) -> Result<Config, CliError> {
-    if place.kubeconfig.is_none() && place.context.is_none() {
+    let Place { kubeconfig, context, cluster, signed_in, .. } = place;
+    if kubeconfig.is_none() && [context, cluster, signed_in].iter().all(|choice| choice.is_none()) {
         return Config::infer().await.map_err(|e| CliError::NoCluster(Box::new(e)));
     }
-    let file = match &place.kubeconfig {
+    let file = match kubeconfig {
         Some(file) => Kubeconfig::read_from(file),
         None => Kubeconfig::read(),
     };
-    let options = KubeConfigOptions { context: place.context.clone(), ..KubeConfigOptions::default() };
+    let options = KubeConfigOptions { context: context.clone(), cluster: cluster.clone(), user: signed_in.clone() };
     Config::from_custom_kubeconfig(file.map_err(CliError::Kubeconfig)?, &options).await.map_err(CliError::Kubeconfig)
 }
 

@@ -134,8 +134,16 @@ pub enum CliError {
         /// What was not understood.
         source: serde_json::Error,
     },
+    /// A file cannot be written.
+    #[error("{file} cannot be written; check the path and its rights")]
+    Unwritten {
+        /// Which one.
+        file: String,
+        /// Why.
+        source: std::io::Error,
+    },
     /// A file cannot be read.
-    #[error("{file} cannot be read; pass the path of a manifest with -f, or - for standard input")]
+    #[error("{file} cannot be read; pass the path of a manifest, or - for standard input")]
     Unreadable {
         /// Which file.
         file: String,
@@ -202,7 +210,11 @@ impl CliError {
     pub const fn is_usage(&self) -> bool {
         matches!(
             self,
-            Self::WhichApproval { several: 2.., .. } | Self::NoReason { .. } | Self::NoTraffic | Self::NoRate { .. }
+            Self::WhichApproval { several: 2.., .. }
+                | Self::NoReason { .. }
+                | Self::NoTraffic
+                | Self::NoRate { .. }
+                | Self::Unreadable { .. }
         )
     }
 

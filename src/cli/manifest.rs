@@ -29,15 +29,18 @@ pub struct Manifest {
 
 /// Reads a file, or standard input for `-`.
 pub fn read(path: &Path) -> Result<Manifest, CliError> {
+    parse(&text(path)?).map_err(|words| CliError::NoManifest { file: path.display().to_string(), words })
+}
+
+/// The text of a file, or of standard input for `-`.
+pub fn text(path: &Path) -> Result<String, CliError> {
     let text = if path == Path::new("-") {
         let mut text = String::new();
         io::stdin().read_to_string(&mut text).map(|_| text)
     } else {
         std::fs::read_to_string(path)
     };
-    let name = path.display().to_string();
-    parse(&text.map_err(|source| CliError::Unreadable { file: name.clone(), source })?)
-        .map_err(|words| CliError::NoManifest { file: name, words })
+    text.map_err(|source| CliError::Unreadable { file: path.display().to_string(), source })
 }
 
 /// One rollout, and any number of sets beside it; other objects may stand in the same file.

@@ -4,14 +4,17 @@
 pub mod advice;
 pub mod args;
 pub mod cluster;
+pub mod completion;
 pub mod document;
 pub mod error;
 pub mod explain;
 pub mod get;
 pub mod history;
 pub mod letter;
+pub mod lint;
 pub mod manifest;
 pub mod order;
+pub mod paint;
 pub mod people;
 pub mod plan;
 pub mod post;
@@ -23,7 +26,12 @@ pub mod traffic;
 pub mod version;
 pub mod wish;
 
-use std::{error::Error, ffi::OsString, io::Write, process::ExitCode};
+use std::{
+    error::Error,
+    ffi::OsString,
+    io::{IsTerminal, Write},
+    process::ExitCode,
+};
 
 use clap::Parser;
 use k8s_openapi::jiff::Timestamp;
@@ -70,7 +78,8 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let (place, wish) = Wish::read(args);
-    ExitCode::from(match answer(&place, wish).and_then(|said| tell(&said).map(|()| said.refused)) {
+    let colored = !wish.is_for_machines();
+    ExitCode::from(match answer(&place, wish).and_then(|said| tell(&said, colored).map(|()| said.refused)) {
         Ok(refused) => {
             if refused {
                 FAILED
@@ -98,6 +107,9 @@ fn answer(place: &Place, wish: Wish) -> Result<Said, CliError> {
             wait(async { plan::of_cluster(&Cluster::connect(place).await?, &name, &given, shape).await }).map(Said::out)
         }
         Wish::Plan { what: Planned::File(path), given, shape } => plan::of_file(&path, &given, shape).map(Said::out),
+        Wish::Lint(linted) => lint::lint(&linted),
+        Wish::Completion(shell) => Ok(Said::out(completion::completion(shell))),
+        Wish::Man(folder) => completion::man(&folder).map(Said::out),
         Wish::Order(order) => wait(async { order::order(&Cluster::connect(place).await?, &order, now()).await }),
         Wish::Version { shape } => version::version(shape).map(Said::out),
     }
@@ -116,12 +128,22 @@ fn now() -> Moment {
     Moment::from(Timestamp::now())
 }
 
-fn tell(said: &Said) -> Result<(), CliError> {
+/// Whether whoever sits before this stream sees colors and wants them (<https://no-color.org>).
+#[expect(clippy::disallowed_methods, reason = "what the terminal is for is told by the environment alone")]
+fn sees_colors(stream: &impl IsTerminal) -> bool {
+    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|word| !word.is_empty());
+    let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+    stream.is_terminal() && !unwanted && !dumb
+}
+
+fn tell(said: &Said, colored: bool) -> Result<(), CliError> {
     if !said.note.is_empty() {
         // Nobody is left to tell when standard error is closed.
         let _ = writeln!(std::io::stderr(), "{}", said.note);
     }
-    match std::io::stdout().write_all(said.out.as_bytes()) {
+    let mut stdout = std::io::stdout();
+    let painted = (colored && sees_colors(&stdout)).then(|| paint::painted(&said.out));
+    match stdout.write_all(painted.as_ref().unwrap_or(&said.out).as_bytes()) {
         // `kubectl llmrollout get | head` is no failure.
         Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(CliError::Write(e)),
         _ => Ok(()),
@@ -140,6 +162,8 @@ fn complain(error: &CliError) -> u8 {
         }
         cause = e.source();
     }
-    let _ = writeln!(std::io::stderr(), "{}", table::clean_lines(&text));
+    let (mut stderr, text) = (std::io::stderr(), table::clean_lines(&text));
+    let text = if sees_colors(&stderr) { paint::painted(&text) } else { text };
+    let _ = writeln!(stderr, "{text}");
     if error.is_usage() { WRONG_USAGE } else { FAILED }
 }

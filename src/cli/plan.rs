@@ -112,7 +112,7 @@ fn requests(count: i64) -> String {
 }
 
 /// Why a step is not decided in time, and what would help.
-fn troubles(seen: &Foreseen<'_>) -> Vec<String> {
+pub(super) fn troubles(seen: &Foreseen<'_>) -> Vec<String> {
     let step = seen.step;
     let of = |wait: &Wait<'_>| {
         let at = format!("step {} at {}%: {}", seen.number, step.weight, name(wait));

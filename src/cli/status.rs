@@ -5,19 +5,22 @@ use serde_json::{Value, json};
 
 use super::{
     advice::advice,
-    cluster::Cluster,
-    document::{self, Form},
+    cluster::{Cluster, kind_name},
+    document,
     error::CliError,
     story::story,
+    wish::Shape,
 };
 use crate::api::{LlmRollout, Moment};
 
 /// Asks for the rollout and tells its story.
-pub async fn status(cluster: &Cluster, name: &str, shape: Option<Form>, now: Moment) -> Result<String, CliError> {
+pub async fn status(cluster: &Cluster, name: &str, shape: Shape, now: Moment) -> Result<String, CliError> {
     let found = cluster.one(name).await?;
     match shape {
-        None => Ok(story(&typed(found, name)?, now)),
-        Some(form) => document::write(&summary(found, name, now)?, form),
+        Shape::Table => Ok(story(&typed(found, name)?, false, now)),
+        Shape::Wide => Ok(story(&typed(found, name)?, true, now)),
+        Shape::Names => Ok(format!("{}/{name}\n", kind_name())),
+        Shape::Objects(form) => document::write(&summary(found, name, now)?, form),
     }
 }
 

@@ -12,15 +12,15 @@ use crate::api::{
     status::{Attempt, Color, GateStatus, ObservedWeights},
 };
 
-/// The screen.
-pub fn story(rollout: &LlmRollout, now: Moment) -> String {
+/// The screen; `wide` tells the conditions that are as they should be too.
+pub fn story(rollout: &LlmRollout, wide: bool, now: Moment) -> String {
     let none = LlmRolloutStatus::default();
     let status = rollout.status.as_ref().unwrap_or(&none);
     let parts = [
         head(rollout, status, now),
         routers(&status.observed_weights),
         gates(&status.gates, now),
-        not_true(&status.conditions, now),
+        conditions(&status.conditions, wide, now),
         people::approvals(rollout, now),
         people::orders(&status.orders, now),
         history::attempts(None, &status.history, now),
@@ -142,10 +142,10 @@ fn gates(gates: &[GateStatus], now: Moment) -> String {
     unless_empty(gates, &table)
 }
 
-fn not_true(conditions: &[Condition], now: Moment) -> String {
-    let bad: Vec<_> = conditions.iter().filter(|c| c.status != ConditionStatus::True).collect();
+fn conditions(all: &[Condition], wide: bool, now: Moment) -> String {
+    let told: Vec<_> = all.iter().filter(|c| wide || c.status != ConditionStatus::True).collect();
     let mut table = Table::new(["CONDITION", "STATUS", "REASON", "SINCE", "MESSAGE"]);
-    for condition in &bad {
+    for condition in &told {
         table.row([
             format!("{:?}", condition.type_),
             format!("{:?}", condition.status),
@@ -154,7 +154,7 @@ fn not_true(conditions: &[Condition], now: Moment) -> String {
             condition.message.clone(),
         ]);
     }
-    unless_empty(&bad, &table)
+    unless_empty(&told, &table)
 }
 
 fn unless_empty<T>(rows: &[T], table: &Table) -> String {
@@ -185,7 +185,7 @@ mod tests {
         for (key, value) in spec.as_object().unwrap() {
             object["spec"][key] = value.clone();
         }
-        story(&serde_json::from_value(object).unwrap(), NOW)
+        story(&serde_json::from_value(object).unwrap(), false, NOW)
     }
 
     #[test]

@@ -3,8 +3,12 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{
-    args::{AnswerArgs, Args, DocumentOutput, GetArgs, ListOutput, OrderArgs, PlaceArgs, PlanArgs, Verb},
+    args::{
+        AnswerArgs, Args, DocumentOutput, GetArgs, LintArgs, LintOutput, ListOutput, OrderArgs, PlaceArgs, PlanArgs,
+        Shell, Verb,
+    },
     document::Form,
+    lint::{Linted, Report},
 };
 
 /// Which cluster and namespace.
@@ -16,7 +20,13 @@ pub struct Place {
     pub context: Option<String>,
     /// Another namespace than the context's.
     pub namespace: Option<String>,
-    /// Another user than the kubeconfig's.
+    /// Another cluster than the context's.
+    pub cluster: Option<String>,
+    /// Another user of the kubeconfig than the context's.
+    pub signed_in: Option<String>,
+    /// How long one answer may take; zero is for ever.
+    pub request_timeout: Duration,
+    /// Somebody in whose name is spoken.
     pub user: Option<String>,
     /// And the groups of that user.
     pub groups: Vec<String>,
@@ -36,8 +46,8 @@ pub enum Wish {
     Status {
         /// Its name.
         name: String,
-        /// As a document instead of a screen.
-        shape: Option<Form>,
+        /// As a screen, or in another way.
+        shape: Shape,
     },
     /// Tell what was tried before.
     History {
@@ -62,8 +72,14 @@ pub enum Wish {
         /// As a document instead of lines.
         shape: Option<Form>,
     },
+    /// Say what is wrong with manifests.
+    Lint(Linted),
     /// Say something to a rollout.
     Order(Order),
+    /// Print the script that completes words in a shell.
+    Completion(Shell),
+    /// Write the man pages into this folder.
+    Man(PathBuf),
     /// Tell the version.
     Version {
         /// As a document instead of a line.
@@ -159,14 +175,16 @@ pub enum Shape {
 impl Wish {
     /// What the words mean.
     pub fn read(args: Args) -> (Place, Self) {
-        let PlaceArgs { kubeconfig, context, namespace, user, groups } = args.place;
-        let place = Place { kubeconfig, context, namespace, user, groups };
+        let place = place(args.place);
         let wish = match args.verb {
             Verb::Get(get) => Self::Get { shape: shape(get.output), which: which(get) },
-            Verb::Status(status) => Self::Status { name: status.name, shape: status.output.map(form) },
+            Verb::Status(status) => Self::Status { name: status.name, shape: shape(status.output) },
             Verb::History(history) => Self::History { name: history.name, shape: history.output.map(form) },
             Verb::Plan(plan) => self::plan(plan),
             Verb::Explain(explain) => Self::Explain { word: explain.reason, shape: explain.output.map(form) },
+            Verb::Lint(lint) => self::lint(lint),
+            Verb::Completion(completion) => Self::Completion(completion.shell),
+            Verb::Man(man) => Self::Man(man.dir),
             Verb::Approve(a) => {
                 let say = Say::Approve { role: a.role, before: a.before };
                 order(say, OrderArgs { name: a.name, reason: a.reason, answer: a.answer })
@@ -184,19 +202,54 @@ impl Wish {
     }
 }
 
+impl Wish {
+    /// Whether a program reads what is said, so that nothing in it may be colored.
+    pub const fn is_for_machines(&self) -> bool {
+        match self {
+            Self::Get { shape, .. } | Self::Status { shape, .. } => matches!(shape, Shape::Objects(_) | Shape::Names),
+            Self::History { shape, .. }
+            | Self::Plan { shape, .. }
+            | Self::Explain { shape, .. }
+            | Self::Order(Order { shape, .. })
+            | Self::Version { shape } => shape.is_some(),
+            Self::Lint(linted) => !matches!(linted.report, Report::Text),
+            Self::Completion(_) | Self::Man(_) => true,
+        }
+    }
+}
+
+fn place(args: PlaceArgs) -> Place {
+    let PlaceArgs { kubeconfig, context, namespace, cluster, signed_in, request_timeout, user, groups } = args;
+    Place { kubeconfig, context, namespace, cluster, signed_in, request_timeout, user, groups }
+}
+
 fn order(say: Say, args: OrderArgs) -> Wish {
     let AnswerArgs { timeout, no_wait, output } = args.answer;
     let patience = (!no_wait).then_some(timeout);
     Wish::Order(Order { name: args.name, say, reason: args.reason, patience, shape: output.map(form) })
 }
 
-fn plan(args: PlanArgs) -> Wish {
-    let PlanArgs { name, file, rps, rates, output } = args;
+fn lint(args: LintArgs) -> Wish {
+    let LintArgs { files, rps, rates, strict, output } = args;
+    let report = match output {
+        LintOutput::Text => Report::Text,
+        LintOutput::Json => Report::Json,
+        LintOutput::Sarif => Report::Sarif,
+    };
+    Wish::Lint(Linted { files, given: given(rps, rates), strict, report })
+}
+
+fn given(rps: Option<f64>, rates: Vec<(Option<String>, f64)>) -> Given {
     let (of_all, of_one): (Vec<_>, Vec<_>) = rates.into_iter().partition(|(gate, _)| gate.is_none());
     let rate = of_all.last().map(|(_, rate)| *rate);
     let rates = of_one.into_iter().filter_map(|(gate, rate)| Some((gate?, rate))).collect();
+    Given { rps, rate, rates }
+}
+
+fn plan(args: PlanArgs) -> Wish {
+    let PlanArgs { name, file, rps, rates, output } = args;
     let what = file.map_or_else(|| Planned::Rollout(name.unwrap_or_default()), Planned::File);
-    Wish::Plan { what, given: Given { rps, rate, rates }, shape: output.map(form) }
+    Wish::Plan { what, given: given(rps, rates), shape: output.map(form) }
 }
 
 fn which(get: GetArgs) -> Which {
@@ -243,6 +296,9 @@ mod tests {
         let (after, wish) = read("x get --context lab -n llm");
         assert_eq!(before, after);
         assert_eq!(after.namespace.as_deref(), Some("llm"));
+        let (other, _) = read("x get --cluster prod --user eve --request-timeout 5");
+        let signed_in = (other.cluster.as_deref(), other.signed_in.as_deref());
+        assert_eq!((signed_in, other.request_timeout), ((Some("prod"), Some("eve")), Duration::from_secs(5)));
         let (other, _) = read("x abort chat --as ana --as-group sre");
         assert_eq!((other.user.as_deref(), other.groups), (Some("ana"), vec!["sre".to_owned()]));
         assert_eq!(wish, Wish::Get { which: Which::Namespace, shape: Shape::Table });
@@ -255,7 +311,7 @@ mod tests {
         let (_, wish) = read("x get -A -o wide");
         assert_eq!(wish, Wish::Get { which: Which::Everywhere, shape: Shape::Wide });
         let (_, wish) = read("x status chat -ojson");
-        assert_eq!(wish, Wish::Status { name: "chat".into(), shape: Some(Form::Json) });
+        assert_eq!(wish, Wish::Status { name: "chat".into(), shape: Shape::Objects(Form::Json) });
     }
 
     #[test]
@@ -330,6 +386,11 @@ mod tests {
             "x plan chat --rps many",
             "x plan chat --rate 100%",
             "x plan chat --rate 1s",
+            "x lint",
+            "x lint chat.yaml -o yaml",
+            "x completion tcsh",
+            "x get --request-timeout soon",
+            "x get --as-group sre",
         ];
         for line in lines {
             let error = Args::try_parse_from(line.split(' ')).unwrap_err();

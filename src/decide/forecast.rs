@@ -4,11 +4,11 @@
 
 use std::time::Duration;
 
+pub use super::stage::speaks;
 use super::{
     course::PlannedStep,
     plan::{Plan, PlannedGate},
     proof::Proof,
-    stage::speaks,
 };
 use crate::stats::{
     Tolerance,

@@ -279,7 +279,7 @@ pub(super) struct Starved {
 const ENOUGH_TO_TELL: i64 = 50;
 
 /// Whether a gate speaks about a step.
-pub(super) fn speaks(g: &PlannedGate, step: &PlannedStep) -> bool {
+pub fn speaks(g: &PlannedGate, step: &PlannedStep) -> bool {
     chosen(g, step.gates.as_deref(), false, step.weight)
 }
 

@@ -1,13 +1,11 @@
 //! The CRDs: the checked-in YAML is what the code generates, every field is documented and bounded, and the corpus of
 //! manifests in `tests/crd` is taken or refused as it should be. Never asks a real server; the lab does, with the same files.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use llmrollout::{
     api::{LlmRollout, v1alpha1::Prices},
+    cli::lint::schema::Schemas,
     decide::{
         plan::Plan,
         snapshot::{Around, EndpointOffer, Offers},
@@ -18,7 +16,7 @@ use serde_json::{Value, json};
 use crate::{
     files::{below, read, top},
     samples::{gate_sets, price_list},
-    schema::{complaints, complaints_after, crds, schemas},
+    schema::{complaints, complaints_after, crds},
     yaml::yaml,
 };
 
@@ -40,8 +38,8 @@ fn the_checked_in_crds_are_those_of_the_code() {
 #[test]
 fn every_field_is_documented() {
     let mut wrong = Vec::new();
-    for (kind, schema) in schemas() {
-        walk(&schema, "", &mut |at, schema| {
+    for (kind, schema) in Schemas::ours().kinds() {
+        walk(schema, "", &mut |at, schema| {
             let ours = !["", "apiVersion", "kind", "metadata"].contains(&at) && !at.ends_with("[]");
             if ours && schema["description"].as_str().is_none_or(str::is_empty) {
                 wrong.push(format!("{kind}: {at}: no description"));
@@ -57,7 +55,7 @@ fn every_field_is_documented() {
 #[test]
 fn everything_a_user_writes_is_bounded() {
     let mut wrong = Vec::new();
-    for (kind, schema) in schemas() {
+    for (kind, schema) in Schemas::ours().kinds() {
         walk(&schema["properties"]["spec"], "spec", &mut |at, schema| match schema["type"].as_str() {
             Some("string") if ["maxLength", "pattern", "enum"].iter().all(|bound| schema[bound].is_null()) => {
                 wrong.push(format!("{kind}: {at}: a string without maxLength, pattern or enum"));
@@ -89,7 +87,7 @@ fn walk(schema: &Value, at: &str, visit: &mut impl FnMut(&str, &Value)) {
 fn good_manifests_are_taken() {
     let files = below(&top("tests/crd/good"), ".yaml");
     assert!(files.len() >= 5, "the corpus of good manifests is gone");
-    let schemas = schemas();
+    let schemas = Schemas::ours();
     for file in files {
         let wrong = complaints(&schemas, &one(&file));
         assert!(wrong.is_empty(), "{}: {}", file.display(), wrong.join("\n"));
@@ -128,7 +126,7 @@ fn understood(files: &[PathBuf]) {
 fn bad_manifests_are_refused_with_the_expected_words() {
     let files = below(&top("tests/crd/bad"), ".yaml");
     assert!(files.len() >= 40, "the corpus of bad manifests is gone");
-    let schemas = schemas();
+    let schemas = Schemas::ours();
     let wrong: Vec<String> = files.iter().filter_map(|file| not_refused(&schemas, file)).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
@@ -140,8 +138,8 @@ fn every_rule_has_a_manifest_that_breaks_it() {
         .filter_map(|file| Some(read(file).lines().next()?.strip_prefix("# refused: ")?.trim().to_owned()))
         .collect();
     let mut missing = Vec::new();
-    for (kind, schema) in schemas() {
-        walk(&schema, "", &mut |at, schema| {
+    for (kind, schema) in Schemas::ours().kinds() {
+        walk(schema, "", &mut |at, schema| {
             for rule in schema["x-kubernetes-validations"].as_array().into_iter().flatten() {
                 let message = rule["message"].as_str().unwrap_or_default();
                 // A rule about a change is broken by no manifest; the next test breaks it.
@@ -157,7 +155,7 @@ fn every_rule_has_a_manifest_that_breaks_it() {
 
 #[test]
 fn an_order_is_never_changed() {
-    let (schemas, order) = (schemas(), one(&top("tests/crd/good/order-approve.yaml")));
+    let (schemas, order) = (Schemas::ours(), one(&top("tests/crd/good/order-approve.yaml")));
     assert_eq!(complaints_after(&schemas, &order, Some(&order)), Vec::<String>::new());
     let mut changed = order.clone();
     changed["spec"]["approver"] = json!("eve@example.org");
@@ -166,7 +164,7 @@ fn an_order_is_never_changed() {
 }
 
 /// What is wrong with a file of the bad corpus: taken, or refused in other words than it expects.
-fn not_refused(schemas: &BTreeMap<String, Value>, file: &Path) -> Option<String> {
+fn not_refused(schemas: &Schemas, file: &Path) -> Option<String> {
     let text = read(file);
     let expected = text.lines().next().and_then(|line| line.strip_prefix("# refused: ")).map(str::trim);
     let Some(expected) = expected else {

@@ -1,7 +1,7 @@
 //! Manifests that people start from: each one parses strictly, passes the CRD, and fits together with what stands beside
 //! it, so that the rollout could drive the routers as they are written. Never asks a cluster.
 
-use std::{collections::BTreeMap, path::Path};
+use std::path::Path;
 
 use k8s_openapi::api::{
     batch::v1::CronJob,
@@ -11,6 +11,7 @@ use k8s_openapi::api::{
 use kube::{ResourceExt, core::DynamicObject};
 use llmrollout::{
     api::{LlmGateSet, LlmRollout, labels},
+    cli::lint::schema::Schemas,
     decide::{
         plan::Plan,
         snapshot::{Around, GateSetSeen, GateSets, Offers, PriceListSeen},
@@ -22,7 +23,7 @@ use serde_json::Value;
 
 use crate::{
     files::{below, top},
-    schema::{complaints, schemas},
+    schema::complaints,
     yaml::yaml,
 };
 
@@ -30,7 +31,7 @@ use crate::{
 fn samples_parse_strictly_and_pass_the_crd() {
     let files = [below(&top("config/samples"), ".yaml"), below(&top("examples"), ".yaml")].concat();
     assert!(!files.is_empty(), "there are no samples");
-    let schemas = schemas();
+    let schemas = Schemas::ours();
     for file in files {
         for document in yaml(&file) {
             let wrong = judge(&schemas, &document);
@@ -41,7 +42,7 @@ fn samples_parse_strictly_and_pass_the_crd() {
 
 #[test]
 fn unknown_fields_are_refused() {
-    let schemas = schemas();
+    let schemas = Schemas::ours();
     let typo: Value =
         serde_saphyr::from_str("{apiVersion: v1, kind: Service, metadata: {name: a}, spec: {prots: []}}").unwrap();
     assert_eq!(judge(&schemas, &typo).len(), 1);
@@ -50,7 +51,7 @@ fn unknown_fields_are_refused() {
 }
 
 /// What is wrong with one document.
-fn judge(schemas: &BTreeMap<String, Value>, document: &Value) -> Vec<String> {
+fn judge(schemas: &Schemas, document: &Value) -> Vec<String> {
     match document["kind"].as_str().unwrap_or_default() {
         "LlmRollout" | "LlmRolloutOrder" | "LlmGateSet" => complaints(schemas, document),
         "Namespace" => lost::<Namespace>(document),
