@@ -6,6 +6,9 @@
 extern crate llmrollout_core as llmrollout;
 
 #[expect(dead_code, reason = "the scenarios need more of it")]
+#[path = "../../tests/core/book.rs"]
+mod book;
+#[expect(dead_code, reason = "the scenarios need more of it")]
 #[path = "../../tests/core/counted.rs"]
 mod counted;
 #[path = "../../tests/core/json_patch.rs"]

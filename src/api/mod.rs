@@ -10,6 +10,7 @@ pub mod gates;
 pub mod labels;
 pub mod moment;
 pub mod order;
+pub mod record;
 pub mod route;
 pub mod sources;
 pub mod status;

@@ -65,6 +65,8 @@ pub enum Verb {
     Status(StatusArgs),
     /// Tell what was tried before, and who said what to it
     History(HistoryArgs),
+    /// Print the sign-off sheet of one attempt: what was released, who agreed, what decided, what was written
+    Report(ReportArgs),
     /// Say how long each step takes at a given traffic, and which gates cannot be decided in time
     Plan(PlanArgs),
     /// Say what a reason means
@@ -134,6 +136,20 @@ pub struct HistoryArgs {
     /// Another shape of output
     #[arg(short, long, value_name = "SHAPE")]
     pub output: Option<DocumentOutput>,
+}
+
+/// `report NAME`.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct ReportArgs {
+    /// Name of the rollout
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// Number of the attempt; the newest without one
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+    pub attempt: Option<i64>,
+    /// The shape of the sheet
+    #[arg(short, long, value_name = "SHAPE", default_value = "md")]
+    pub output: ReportOutput,
 }
 
 /// `plan [NAME] [-f FILE]`.
@@ -327,6 +343,17 @@ pub enum DocumentOutput {
     Json,
     /// As YAML.
     Yaml,
+}
+
+/// Shapes of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReportOutput {
+    /// Markdown.
+    Md,
+    /// One HTML page that needs nothing else.
+    Html,
+    /// The record itself.
+    Json,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -26,6 +26,13 @@ pub enum Asked<'a> {
     One(&'a str),
     /// A change of this rollout's manifest.
     Change(&'a str),
+    /// The record of an attempt.
+    Record {
+        /// Name of the rollout.
+        name: &'a str,
+        /// Number of the attempt.
+        attempt: i64,
+    },
     /// A set of gates.
     GateSet,
     /// A new order.

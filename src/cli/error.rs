@@ -110,6 +110,23 @@ pub enum CliError {
         /// Words that look like it.
         near: Vec<&'static str>,
     },
+    /// No record of the attempt.
+    #[error(
+        "there is no record of {attempt} of {name}; the last ten attempts are kept, see `kubectl llmrollout -n {namespace} history {name}`"
+    )]
+    NoRecord {
+        /// Its namespace.
+        namespace: String,
+        /// The name of the rollout.
+        name: String,
+        /// Which attempt.
+        attempt: String,
+    },
+    /// A record of another time.
+    #[error(
+        "the ConfigMap {0} holds no record that this version understands; use a kubectl-llmrollout as new as the operator"
+    )]
+    OtherRecord(String),
     /// Credentials were not accepted.
     #[error("the API server does not accept the credentials: {0}; sign in again, or choose another --context")]
     Unauthorized(String),
@@ -227,6 +244,10 @@ impl CliError {
                 Self::NotFound { namespace: namespace.to_owned(), name: name.to_owned() }
             }
             (404, Asked::Order | Asked::Orders) => Self::NoKind("LlmRolloutOrder"),
+            (404, Asked::Record { name, attempt }) => {
+                let attempt = format!("attempt {attempt}");
+                Self::NoRecord { namespace: namespace.to_owned(), name: name.to_owned(), attempt }
+            }
             (404, Asked::GateSet) => Self::NoKind("LlmGateSet"),
             (404, _) => Self::NoKind("LlmRollout"),
             (401, _) => Self::Unauthorized(words),
@@ -245,6 +266,7 @@ const fn right(asked: Asked<'_>) -> &'static str {
     match asked {
         Asked::All | Asked::One(_) => "the verbs get and list on llmrollouts.llmrollout.io",
         Asked::Change(_) => "the verb patch on llmrollouts.llmrollout.io",
+        Asked::Record { .. } => "the verb get on configmaps",
         Asked::GateSet => "the verb get on llmgatesets.llmrollout.io",
         Asked::Order => "the verb create on llmrolloutorders.llmrollout.io",
         Asked::Orders => "the verb list on llmrolloutorders.llmrollout.io",

@@ -18,6 +18,7 @@ pub mod paint;
 pub mod people;
 pub mod plan;
 pub mod post;
+pub mod report;
 pub mod signs;
 pub mod status;
 pub mod story;
@@ -101,6 +102,9 @@ fn answer(place: &Place, wish: Wish) -> Result<Said, CliError> {
         }
         Wish::History { name, shape } => {
             wait(async { history::history(&Cluster::connect(place).await?, &name, shape, now()).await })
+        }
+        Wish::Report { name, attempt, shape } => {
+            wait(async { report::report(&Cluster::connect(place).await?, &name, attempt, shape).await }).map(Said::out)
         }
         Wish::Explain { word, shape } => explain::explain(word.as_deref(), shape).map(Said::out),
         Wish::Plan { what: Planned::Rollout(name), given, shape } => {

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use super::{
     args::{
         AnswerArgs, Args, DocumentOutput, GetArgs, LintArgs, LintOutput, ListOutput, OrderArgs, PlaceArgs, PlanArgs,
-        Shell, Verb,
+        ReportOutput, Shell, Verb,
     },
     document::Form,
     lint::{Linted, Report},
@@ -55,6 +55,15 @@ pub enum Wish {
         name: String,
         /// As a document instead of tables.
         shape: Option<Form>,
+    },
+    /// Print the record of an attempt.
+    Report {
+        /// Name of the rollout.
+        name: String,
+        /// Number of the attempt; the newest without one.
+        attempt: Option<i64>,
+        /// In which shape.
+        shape: ReportOutput,
     },
     /// Say how long each step takes.
     Plan {
@@ -180,6 +189,7 @@ impl Wish {
             Verb::Get(get) => Self::Get { shape: shape(get.output), which: which(get) },
             Verb::Status(status) => Self::Status { name: status.name, shape: shape(status.output) },
             Verb::History(history) => Self::History { name: history.name, shape: history.output.map(form) },
+            Verb::Report(r) => Self::Report { name: r.name, attempt: r.attempt, shape: r.output },
             Verb::Plan(plan) => self::plan(plan),
             Verb::Explain(explain) => Self::Explain { word: explain.reason, shape: explain.output.map(form) },
             Verb::Lint(lint) => self::lint(lint),
@@ -213,7 +223,7 @@ impl Wish {
             | Self::Order(Order { shape, .. })
             | Self::Version { shape } => shape.is_some(),
             Self::Lint(linted) => !matches!(linted.report, Report::Text),
-            Self::Completion(_) | Self::Man(_) => true,
+            Self::Report { .. } | Self::Completion(_) | Self::Man(_) => true,
         }
     }
 }
@@ -284,7 +294,10 @@ mod tests {
     use clap::{CommandFactory, Parser, error::ErrorKind};
 
     use super::{Given, Order, Place, Planned, Say, Shape, Which, Wish};
-    use crate::cli::{args::Args, document::Form};
+    use crate::cli::{
+        args::{Args, ReportOutput},
+        document::Form,
+    };
 
     fn read(line: &str) -> (Place, Wish) {
         Wish::read(Args::try_parse_from(line.split(' ')).unwrap())
@@ -351,6 +364,14 @@ mod tests {
     }
 
     #[test]
+    fn reports_are_read() {
+        let report = |attempt, shape| Wish::Report { name: "chat".into(), attempt, shape };
+        assert_eq!(read("x report chat").1, report(None, ReportOutput::Md));
+        assert_eq!(read("x report chat --attempt 3 -o html").1, report(Some(3), ReportOutput::Html));
+        assert_eq!(read("x report chat -ojson").1, report(None, ReportOutput::Json));
+    }
+
+    #[test]
     fn plans_are_read() {
         let plan = |line: &str| match read(line).1 {
             Wish::Plan { what, given, shape } => (what, given, shape),
@@ -380,6 +401,9 @@ mod tests {
             "x abort chat --timeout soon",
             "x abort chat --no-wait --timeout 5s",
             "x history",
+            "x report",
+            "x report chat --attempt 0",
+            "x report chat -o yaml",
             "x plan",
             "x plan chat -f chat.yaml",
             "x plan chat --rps 0",

@@ -48,7 +48,12 @@ use crate::{
         memory::Memory,
         prometheus::{Provider, ProviderError, ProviderSettings},
     },
-    record::{Pen, events::Herald, metrics::Metrics},
+    record::{
+        Pen,
+        events::Herald,
+        ledger::{Desk, Ledger},
+        metrics::Metrics,
+    },
     serve::{self, Ready},
     settings::Settings,
 };
@@ -113,11 +118,10 @@ pub async fn run(settings: Settings) -> Result<(), ControlError> {
     for asking in providers(&settings, &board, clock, &metrics, &stop)? {
         tasks.spawn(asking);
     }
-    let (herald, speak) = Herald::start(
-        client(&config)?,
-        settings.election.as_ref().map_or_else(|| "alone".to_owned(), |e| e.identity.clone()),
-    );
+    let (herald, speak) = Herald::start(client(&config)?, identity(&settings));
     tasks.spawn(speak);
+    let (desk, keep) = ledger(client(&config)?, &settings, &metrics);
+    tasks.spawn(keep);
     let parts = Parts {
         settings,
         eyes: client(&config)?,
@@ -126,6 +130,7 @@ pub async fn run(settings: Settings) -> Result<(), ControlError> {
         clock,
         metrics,
         herald,
+        desk,
         lease,
     };
     let work = parts.loops(&stop, &ready);
@@ -151,6 +156,18 @@ pub async fn run(settings: Settings) -> Result<(), ControlError> {
             Ok(())
         }
     }
+}
+
+/// As whom events are told.
+fn identity(settings: &Settings) -> String {
+    settings.election.as_ref().map_or_else(|| "alone".to_owned(), |election| election.identity.clone())
+}
+
+/// Where pages for the records of attempts are handed in, and the task that writes them.
+fn ledger(client: Client, settings: &Settings, metrics: &Arc<Metrics>) -> (Desk, impl Future<Output = ()> + use<>) {
+    let (desk, deadline) = (Desk::default(), settings.limits.call_timeout);
+    let ledger = Ledger { client, deadline, desk: desk.clone(), metrics: Arc::clone(metrics) };
+    (desk, ledger.keep())
 }
 
 /// One task for each provider and endpoint.
@@ -212,6 +229,7 @@ struct Parts {
     clock: Clock,
     metrics: Arc<Metrics>,
     herald: Herald,
+    desk: Desk,
     lease: LeaseHandle,
 }
 
@@ -293,6 +311,7 @@ impl Parts {
             },
             pen: Pen { client: self.hands.clone(), deadline },
             herald: self.herald.clone(),
+            desk: self.desk.clone(),
             metrics: Arc::clone(&self.metrics),
             attempts: Attempts::default(),
         }

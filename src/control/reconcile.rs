@@ -11,9 +11,12 @@ use super::retry::{self, Attempts};
 use crate::{
     act::{self, Class, Hands},
     api::{LlmRollout, Moment},
-    decide::{self, Decision, Snapshot},
+    decide::{
+        self, Decision, Snapshot,
+        chronicle::{self, Page},
+    },
     observe::{self, ObserveError, World, live::Eyes},
-    record::{self, Pen, RecordError, events::Herald, metrics::Metrics},
+    record::{self, Pen, RecordError, events::Herald, ledger::Desk, metrics::Metrics},
 };
 
 /// Even when nothing happens, each rollout is looked at this often; caches only, nothing is read or written.
@@ -26,6 +29,7 @@ pub(super) struct Context {
     pub(super) hands: Hands,
     pub(super) pen: Pen,
     pub(super) herald: Herald,
+    pub(super) desk: Desk,
     pub(super) metrics: Arc<Metrics>,
     pub(super) attempts: Attempts,
 }
@@ -35,7 +39,19 @@ impl Context {
     pub(super) fn forget(&self, namespace: &str, name: &str) {
         self.attempts.forget(&format!("{namespace}/{name}"));
         self.metrics.forget(namespace, name);
+        self.desk.forget(namespace, name);
         self.world.memory.keep(&ObjectRef::new(name).within(namespace), None);
+    }
+}
+
+impl Context {
+    /// For the record. Nothing waits for it.
+    fn hand_in(&self, rollout: &LlmRollout, pages: impl IntoIterator<Item = Page>) {
+        for page in pages {
+            if !self.desk.hand_in(rollout, page) {
+                self.metrics.record_page_dropped();
+            }
+        }
     }
 }
 
@@ -80,6 +96,7 @@ pub(super) async fn reconcile(rollout: Arc<LlmRollout>, ctx: Arc<Context>) -> Re
     let acted = act::act(&decision, &namespace, &ctx.hands).await;
     tell_log(&snapshot, &decision, &acted);
     ctx.metrics.acted(&decision, &acted);
+    ctx.hand_in(&rollout, Page::of_writes(&snapshot, &decision, acted.done()));
     let (status, news) = record::outcome(&snapshot, &decision, &acted);
     let owner = ObjectRef::from_obj(rollout.as_ref());
     ctx.world.board.subscribe(&owner, decision.asks.clone());
@@ -98,6 +115,10 @@ pub(super) async fn reconcile(rollout: Arc<LlmRollout>, ctx: Arc<Context>) -> Re
                 ctx.metrics.event_dropped();
             }
         }
+    }
+    let told = ctx.desk.knows(&rollout) || !chronicle::is_fresh(&status, snapshot.now);
+    if written || !told {
+        ctx.hand_in(&rollout, Page::of_status(&snapshot, &decision, &status));
     }
     Ok(again(&rollout, &ctx, &decision, &acted, snapshot.now, written))
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::meant::Meant;
 use crate::{
-    api::{LlmRolloutStatus, Moment, Reason},
+    api::{LlmRolloutStatus, Moment, Reason, status::GateStatus},
     metrics::Question,
     routers::GuardedPatch,
 };
@@ -26,6 +26,8 @@ pub struct Decision {
     pub wants_live: bool,
     /// What happened, for people.
     pub news: Vec<News>,
+    /// The words of gates that it rested on, if it left a stage, asked a person or went back; for the record.
+    pub judged: Vec<GateStatus>,
     /// When to look again at the latest.
     pub wake: Option<Moment>,
     /// What the metrics providers should be asked from now on.

@@ -7,6 +7,7 @@ mod answer;
 mod awaiting;
 mod bound;
 pub mod calendar;
+pub mod chronicle;
 pub mod course;
 pub mod criterion;
 mod figures;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{
     answer::Answer,
+    chronicle,
     gate::{NO_ANSWER, NOT_YET, OF_A_JOB},
     intent::{Decision, News},
     reference, say, sources,
@@ -48,7 +49,8 @@ pub(super) fn tell(v: &View<'_>, answer: Answer) -> Decision {
     let running = next.attempt.as_ref().is_some_and(|a| a.ended_at.is_none()) && phase != Phase::RollingBack;
     let asks = if running { v.questions.all() } else { std::collections::BTreeSet::new() };
     let (odds, meant) = (weigh::odds(v), Some(Arc::clone(v.meant)));
-    Decision { intents, next, latched, home, wants_live, news, wake, asks, odds, meant }
+    let judged = chronicle::rested_on(v, &next);
+    Decision { intents, next, latched, home, wants_live, news, judged, wake, asks, odds, meant }
 }
 
 fn clipped(mut message: String) -> String {

@@ -63,6 +63,11 @@ struct OfClass {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfOutcome {
+    outcome: Word,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TrafficWrite {
     router_kind: Word,
     direction: Word,
@@ -106,6 +111,8 @@ pub struct Metrics {
     traffic_writes: Family<TrafficWrite, Counter>,
     status_writes: Counter,
     events_dropped: Counter,
+    record_writes: Family<OfOutcome, Counter>,
+    record_dropped: Counter,
     phase: Family<RolloutPhase, Gauge>,
     candidate_weight: Family<Rollout, Gauge>,
     gate_evidence: Family<GateSide, Figure>,
@@ -131,6 +138,8 @@ impl Metrics {
             traffic_writes: Family::default(),
             status_writes: Counter::default(),
             events_dropped: Counter::default(),
+            record_writes: Family::default(),
+            record_dropped: Counter::default(),
             phase: Family::default(),
             candidate_weight: Family::default(),
             gate_evidence: Family::default(),
@@ -157,6 +166,8 @@ impl Metrics {
         to.register("traffic_writes", "Writes that moved traffic", self.traffic_writes.clone());
         to.register("status_writes", "Writes of a rollout's status", self.status_writes.clone());
         to.register("events_dropped", "Events that found no room in the queue", self.events_dropped.clone());
+        to.register("record_writes", "Writes of the records of attempts, by outcome", self.record_writes.clone());
+        to.register("record_dropped", "Pages for a record that found no room", self.record_dropped.clone());
         to.register("phase", "1 for the phase a rollout is in", self.phase.clone());
         to.register("candidate_weight", "Percent of traffic given to the candidate", self.candidate_weight.clone());
         let evidence =
@@ -210,6 +221,16 @@ impl Metrics {
     /// An event found no room.
     pub fn event_dropped(&self) {
         self.events_dropped.inc();
+    }
+
+    /// The record of an attempt was written, or was not.
+    pub fn record_written(&self, outcome: &'static str) {
+        self.record_writes.get_or_create(&OfOutcome { outcome: Word(outcome) }).inc();
+    }
+
+    /// A page for a record found no room.
+    pub fn record_page_dropped(&self) {
+        self.record_dropped.inc();
     }
 
     /// Where a rollout stands, also when nothing was written: after a restart nobody else would say.
@@ -407,6 +428,7 @@ mod tests {
             home,
             wants_live: false,
             news: vec![],
+            judged: vec![],
             wake: None,
             asks: std::collections::BTreeSet::default(),
             odds: vec![],
@@ -435,6 +457,8 @@ mod tests {
         metrics.stands(&rollout("chat"), &decision.next);
         metrics.weighs(&rollout("chat"), &[odds("errors", Some(90.5))]);
         metrics.event_dropped();
+        metrics.record_written("written");
+        metrics.record_page_dropped();
         metrics.leads(true);
         let reading = crate::metrics::Reading {
             at: crate::api::Moment::from_unix(1),
@@ -456,6 +480,8 @@ mod tests {
             "llmrollout_traffic_writes_total{router_kind=\"service\",direction=\"back\"} 1",
             "llmrollout_status_writes_total 1",
             "llmrollout_events_dropped_total 1",
+            "llmrollout_record_writes_total{outcome=\"written\"} 1",
+            "llmrollout_record_dropped_total 1",
             "llmrollout_phase{namespace=\"llm\",name=\"chat\",phase=\"Holding\"} 1",
             "llmrollout_candidate_weight{namespace=\"llm\",name=\"chat\"} 20",
             "llmrollout_gate_evidence_log10{namespace=\"llm\",name=\"chat\",gate=\"errors\",side=\"fail\"} -0.25",

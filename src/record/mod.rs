@@ -2,6 +2,7 @@
 //! status never claims what was not done. Never decides and never touches anybody else's object.
 
 pub mod events;
+pub mod ledger;
 pub mod metrics;
 mod status;
 

@@ -4,6 +4,7 @@
 extern crate llmrollout_core as llmrollout;
 
 mod anything;
+mod book;
 mod counted;
 mod draw;
 mod evidence;
@@ -17,6 +18,7 @@ mod json_patch;
 mod objects;
 mod odds;
 mod orders;
+mod pages;
 mod plans;
 mod properties;
 mod queries;

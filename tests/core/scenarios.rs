@@ -108,6 +108,7 @@ fn command(world: &mut World, line: &str) {
     }
     let words: Vec<&str> = line.split_whitespace().collect();
     match words.as_slice() {
+        ["record", rest @ ..] => record(world, rest),
         ["settle"] => world.settle(),
         ["tick", by] => world.tick(duration(by).unwrap()),
         ["image", tag] => {
@@ -147,6 +148,17 @@ fn command(world: &mut World, line: &str) {
         ["counted" | "samples" | "blind" | "split", gate, rest @ ..] => counted(world, gate_name(gate), words[0], rest),
         ["silent", gate] => drop(world.signals.insert(gate_name(gate), Signal::Silent(NoData::Empty))),
         _ => disturbance(world, &words),
+    }
+}
+
+/// The record of the attempts: kept from now on, of pages that do not arrive or arrive again, or printed.
+fn record(world: &mut World, words: &[&str]) {
+    let book = world.book.get_or_insert_default();
+    match words {
+        [] => {}
+        ["lost", lost] => book.lost = lost.parse().unwrap(),
+        ["of", attempt] => world.log.extend(book.told(attempt.parse().unwrap())),
+        _ => panic!("unknown about a record: {words:?}"),
     }
 }
 

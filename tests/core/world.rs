@@ -22,6 +22,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
+    book::Book,
     counted::Counted,
     json_patch::obeys,
     objects::{color_of, front, grpc_route, offers, route, status, virtual_service, weight},
@@ -96,6 +97,8 @@ pub(crate) struct World {
     /// What the last decision tells of evidence.
     pub(crate) odds: Vec<Odds>,
     pub(crate) log: Vec<String>,
+    /// The records of its attempts, where a script asks for them.
+    pub(crate) book: Option<Book>,
     version: i64,
     read: RefCell<Option<Read>>,
 }
@@ -148,6 +151,7 @@ impl World {
             wake: None,
             odds: Vec::new(),
             log: Vec::new(),
+            book: None,
             version: 1,
             read: RefCell::default(),
         };
@@ -334,8 +338,12 @@ impl World {
         self.wake = decision.wake;
         self.odds.clone_from(&decision.odds);
         self.meant.clone_from(&decision.meant);
+        let before = self.book.is_some().then(|| self.snapshot(false));
         let stopped = self.write(decision);
         let changed = self.record(decision, stopped);
+        if let (Some(book), Some(before)) = (&mut self.book, before) {
+            book.keep(&before, decision, self.rollout.status.as_ref(), stopped, changed);
+        }
         let idle = !changed && !stopped && !decision.wants_live;
         assert!(!idle || decision.wake.is_none_or(|at| at > self.now), "nothing to do, and no rest either");
         changed

@@ -81,6 +81,7 @@ fn decision(intents: Vec<Intent>, home: bool) -> Decision {
         home,
         wants_live: false,
         news: vec![],
+        judged: vec![],
         wake: None,
         asks: std::collections::BTreeSet::new(),
         odds: vec![],

@@ -6,6 +6,7 @@ mod architecture;
 mod crds;
 mod docs;
 mod files;
+mod ledger;
 mod lint;
 mod outcome;
 mod samples;

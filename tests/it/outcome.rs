@@ -37,6 +37,7 @@ fn decision(latched: bool) -> Decision {
         home: latched,
         wants_live: false,
         news: vec![News { warning: latched, reason: Reason::GateFailed, message: "errors 20% > 1%".into() }],
+        judged: vec![],
         wake: None,
         asks: BTreeSet::new(),
         odds: vec![],

@@ -86,10 +86,11 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 - apiGroups: [""]
   resources: [pods]
   verbs: [list, watch]
-# For price lists. Only those with the label llmrollout.io/prices are asked for; a rule cannot be limited to a label.
+# For price lists, of which only those with the label llmrollout.io/prices are asked for, and for the records of attempts,
+# `<rollout>-attempt-<n>`: a rule cannot be limited to a label, nor to the beginning of a name.
 - apiGroups: [""]
   resources: [configmaps]
-  verbs: [list, watch]
+  verbs: [get, list, watch, create, update, delete]
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]

@@ -21,6 +21,7 @@ mod prices;
 mod promote;
 mod providers;
 mod quiet;
+mod records;
 mod rollback;
 mod runner;
 mod selector;

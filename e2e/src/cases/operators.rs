@@ -6,7 +6,10 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::stand::{Stand, is_promoted};
+use super::{
+    records::Recorded,
+    stand::{Stand, is_promoted},
+};
 use crate::kit::{
     Film, KitError, LoadPlan, Weights, Wish,
     audit::Audit,
@@ -97,6 +100,9 @@ pub(super) async fn operator_killed_in_each_step(stand: &Stand) -> Result<(), Ki
         kill(stand, &own, weight >= 20).await?;
     }
     service.rollout.until("v2 is promoted", STEP, is_promoted).await?;
+    let recorded = Recorded::of(stand, 2).await?;
+    recorded.tells_each_step_once(&steps.map(i64::from))?;
+    recorded.tells_what_each_step_rested_on(steps.len(), &["errors", "p95", "cost"])?;
     let report = stand.end(service.load).await?;
     claim(report.is_flawless(), || report.words())?;
     super::promote::note_shortest_hold(stand, &service.route);

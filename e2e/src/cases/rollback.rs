@@ -6,7 +6,11 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::{promote::gets_nothing, stand::Stand};
+use super::{
+    promote::gets_nothing,
+    records::{Recorded, reported},
+    stand::Stand,
+};
 use crate::kit::{KitError, LoadPlan, Weights, Wish, claim, pods, space};
 
 const BACK: Duration = Duration::from_mins(1);
@@ -35,6 +39,8 @@ async fn rolls_back(stand: &Stand, bad: Wish, gate: &str) -> Result<(), KitError
     service.load.mark("after").await?;
     let rollout = back.object.as_deref().cloned().unwrap_or_default();
     let figures = figures_of(&rollout, gate)?;
+    Recorded::of(stand, 2).await?.ended_by("GateFailed", gate)?;
+    reported(stand, 2).await?;
     // The same revision again, after another touch of the manifest: it gets nothing.
     service
         .change(stand, &serde_json::json!({"steps": [{"weight": 50, "hold": "5s"}, {"weight": 100, "hold": "5s"}]}))
