@@ -6,6 +6,7 @@
     reason = "the schema derive copies each struct, with its attributes, into a function where nothing is reachable"
 )]
 
+use super::aside::Tester;
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,7 +18,8 @@ use serde::{Deserialize, Serialize};
     validation = Rule::new("!has(self.minRequests) || !has(self.maxRequests) || self.minRequests <= self.maxRequests").message("steps: `minRequests` may not be above `maxRequests`; raise `maxRequests`"),
     validation = Rule::new("!has(self.maxHold) || duration(self.maxHold) >= duration(self.hold)").message("steps: `maxHold` may not be shorter than `hold`; write a longer one"),
     validation = Rule::new("!has(self.onUndecided) || has(self.maxHold)").message("steps: `onUndecided` says what happens at the end of `maxHold`; write one, for example `maxHold: 4h`"),
-    validation = Rule::new("self.weight > 0 || (!has(self.minRequests) && !has(self.maxRequests))").message("steps: a dark step (weight 0) sees no requests; leave `minRequests` and `maxRequests` out")
+    validation = Rule::new("self.weight > 0 || has(self.match) || (!has(self.minRequests) && !has(self.maxRequests))").message("steps: a dark step (weight 0) sees no requests; leave `minRequests` and `maxRequests` out, or send it testers with `match`"),
+    validation = Rule::new("self.weight == 0 || !has(self.match)").message("steps: `match` sends testers to the candidate before it gets a share; write it at a step with `weight: 0`, and the share at the next one")
 )]
 pub struct Step {
     /// A name for people, shown beside the number.
@@ -28,6 +30,11 @@ pub struct Step {
     /// silence (`metric: requests, equals: "0"`).
     #[schemars(range(min = 0, max = 100))]
     pub weight: i32,
+    /// Only with weight 0: requests with one of these headers or cookies reach the candidate, by a rule of their own in each
+    /// `httpRoute`, which is taken out when the step ends.
+    #[serde(default, rename = "match", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1, max = 4))]
+    pub testers: Vec<Tester>,
     /// How long the step is measured at least.
     #[schemars(regex(pattern = r"^([0-9]{1,5}h)?([0-9]{1,6}m)?([0-9]{1,7}s)?$"), length(min = 2, max = 20))]
     #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('168h')").message("hold: write a duration between 1s and 168h, for example 30m"))]

@@ -111,6 +111,8 @@ reasons! {
     UnmanagedBackend,
     /// The gateway has not accepted the route or cannot resolve a backend.
     RouteNotReady,
+    /// A dark step's `match` cannot be written into the route as it stands; the message says what to write instead.
+    StepUnsupported,
     /// `metrics.provider` names a provider that the operator's configuration does not have.
     ProviderUnknown,
     /// A gate's `http.name` names an endpoint that the operator's configuration does not have.

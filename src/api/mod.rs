@@ -2,6 +2,7 @@
 //! Nothing here decides, reads a cluster or knows the time.
 
 pub mod around;
+pub mod aside;
 pub mod conditions;
 pub mod exporters;
 pub mod found;

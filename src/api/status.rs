@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use super::verdict::{GateStatus, Kept, Reference, Stood, VerdictWord};
-use super::{Condition, Moment, Reason, found::MetricsFound, order::Verb};
+use super::{Condition, Moment, Reason, aside::Aside, found::MetricsFound, order::Verb};
 
 /// What is going on with the rollout.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
@@ -191,6 +191,9 @@ pub struct Attempt {
     /// The confirmed share of the candidate.
     #[schemars(range(min = 0, max = 100))]
     pub weight: i32,
+    /// What stands in the routes beside the shares, because of a dark step.
+    #[serde(default, skip_serializing_if = "Aside::is_nothing")]
+    pub aside: Aside,
     /// When the confirmed step was entered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step_entered_at: Option<Moment>,
@@ -322,6 +325,9 @@ pub struct StepIntent {
     /// The share to be written.
     #[schemars(range(min = 0, max = 100))]
     pub weight: i32,
+    /// What is to be written beside it.
+    #[serde(default, skip_serializing_if = "Aside::is_nothing")]
+    pub aside: Aside,
     /// When it was decided.
     pub at: Moment,
 }
@@ -336,6 +342,9 @@ pub struct ObservedWeights {
     pub blue: i32,
     /// Share of green in percent.
     pub green: i32,
+    /// Whether testers are sent to a color by a rule of their own.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub testers: bool,
 }
 
 /// How often somebody else's changes were put right lately.

@@ -114,7 +114,8 @@ fn step_line(status: &LlmRolloutStatus, attempt: &Attempt, now: Moment) -> Strin
 fn routers(seen: &[ObservedWeights]) -> String {
     let mut table = Table::new(["ROUTER", "BLUE", "GREEN"]);
     for router in seen {
-        table.row([router.router.clone(), format!("{}%", router.blue), format!("{}%", router.green)]);
+        let beside = if router.testers { " and testers" } else { "" };
+        table.row([format!("{}{beside}", router.router), format!("{}%", router.blue), format!("{}%", router.green)]);
     }
     unless_empty(seen, &table)
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{intent::Intent, say::Said, view::View};
 use crate::api::{
     LlmRolloutStatus, Moment, Phase, Reason,
+    aside::Aside,
     status::{Attempt, Past},
 };
 
@@ -106,6 +107,7 @@ pub(super) fn new_attempt(v: &View<'_>, fast_track: bool, cleared: bool) -> Atte
         started_at: v.now(),
         step: 0,
         weight: 0,
+        aside: Aside::default(),
         step_entered_at: None,
         hold_until: None,
         clock_from: v.now(),

@@ -10,6 +10,7 @@ use crate::{
     api::{
         LlmRolloutSpec,
         around::{self, Mode, OnDependencyRollback, OnUndecided, Step},
+        aside::Aside,
     },
     routers::Claim,
 };
@@ -22,6 +23,8 @@ const DEFAULT_STEPS_WITHOUT_SPLIT: [(i32, u64); 1] = [(100, 4 * 60 * 60)];
 pub struct PlannedStep {
     /// Share of the candidate in percent.
     pub weight: i32,
+    /// What is put beside it into the routes.
+    pub aside: Aside,
     /// How long it is measured at least.
     pub hold: Duration,
     /// So many requests end the hold no earlier.
@@ -180,6 +183,15 @@ fn steps(spec: &LlmRolloutSpec) -> Result<Vec<PlannedStep>, Wrong> {
     if steps.last().is_none_or(|s| s.weight != 100) || !rising || steps.iter().any(|s| s.weight < 0) {
         return Err(invalid("steps: weights must rise and end at 100; write for example 5, 20, 50, 100"));
     }
+    let aside = |s: &PlannedStep| !s.aside.is_nothing();
+    if steps.iter().any(|s| s.weight != 0 && aside(s)) {
+        return Err(invalid("steps: `match` is for a step with `weight: 0`; write the share at the next step"));
+    }
+    if steps.iter().any(aside) && !spec.traffic.iter().any(|t| t.http_route.is_some()) {
+        return Err(invalid(
+            "steps: `match` is written into an HTTPRoute; add `- httpRoute: {name: chat}` to `traffic`, or leave it out",
+        ));
+    }
     if !splits && steps.iter().any(|s| s.weight != 0 && s.weight != 100) {
         return Err(invalid(
             "steps: with only a `service` router the weight must be 0 or 100; add `- httpRoute: {name: chat}` to `traffic`",
@@ -192,6 +204,7 @@ fn step(s: &Step) -> Result<PlannedStep, Wrong> {
     let max_hold = s.max_hold.as_ref().map(|m| duration_or(Some(m), 0, "maxHold")).transpose()?;
     Ok(PlannedStep {
         weight: s.weight,
+        aside: Aside { testers: s.testers.clone() },
         hold: duration_or(Some(&s.hold), 0, "hold")?,
         min_requests: s.min_requests,
         max_requests: s.max_requests,

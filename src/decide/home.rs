@@ -12,6 +12,7 @@ use super::{
 use crate::api::{
     LlmRolloutStatus, Phase, Reason,
     around::{OnDependencyRollback, OnUndecided},
+    aside::Aside,
     status::Color,
 };
 
@@ -68,7 +69,7 @@ fn driven_back(v: &View<'_>) -> Option<Cause> {
     let attempt = v.running()?;
     let candidate = v.candidate()?;
     let active = v.status.active?;
-    let serving = attempt.weight > 0 || v.share(candidate) > 0;
+    let serving = attempt.weight > 0 || v.share(candidate) > 0 || !attempt.aside.is_nothing();
     if serving && v.ready(candidate) == 0 && v.ready(active) > 0 {
         return Some(Cause::seen(say::candidate_dead(candidate)));
     }
@@ -115,7 +116,9 @@ fn walk_home(v: &View<'_>, cause: &Said) -> Answer {
     let writes = v.home(active);
     if writes.is_empty() {
         let attempt = v.status.attempt.as_ref();
-        let never_served = attempt.is_none_or(|a| a.weight == 0) && v.status.intent.is_none() && !v.going_back();
+        let never_served = attempt.is_none_or(|a| a.weight == 0 && a.aside.is_nothing())
+            && v.status.intent.is_none()
+            && !v.going_back();
         if never_served || (v.going_back() && v.followed(attempt.map_or(v.now(), |a| a.clock_from))) {
             return ended(v, cause);
         }
@@ -157,8 +160,12 @@ fn stuck(v: &View<'_>, cause: &Said, active: Color) -> Answer {
 
 /// Writes down, once, that this revision goes back and why.
 fn latch(v: &View<'_>, status: &mut LlmRolloutStatus, cause: &Said) {
-    status.intent = None;
+    let intent = status.intent.take();
     let Some(attempt) = status.attempt.as_mut().filter(|_| !v.going_back()) else { return };
+    if let Some(intent) = intent.filter(|i| !i.aside.is_nothing()) {
+        // It may stand there already.
+        attempt.aside = intent.aside;
+    }
     attempt.ended = Some(cause.reason);
     attempt.ended_message.clone_from(&cause.words);
     attempt.clock_from = v.now();
@@ -179,6 +186,7 @@ fn ended(v: &View<'_>, cause: &Said) -> Answer {
         latch(v, s, cause);
         if let Some(attempt) = s.attempt.as_mut() {
             (attempt.weight, attempt.bake) = (0, 0);
+            attempt.aside = Aside::default();
         }
         end_attempt(s, v.now(), cause.reason, &cause.words);
         s.candidate = None;

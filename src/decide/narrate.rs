@@ -203,7 +203,7 @@ fn show(v: &View<'_>, next: &mut LlmRolloutStatus) {
     next.traffic = next
         .observed_weights
         .iter()
-        .map(|w| format!("{} {}/{}", w.router, w.blue, w.green))
+        .map(|w| format!("{} {}/{}{}", w.router, w.blue, w.green, if w.testers { " and testers" } else { "" }))
         .collect::<Vec<_>>()
         .join(" · ");
 }
@@ -227,8 +227,13 @@ fn summary(next: &LlmRolloutStatus) -> String {
 
 fn observed(v: &View<'_>) -> Vec<ObservedWeights> {
     let seen = v.s.routers.iter().filter_map(|r| Some((&r.name, r.state.as_ref().ok()?)));
-    seen.map(|(router, s)| ObservedWeights { router: router.clone(), blue: s.shares.blue, green: s.shares.green })
-        .collect()
+    seen.map(|(router, s)| ObservedWeights {
+        router: router.clone(),
+        blue: s.shares.blue,
+        green: s.shares.green,
+        testers: s.room.as_ref().is_some_and(|room| !room.is_empty()),
+    })
+    .collect()
 }
 
 /// What a condition says: status, word, message.

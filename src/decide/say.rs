@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
-use super::{orders, snapshot::Rival, stage::Starved, view::View};
+use super::{course::PlannedStep, orders, snapshot::Rival, stage::Starved, view::View};
 use crate::{
     api::{
         Moment, Reason,
+        aside::Aside,
         gates::Gate,
         labels,
-        status::{Asked, Color, GateStatus, OrderHeard},
+        status::{Asked, Attempt, Color, GateStatus, OrderHeard, StepIntent},
     },
     routers,
 };
@@ -155,16 +156,23 @@ pub(super) fn exporter_found(profile: &str) -> Said {
 
 // Steps.
 
-pub(super) fn due(number: i32, of: usize, weight: i32) -> Said {
-    said(Reason::Shifting, format!("step {number} of {of} is due: {weight}%"))
+/// `20%`, or `0% and testers`.
+fn given(weight: i32, aside: &Aside) -> String {
+    format!("{weight}%{}", if aside.testers.is_empty() { "" } else { " and testers" })
 }
 
-pub(super) fn raising(color: Color, weight: i32) -> Said {
-    said(Reason::Shifting, format!("raising {} to {weight}%", color.word()))
+pub(super) fn due(number: i32, of: usize, step: &PlannedStep) -> Said {
+    said(Reason::Shifting, format!("step {number} of {of} is due: {}", given(step.weight, &step.aside)))
 }
 
-pub(super) fn gateway_to_follow(weight: i32) -> Said {
-    said(Reason::Shifting, format!("waiting until the gateway follows {weight}%"))
+pub(super) fn raising(color: Color, intent: &StepIntent) -> Said {
+    let given = given(intent.weight, &intent.aside);
+    said(Reason::Shifting, format!("raising {} to {given}", color.word()))
+}
+
+pub(super) fn gateway_to_follow(intent: &StepIntent) -> Said {
+    let given = given(intent.weight, &intent.aside);
+    said(Reason::Shifting, format!("waiting until the gateway follows {given}"))
 }
 
 pub(super) fn endpoints_to_come(weight: i32, needed: i64, color: Color) -> Said {
@@ -181,13 +189,14 @@ pub(super) fn gateway_refuses(words: &str) -> Said {
     said(Reason::Shifting, format!("the gateway does not take the route: {words}"))
 }
 
-pub(super) fn entered(number: i32, weight: i32) -> Said {
-    said(Reason::Holding, format!("step {number} at {weight}%"))
+pub(super) fn entered(intent: &StepIntent) -> Said {
+    let given = given(intent.weight, &intent.aside);
+    said(Reason::Holding, format!("step {} at {given}", intent.step))
 }
 
-pub(super) fn measuring(stage: &str, weight: i32, bake: bool) -> Said {
-    let reason = if bake { Reason::Baking } else { Reason::Holding };
-    said(reason, format!("measuring {stage} at {weight}%"))
+pub(super) fn measuring(stage: &str, attempt: &Attempt) -> Said {
+    let reason = if attempt.bake > 0 { Reason::Baking } else { Reason::Holding };
+    said(reason, format!("measuring {stage} at {}", given(attempt.weight, &attempt.aside)))
 }
 
 pub(super) fn baking(name: &str, number: i32, of: usize) -> Said {

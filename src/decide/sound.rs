@@ -3,6 +3,7 @@
 
 use crate::api::{
     LlmRolloutStatus,
+    aside::Aside,
     status::{Attempt, Color},
 };
 
@@ -29,6 +30,9 @@ pub(super) fn sound(mut status: LlmRolloutStatus) -> LlmRolloutStatus {
         running.is_some_and(|a| a.revision == revision) && (0..=100).contains(&weight) && !nothing_serves
     };
     status.intent = status.intent.filter(|i| fits(&i.revision, i.weight));
+    if let Some(intent) = status.intent.as_mut().filter(|i| i.weight > 0) {
+        intent.aside = Aside::default();
+    }
     if running.is_some() {
         // A color is retired when its release is over.
         status.retiring = None;
@@ -42,6 +46,10 @@ fn within_bounds(attempt: &mut Attempt) {
     attempt.id = attempt.id.clamp(0, i64::MAX - 1);
     attempt.step = attempt.step.clamp(0, 100);
     attempt.weight = attempt.weight.clamp(0, 100);
+    if attempt.weight > 0 {
+        // What has a share has nothing beside it.
+        attempt.aside = Aside::default();
+    }
     // Bakes come after 100 %, and are measured.
     let bakes = attempt.weight == 100 && attempt.step_entered_at.is_some();
     attempt.bake = if bakes { attempt.bake.clamp(0, 100) } else { 0 };
@@ -104,6 +112,18 @@ mod tests {
         assert_eq!(attempt(json!({"/attempt/step": -1})).step, 0);
         assert_eq!(attempt(json!({"/attempt/id": i64::MAX})).id, i64::MAX - 1, "there is a next one");
         assert_eq!(attempt(json!({"/attempt/id": -1})).id, 0);
+    }
+
+    /// A share is written without it, so what is said to stand beside one could never be taken out.
+    #[test]
+    fn what_stands_beside_a_share_belongs_to_a_dark_step() {
+        let aside = json!({"match": [{"header": {"name": "x-tester", "value": "yes"}}]});
+        let both = |weight: i32| {
+            let said = json!({"/attempt/weight": weight, "/attempt/aside": aside, "/intent/weight": weight, "/intent/aside": aside});
+            let status = kept(&said);
+            (status.attempt.unwrap().aside.is_nothing(), status.intent.unwrap().aside.is_nothing())
+        };
+        assert_eq!((both(0), both(5)), ((false, false), (true, true)));
     }
 
     #[test]

@@ -117,9 +117,9 @@ impl View<'_> {
         // What aborts at once watches the first share from when it is given, not from when it is confirmed.
         let given = self.status.intent.as_ref().map_or(attempt.weight, |i| i.weight.max(attempt.weight));
         let weight = |g: &PlannedGate| if g.severity == Severity::Abort { given } else { attempt.weight };
-        // The traffic that a step up brings is ours: nobody can demand silence of it any more.
-        let rising = self.status.intent.is_some();
-        let speaks = |g: &&Arc<PlannedGate>| chosen(g, only, bake, weight(g)) && !(rising && demands_silence(g));
+        // Testers, and the traffic that a step up brings, are ours: nobody can demand silence of them any more.
+        let heard = self.status.intent.is_some() || !attempt.aside.is_nothing();
+        let speaks = |g: &&Arc<PlannedGate>| chosen(g, only, bake, weight(g)) && !(heard && demands_silence(g));
         plan.gates.iter().filter(speaks).collect()
     }
 
@@ -207,7 +207,9 @@ impl View<'_> {
         let name = meta.name.as_deref().unwrap_or_default();
         let [workload, other] = [color, color.other()].map(|color| workload::name_of(name, color));
         let attempt = self.running()?;
-        let has_all = attempt.weight == if self.candidate() == Some(color) { 100 } else { 0 };
+        let alone = attempt.aside.is_nothing();
+        let has_all =
+            if self.candidate() == Some(color) { attempt.weight == 100 } else { attempt.weight == 0 && alone };
         // What a release has cost is added up from its start.
         let spend = wanted.subject.metric() == Some(Metric::RolloutSpend);
         let (since, window) = if spend { (attempt.started_at, WHOLE_STAGE) } else { (wanted.since, wanted.window) };

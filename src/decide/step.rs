@@ -49,21 +49,21 @@ pub(super) fn shifting(v: &View<'_>) -> Option<Answer> {
     let intent = v.status.intent.as_ref()?;
     let candidate = v.candidate()?;
     let answer = |said: Said| Some(Answer::new(v, Phase::Shifting, said).soon());
-    let writes = v.writes(candidate, intent.weight);
+    let writes = v.writes(candidate, intent.weight, &intent.aside);
     if writes.is_empty() {
         if v.followed(intent.at) {
             return Some(entered(v, intent));
         }
-        return answer(say::gateway_to_follow(intent.weight));
+        return answer(say::gateway_to_follow(intent));
     }
     // Before a raise: rollout, routers and endpoints are read in this very pass.
     if !v.s.live {
-        return answer(say::raising(candidate, intent.weight)).map(Answer::after_a_live_look);
+        return answer(say::raising(candidate, intent)).map(Answer::after_a_live_look);
     }
     if let Some(wait) = no_way_back(v, intent.weight).or_else(|| not_ready(v, candidate, intent.weight)) {
         return answer(wait);
     }
-    answer(say::raising(candidate, intent.weight)).map(|a| a.doing(writes))
+    answer(say::raising(candidate, intent)).map(|a| a.doing(writes))
 }
 
 /// Nothing goes forward while there is nothing to go back to, unless a person says so: then everything goes forward, for
@@ -90,7 +90,7 @@ fn entered(v: &View<'_>, intent: &StepIntent) -> Answer {
     let step = plan.and_then(|p| p.steps.iter().find(|s| s.weight == intent.weight)).cloned().unwrap_or_default();
     let weighs = plan.is_some_and(|p| p.gates.iter().any(|g| matches!(g.test, Test::Proved(_))));
     let (begins, until) = clock(v, step.settle, step.hold);
-    let answer = Answer::new(v, Phase::Holding, say::entered(intent.step, intent.weight)).until(until);
+    let answer = Answer::new(v, Phase::Holding, say::entered(intent)).until(until);
     answer.changing(|s| {
         s.intent = None;
         s.quarrel = None;
@@ -98,6 +98,7 @@ fn entered(v: &View<'_>, intent: &StepIntent) -> Answer {
         if let Some(attempt) = s.attempt.as_mut() {
             attempt.step = intent.step;
             attempt.weight = intent.weight;
+            attempt.aside = intent.aside.clone();
             if weighs {
                 attempt.shares.push(Stood { weight: intent.weight, at: begins });
             }
@@ -134,7 +135,7 @@ pub(super) fn holding(v: &View<'_>) -> Option<Answer> {
     let until = attempt.hold_until.unwrap_or(v.now());
     let phase = if attempt.bake > 0 { Phase::Baking } else { Phase::Holding };
     if !served(v, &stage, until) {
-        let said = say::measuring(&stage.name, attempt.weight, attempt.bake > 0);
+        let said = say::measuring(&stage.name, attempt);
         return Some(Answer::new(v, phase, said).by(wake(v)).until(until));
     }
     if let Some(said) = undecided_too_long(v, OnUndecided::Hold) {
@@ -214,7 +215,7 @@ pub(super) fn next(v: &View<'_>) -> Option<Answer> {
     if let Some(wait) = awaiting::before_step(v, number, step.weight) {
         return Some(wait);
     }
-    let said = say::due(number, plan.steps.len(), step.weight);
+    let said = say::due(number, plan.steps.len(), step);
     Some(Answer::new(v, Phase::Shifting, said).by(v.now()).changing(|s| {
         s.intent = Some(intent(v, attempt, number, step));
         reference::refresh(v, s);
@@ -257,6 +258,7 @@ fn intent(v: &View<'_>, attempt: &Attempt, number: i32, step: &PlannedStep) -> S
         revision: attempt.revision.clone(),
         step: number,
         weight: step.weight,
+        aside: step.aside.clone(),
         at: v.now(),
     }
 }

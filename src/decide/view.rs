@@ -20,13 +20,17 @@ use super::{
 };
 use crate::{
     api::{
-        LlmRolloutSpec, LlmRolloutStatus, Moment, Phase,
+        LlmRolloutSpec, LlmRolloutStatus, Moment, Phase, Reason,
+        aside::Aside,
         found::MetricsFound,
         status::{Attempt, Color},
     },
     metrics::Question,
     routers::{self, Claim, Follows, Seen, Shares},
 };
+
+/// Nothing beside the shares.
+static NOTHING: Aside = Aside { testers: Vec::new() };
 
 /// How long a data plane that never says whether it follows is waited for.
 pub(super) const SETTLE: Duration = Duration::from_secs(10);
@@ -96,16 +100,17 @@ impl<'a> View<'a> {
         claims.zip(&self.s.routers).filter_map(|(claim, seen)| Some((claim?, seen.state.as_ref().ok()?)))
     }
 
-    /// The writes that bring every router to the shares of `color` at `weight`; none when all stand there.
-    pub(super) fn writes(&self, color: Color, weight: i32) -> Vec<Intent> {
+    /// The writes that bring every router to the shares of `color` at `weight`, and to what is to stand beside them; none
+    /// when all stand there.
+    pub(super) fn writes(&self, color: Color, weight: i32, aside: &Aside) -> Vec<Intent> {
         let mut all: Vec<_> = self
             .routers()
             .map(|(claim, seen)| (claim, seen, Shares::giving(color, claim.share_at(weight))))
-            .filter(|(_, seen, to)| seen.shares != *to || !seen.exact)
+            .filter(|(_, seen, to)| seen.shares != *to || !seen.exact || !seen.holds(aside, color))
             .collect();
         // The router that sends most is raised last and lowered first; a selector always sends everything.
         all.sort_by_key(|(claim, _, _)| !claim.splits());
-        all.iter().map(|(_, seen, to)| Intent::Patch(routers::write(seen, *to))).collect()
+        all.iter().map(|(_, seen, to)| Intent::Patch(routers::write_beside(seen, *to, aside, color))).collect()
     }
 
     /// The writes that take back what the candidate has beyond `high`, and make explicit what is not; never one that gives
@@ -113,16 +118,18 @@ impl<'a> View<'a> {
     pub(super) fn lowerings(&self, candidate: Color, low: i32, high: i32) -> Vec<Intent> {
         let lowered = self.routers().filter_map(|(claim, seen)| {
             let (has, may, stood) = (seen.shares.of(candidate), claim.share_at(high), claim.share_at(low));
-            let to = if seen.exact { may } else { stood };
-            (has > may || !seen.exact)
-                .then(|| Intent::Patch(routers::write(seen, Shares::giving(candidate, to.min(may)))))
+            let to = if seen.exact { may.min(has) } else { stood.min(may) };
+            let beside = self.may_stand().find(|aside| seen.holds(aside, candidate));
+            let to = Shares::giving(candidate, to);
+            let write = || routers::write_beside(seen, to, beside.unwrap_or(self.stands()), candidate);
+            (has > may || !seen.exact || beside.is_none()).then(|| Intent::Patch(write()))
         });
         lowered.collect()
     }
 
     /// The writes that bring everything home to `color`, the selector first.
     pub(super) fn home(&self, color: Color) -> Vec<Intent> {
-        self.writes(color, 100).into_iter().rev().collect()
+        self.writes(color, 100, &NOTHING).into_iter().rev().collect()
     }
 
     /// The largest share that any router gives a color.
@@ -133,9 +140,39 @@ impl<'a> View<'a> {
     /// Whether a router gives the candidate less, or more, than a release standing at `low` … `high` does.
     pub(super) fn strays(&self, candidate: Color, low: i32, high: i32) -> Option<Stray> {
         let share = |claim: Claim<'_>, w| claim.share_at(w);
-        let below = self.routers().any(|(c, seen)| seen.shares.of(candidate) < share(c, low));
-        let above = self.routers().any(|(c, seen)| seen.shares.of(candidate) > share(c, high) || !seen.exact);
+        // What a step that is written down puts there, or takes away, may be missing.
+        let missing = |seen: &Seen| self.status.intent.is_none() && seen.lacks(self.stands());
+        let beside = |seen: &Seen| self.may_stand().any(|aside| seen.holds(aside, candidate));
+        let below = self.routers().any(|(c, seen)| seen.shares.of(candidate) < share(c, low) || missing(seen));
+        let above =
+            self.routers().any(|(c, seen)| seen.shares.of(candidate) > share(c, high) || !seen.exact || !beside(seen));
         if below { Some(Stray::Below) } else { above.then_some(Stray::Above) }
+    }
+
+    /// What stands confirmed beside the shares.
+    pub(super) fn stands(&self) -> &Aside {
+        self.running().filter(|_| !self.going_back()).map_or(&NOTHING, |a| &a.aside)
+    }
+
+    /// What may stand there now: what is confirmed, and what is written down.
+    fn may_stand(&self) -> impl Iterator<Item = &Aside> {
+        [self.stands()].into_iter().chain(self.status.intent.as_ref().map(|i| &i.aside))
+    }
+
+    /// Why what a dark step that is to come puts into a route cannot be written there.
+    fn no_room(&self) -> Option<Said> {
+        let dark = self.plan.ok()?.steps.iter().find(|s| !s.aside.is_nothing())?;
+        // What stands there has found its room.
+        if self.running().is_some_and(|a| a.step_entered_at.is_some()) {
+            return None;
+        }
+        self.routers().find_map(|(claim, seen)| {
+            let why = seen.room.as_ref()?.refuses(&dark.aside)?;
+            Some(say::said(
+                Reason::StepUnsupported,
+                format!("steps: `match` cannot be written into {}: {why}", claim.name()),
+            ))
+        })
     }
 
     /// Whether every data plane says it follows, or has had its time to.
@@ -238,5 +275,6 @@ pub(super) fn trouble(v: &View<'_>) -> Option<Said> {
         seen.deployment.as_ref().is_some_and(|d| !d.object.ours) || seen.service.as_ref().is_some_and(|s| !s.ours)
     };
     let name = v.s.rollout.metadata.name.as_deref().unwrap_or_default();
-    Color::BOTH.into_iter().find(foreign).map(|color| say::name_taken(&workload::name_of(name, color)))
+    let taken = Color::BOTH.into_iter().find(foreign).map(|color| say::name_taken(&workload::name_of(name, color)));
+    taken.or_else(|| v.no_room())
 }

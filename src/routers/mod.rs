@@ -1,6 +1,7 @@
 //! One pure file for each shape of router: what an object says about traffic, and the guarded patch that changes it.
 //! `Claim` and `PatchKind` are the list of routers. Nothing here fetches or sends; `observe` fetches, `act` sends.
 
+pub mod aside;
 pub mod route;
 pub mod service;
 pub mod split;
@@ -11,9 +12,10 @@ use kube::core::{ApiResource, DynamicObject};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use self::split::Weights;
+use self::{aside::Room, split::Weights};
 use crate::api::{
     Reason,
+    aside::Aside,
     status::Color,
     traffic::{RouteRouter, Router, ServiceRouter, VirtualServiceRouter},
 };
@@ -135,6 +137,20 @@ pub struct Seen {
     pub pins: bool,
     /// Where in the object the shares stand.
     pub place: Place,
+    /// What a dark step can put beside them, where it can put anything.
+    pub room: Option<Box<Room>>,
+}
+
+impl Seen {
+    /// Whether exactly this stands beside the shares. Where there is no room for it, it is not asked for.
+    pub fn holds(&self, aside: &Aside, color: Color) -> bool {
+        self.room.as_ref().is_none_or(|room| room.holds(aside, color))
+    }
+
+    /// Whether some of this is missing beside the shares.
+    pub fn lacks(&self, aside: &Aside) -> bool {
+        self.room.as_ref().is_some_and(|room| room.lacks(aside))
+    }
 }
 
 /// Percent for each color, adding up to 100.
@@ -313,6 +329,13 @@ const fn named([word, group, version, kind, plural]: [&'static str; 5]) -> Names
 /// The guard that opens every patch: the write fails unless the object is still the one the decision was made on.
 pub fn guard(version: &str) -> Value {
     json!({"op": "replace", "path": "/metadata/resourceVersion", "value": version})
+}
+
+/// The write that gives `shares`, and leaves beside them just what a dark step wants to be there for `color`.
+pub fn write_beside(seen: &Seen, shares: Shares, aside: &Aside, color: Color) -> GuardedPatch {
+    let mut patch = write(seen, shares);
+    patch.ops.extend(seen.room.iter().flat_map(|room| room.write(aside, color)));
+    patch
 }
 
 /// The write that gives `shares`.

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::{
     Follows, PatchKind, Place, Seen, Trouble,
+    aside::{Room, is_made},
     split::{Destination, Split, Weights, Words},
     trouble, understood,
 };
@@ -49,6 +50,7 @@ pub fn read(
         green: (g, json!(green)),
         each,
     };
+    let room = || Room::of(object, index, [blue, green], [b, g]).map(Box::new);
     Ok(Seen {
         version: object.metadata.resource_version.clone().unwrap_or_default(),
         shares,
@@ -56,6 +58,7 @@ pub fn read(
         follows: follows(&route, object.metadata.generation),
         pins: rule.session_persistence.is_some(),
         place: Place::Weights { kind, name: router.name.clone(), weights },
+        room: if kind == PatchKind::HttpRoute { room() } else { None },
     })
 }
 
@@ -112,7 +115,8 @@ impl Asked<'_> {
             };
         }
         let names_a_color = |r: &RouteRule| r.backend_refs.iter().any(|b| is_color(b, blue) || is_color(b, green));
-        let mut fitting = rules().filter(|(_, r)| names_a_color(r));
+        // A dark step's own rule names one too, and is nobody's to drive.
+        let mut fitting = rules().filter(|(_, r)| names_a_color(r) && !is_made(r));
         match (fitting.next(), fitting.next()) {
             (Some(one), None) => Ok(one),
             (None, _) => refused(

@@ -47,6 +47,7 @@ pub fn read(router: &ServiceRouter, service: Option<&Service>) -> Result<Seen, T
         // The other color's pods leave the Service with the selector, and sessions go with them.
         pins: false,
         place: Place::Selector { service: router.name.clone(), key: key.to_owned() },
+        room: None,
     })
 }
 

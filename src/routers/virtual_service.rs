@@ -112,6 +112,7 @@ pub fn read(router: &VirtualServiceRouter, colors: [&str; 2], found: Option<&Dyn
         // Istio pins in DestinationRules, by a hash over the pods of one host.
         pins: false,
         place: Place::Weights { kind: PatchKind::VirtualService, name: router.name.clone(), weights },
+        room: None,
     })
 }
 

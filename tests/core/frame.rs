@@ -5,7 +5,10 @@
 
 use std::{collections::BTreeMap, fs};
 
-use llmrollout::routers::{self, PatchKind, Seen, Shares, Trouble};
+use llmrollout::{
+    api::{aside::Aside, status::Color},
+    routers::{self, PatchKind, Seen, Shares, Trouble},
+};
 use serde_json::{Value, json};
 
 use super::{json_patch::obeys, routes::read_as};
@@ -112,6 +115,76 @@ fn a_write_changes_the_two_weights_of_any_route_and_not_a_byte_more() {
             assert_eq!((again.shares, again.exact), (shares, true), "{file}: what was written is read as it was meant");
         }
     }
+}
+
+/// Whose requests a dark step sends to the candidate in these tests.
+fn testers() -> Aside {
+    let testers =
+        json!([{"header": {"name": "x-tester", "value": "yes"}}, {"cookie": {"name": "tester", "value": "a.b"}}]);
+    serde_json::from_value(json!({"match": testers})).unwrap()
+}
+
+/// The route with its managed rule named, as `match` wants it.
+fn named(case: &Case) -> Value {
+    let mut route = case.route.clone();
+    let (rule, _) = case.says["blue"].split_once("/backendRefs").unwrap();
+    let name = &mut route.pointer_mut(rule).unwrap()["name"];
+    if name.is_null() {
+        *name = json!("managed");
+    }
+    route
+}
+
+#[test]
+fn a_rule_for_testers_comes_and_goes_and_leaves_any_route_as_it_was() {
+    let (aside, nothing) = (testers(), Aside::default());
+    let cases = cases();
+    let mut roomy = 0;
+    for case in cases.iter().filter(|case| case.refused.is_none()) {
+        let file = &case.file;
+        let before = named(case);
+        let seen = case.read(&before).unwrap();
+        let Some(room) = seen.room.as_ref().filter(|room| room.refuses(&aside).is_none()) else { continue };
+        assert!(room.is_empty() && seen.holds(&nothing, Color::Green) && seen.lacks(&aside), "{file}");
+        roomy += 1;
+        let dark = Shares { blue: 100, green: 0 };
+        let mut with = before.clone();
+        assert!(obeys(&mut with, &routers::write_beside(&seen, dark, &aside, Color::Green).ops), "{file}");
+        let (mut rules, managed) = (with["spec"]["rules"].as_array().unwrap().clone(), case.says["blue"].clone());
+        let made = rules.pop().unwrap();
+        let own = &rules[managed.split('/').nth(3).unwrap().parse::<usize>().unwrap()];
+        assert_eq!(made["name"], format!("llmrollout-match.chat-green.{}", own["name"].as_str().unwrap()), "{file}");
+        assert_eq!(made["backendRefs"].as_array().unwrap().len(), 1, "{file}");
+        assert_eq!(made["backendRefs"][0]["name"], "chat-green", "{file}");
+        for kept in ["filters", "timeouts", "retry"] {
+            assert_eq!(made[kept], own[kept], "{file}: {kept}");
+        }
+        assert_eq!(rules, wanted_rules(case, &before, dark), "{file}: nothing else moved");
+        let again = case.read(&with).unwrap_or_else(|t| panic!("{file}: {}", t.message));
+        assert!(again.holds(&aside, Color::Green) && !again.holds(&aside, Color::Blue), "{file}");
+        assert_eq!(again.shares, dark, "{file}");
+        let twice = routers::write_beside(&again, dark, &aside, Color::Green);
+        assert_eq!(twice.ops.len(), 5, "{file}: what stands there is not written again");
+        // The first share takes it out, and so does the way back.
+        for shares in [Shares { blue: 95, green: 5 }, dark] {
+            let mut after = with.clone();
+            assert!(obeys(&mut after, &routers::write_beside(&again, shares, &nothing, Color::Green).ops), "{file}");
+            let mut wanted = before.clone();
+            wanted["spec"]["rules"] = json!(wanted_rules(case, &before, shares));
+            assert_eq!(after.to_string(), wanted.to_string(), "{file}: as it was but for the weights");
+        }
+    }
+    assert!(roomy >= 20, "only {roomy} routes had room");
+}
+
+/// The rules of the route with these shares.
+fn wanted_rules(case: &Case, route: &Value, shares: Shares) -> Vec<Value> {
+    let mut route = route.clone();
+    for (color, share) in [("blue", shares.blue), ("green", shares.green)] {
+        let each: i32 = case.says["each"].parse().unwrap();
+        route.pointer_mut(&case.says[color]).unwrap()["weight"] = json!(share * each);
+    }
+    route["spec"]["rules"].as_array().unwrap().clone()
 }
 
 #[test]

@@ -27,5 +27,6 @@ mod routes;
 mod scenarios;
 mod sights;
 mod standstill;
+mod testers;
 mod total;
 mod world;

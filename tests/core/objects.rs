@@ -50,6 +50,14 @@ pub(crate) fn virtual_service(blue: i64, green: i64) -> Value {
     })
 }
 
+/// What a dark step has put beside the shares, in words.
+pub(crate) fn beside(route: &Value) -> String {
+    let rules = route["spec"]["rules"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let made = |rule: &&Value| rule["name"].as_str().is_some_and(|name| name.starts_with("llmrollout-match."));
+    let told = |rule: &Value| format!(" and {} asking {}", rule["name"], rule["matches"]);
+    rules.iter().filter(made).map(told).collect()
+}
+
 pub(crate) fn status(generation: i64) -> Value {
     json!({"parents": [{"parentRef": {"name": "gw"}, "conditions": [
         {"type": "Accepted", "status": "True", "reason": "Accepted", "message": "", "observedGeneration": generation},

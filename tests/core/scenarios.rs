@@ -285,10 +285,7 @@ fn disturbance(world: &mut World, words: &[&str]) {
             world.route = Some(route.into());
         }
         ["route-gone"] => world.route = None,
-        ["route-pins"] => {
-            let route = Arc::make_mut(world.route.as_mut().unwrap());
-            route["spec"]["rules"][0]["sessionPersistence"] = json!({"sessionName": "chat", "type": "Cookie"});
-        }
+        ["route-pins" | "git-takes-the-rule-out" | "rule-named" | "rule-for-testers", ..] => change_route(world, words),
         ["grpc-route" | "virtual-service", ..] => other_router(world, words),
         ["grpc-route-gone"] => world.grpc_route = None,
         ["gateway", "follows"] => world.gateway = Gateway::Follows,
@@ -327,6 +324,26 @@ fn disturbance(world: &mut World, words: &[&str]) {
         ["at", seconds] => world.now = Moment::from_unix(seconds.parse().unwrap()),
         _ => panic!("unknown command: {}", words.join(" ")),
     }
+}
+
+/// Somebody else changes the rules of the route.
+fn change_route(world: &mut World, words: &[&str]) {
+    let route = Arc::make_mut(world.route.as_mut().unwrap());
+    let rules = route["spec"]["rules"].as_array_mut().unwrap();
+    match words {
+        ["route-pins"] => rules[0]["sessionPersistence"] = json!({"sessionName": "chat", "type": "Cookie"}),
+        // What a tool does that holds the route to a Git in which there is no rule for testers.
+        ["git-takes-the-rule-out"] => rules.truncate(1),
+        ["rule-named", name] => rules[0]["name"] = json!(name),
+        ["rule-for-testers", to] => {
+            let mut made = rules[0].clone();
+            made["name"] = json!(format!("llmrollout-match.{to}.{}", made["name"].as_str().unwrap()));
+            made["backendRefs"] = json!([{"name": to, "port": 8000, "weight": 100}]);
+            rules.push(made);
+        }
+        _ => panic!("unknown change: {}", words.join(" ")),
+    }
+    route["metadata"]["resourceVersion"] = json!("edited");
 }
 
 fn color_of(word: &str) -> Color {

@@ -163,6 +163,7 @@ fn routers(d: &mut Draw<'_>, rollout: &LlmRollout, status: &LlmRolloutStatus) ->
             pins: d.rarely(),
             follows: d.mostly(Follows::Yes, &[Follows::NotYet, Follows::Refuses("no".to_owned())]),
             place,
+            room: None,
         };
         let gone = Trouble { reason: Reason::RouteNotFound, message: "gone".to_owned() };
         all.push(RouterSeen { name: claim.name(), state: if d.rarely() { Err(gone) } else { Ok(seen) } });

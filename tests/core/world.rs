@@ -460,7 +460,7 @@ impl World {
         }
         let told = match what {
             "route" | "grpc route" | "virtual service" => {
-                format!("  {what} {}/{}", weight(object, 0), weight(object, 1))
+                format!("  {what} {}/{}{}", weight(object, 0), weight(object, 1), super::objects::beside(object))
             }
             "selector" => format!("  selector {}", object["spec"]["selector"][labels::COLOR].as_str().unwrap_or("?")),
             _ if patch.ops.iter().any(|op| op["path"] == "/spec/replicas") => {

@@ -206,11 +206,17 @@ fn seen(case: &mut Case<'_>) {
     let things = &case.look.things;
     let whole = |color: Color| if things.front == color { 100 } else { 0 };
     let wanted = [
-        ObservedWeights { router: "service/chat".into(), blue: whole(Color::Blue), green: whole(Color::Green) },
+        ObservedWeights {
+            router: "service/chat".into(),
+            blue: whole(Color::Blue),
+            green: whole(Color::Green),
+            testers: false,
+        },
         ObservedWeights {
             router: "httpRoute/chat".into(),
             blue: things.share(Color::Blue),
             green: things.share(Color::Green),
+            testers: false,
         },
     ];
     let said = &case.decision.next.observed_weights;

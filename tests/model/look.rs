@@ -7,7 +7,9 @@ use k8s_openapi::api::core::v1::Service;
 use kube::core::DynamicObject;
 use llmrollout::{
     api::{
-        LlmRolloutStatus, Moment, Reason, labels,
+        LlmRolloutStatus, Moment, Reason,
+        aside::Aside,
+        labels,
         status::{self, Color, GateStatus, VerdictWord},
     },
     decide::{
@@ -196,6 +198,7 @@ pub(crate) fn concrete(table: &Table, s: &Status, orders: &Orders) -> LlmRollout
         started_at: before(60),
         step: i32::from(a.step),
         weight: i32::from(a.weight),
+        aside: Aside::default(),
         step_entered_at: a.entered.map(before),
         hold_until: a.entered.map(|_| before(-a.remaining)),
         clock_from: before(a.clock),
@@ -220,6 +223,7 @@ pub(crate) fn concrete(table: &Table, s: &Status, orders: &Orders) -> LlmRollout
         revision: table.revision(i.revision).unwrap_or_default(),
         step: i32::from(i.step),
         weight: i32::from(i.weight),
+        aside: Aside::default(),
         at: before(i.age),
     });
     let gates = s.gates.iter().enumerate().filter_map(|(n, g)| Some(gate(table, n, g.as_ref()?))).collect();

@@ -23,12 +23,13 @@ async fn at_20(stand: &Stand, rps: u32) -> Result<(Service, Value), KitError> {
 }
 
 /// Our rule in the middle of others, with everything a route may hold.
-fn rich_route(stand: &Stand) -> Value {
+pub(super) fn rich_route(stand: &Stand) -> Value {
     let mut route = crate::kit::recipe::route(&stand.space.ground.gateway, &stand.space.host());
     route["metadata"]["labels"] = json!({"team": "search"});
     route["metadata"]["annotations"] = json!({"note": "kept by hand"});
     let backends = route["spec"]["rules"][0]["backendRefs"].clone();
     let ours = json!({
+        "name": "chat",
         "matches": [{"path": {"type": "PathPrefix", "value": "/"}}],
         "filters": [{"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": "x-team", "value": "search"}]}}],
         "backendRefs": backends,
@@ -43,7 +44,7 @@ fn rich_route(stand: &Stand) -> Value {
 }
 
 /// Everything of a route but what must change.
-fn rest(route: &Value) -> Value {
+pub(super) fn rest(route: &Value) -> Value {
     let mut route = route.clone();
     route["status"] = Value::Null;
     for own in ["resourceVersion", "generation", "managedFields"] {

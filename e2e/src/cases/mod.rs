@@ -2,6 +2,7 @@
 //! Nothing here is shared with the demo; what both need is the kit's.
 
 mod abort;
+mod aside;
 mod dialects;
 mod endpoints;
 mod evidence;
@@ -128,6 +129,8 @@ const CASES: &[Case] = cases![
     Beside "every metric of four engines": dialects::every_promised_metric_is_one_figure,
     Beside "gates of every form": forms::gates_of_every_form_pass_and_fail,
     Beside "a pod that starts anew midway": warm::pod_that_starts_anew_is_judged_when_it_is_warm,
+    Beside "match step": aside::testers_reach_the_candidate_and_nobody_else_does,
+    Beside "match step": aside::abort_takes_testers_home_at_once,
     Beside "pause and resume": abort::pause_holds_and_resume_goes_on,
     Beside "approval by the right person": orders::approval_is_given_by_the_right_person_only,
     Beside "number of a Job": jobs::a_job_is_run_once_in_each_step_and_its_number_counts,

@@ -1,0 +1,110 @@
+//! Claims about dark steps that send the candidate something beside every share: testers.
+//! Nothing here makes a candidate bad.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{
+    abort::abort,
+    hands::{rest, rich_route},
+    stand::{Service, Stand, is_promoted},
+};
+use crate::kit::{KitError, LoadPlan, Wish, claim, prometheus::http};
+
+const STEP: Duration = Duration::from_mins(1);
+const TESTERS: u64 = 25;
+
+/// A service on a route that holds more than our two weights, at a dark step with this beside it; and the route before.
+async fn dark(stand: &Stand, aside: &Value, hold: &str) -> Result<(Service, Value), KitError> {
+    stand.space.install(&Wish::new("v1")).await?;
+    stand.space.apply(&rich_route(stand)).await?;
+    let service = stand.serve_installed(&LoadPlan::default()).await?;
+    let before = route(stand).await?;
+    let mut first = json!({"weight": 0, "hold": hold, "name": "dark"});
+    if let (Some(step), Some(aside)) = (first.as_object_mut(), aside.as_object()) {
+        step.extend(aside.clone());
+    }
+    let steps = json!([first, {"weight": 20, "hold": "4s"}, {"weight": 100, "hold": "3s"}]);
+    service.apply(stand, &Wish::new("v2").more(&json!({"steps": steps})).manifest()).await?;
+    service.holding(0, STEP).await?;
+    Ok((service, before))
+}
+
+async fn route(stand: &Stand) -> Result<Value, KitError> {
+    stand.space.get("gateway.networking.k8s.io/v1", "HTTPRoute", "chat").await
+}
+
+async fn is_as_before(stand: &Stand, before: &Value) -> Result<(), KitError> {
+    let (before, after) = (rest(before).to_string(), rest(&route(stand).await?).to_string());
+    claim(before == after, || format!("the rest of the route was\n{before}\nand is\n{after}"))
+}
+
+fn rules(route: &Value) -> usize {
+    route.pointer("/spec/rules").and_then(Value::as_array).map_or(0, Vec::len)
+}
+
+/// Which versions answered so many requests with this header.
+async fn answered(stand: &Stand, name: &str, value: &str) -> Result<Vec<String>, KitError> {
+    let client = http()?;
+    let question = json!({"messages": [{"role": "user", "content": "who are you?"}]});
+    let mut versions = Vec::new();
+    for _ in 0..TESTERS {
+        let request = client.post(format!("{}/v1/chat/completions", stand.space.ground.gateway_url));
+        let request = request.header("host", stand.space.host()).header(name, value).json(&question);
+        let answer = request.send().await.map_err(KitError::failed("a tester's request"))?;
+        let version = answer.headers().get("x-sim-version").and_then(|v| v.to_str().ok());
+        versions.push(format!("{} {}", answer.status().as_u16(), version.unwrap_or("nobody")));
+    }
+    versions.sort();
+    versions.dedup();
+    Ok(versions)
+}
+
+async fn goes_to(stand: &Stand, header: (&str, &str), version: &str) -> Result<(), KitError> {
+    let seen = answered(stand, header.0, header.1).await?;
+    claim(seen == [format!("200 {version}")], || format!("requests with {header:?} were answered by {seen:?}"))
+}
+
+fn by_header_or_cookie() -> Value {
+    json!({"match": [{"header": {"name": "x-tester", "value": "yes"}}, {"cookie": {"name": "tester", "value": "v1.2"}}], "minRequests": 20})
+}
+
+/// Testers reach green while everybody else gets blue; with the first share the rule is gone, and the route is as it was.
+pub(super) async fn testers_reach_the_candidate_and_nobody_else_does(stand: &Stand) -> Result<(), KitError> {
+    let (service, before) = dark(stand, &by_header_or_cookie(), "5s").await?;
+    goes_to(stand, ("x-tester", "yes"), "v2").await?;
+    goes_to(stand, ("X-Tester", "no"), "v1").await?;
+    goes_to(stand, ("cookie", "a=b; tester=v1.2; c=d"), "v2").await?;
+    goes_to(stand, ("cookie", "a=b; tester=v1.23"), "v1").await?;
+    goes_to(stand, ("cookie", "not-a-tester=v1.2"), "v1").await?;
+    let with = route(stand).await?;
+    let last = with.pointer("/spec/rules/2/name").cloned();
+    claim(last == Some(json!("llmrollout-match.chat-green.chat")), || format!("the third rule is named {last:?}"))?;
+    service.route.until("20%", STEP, |route| crate::kit::Weights::of(route).green == 20).await?;
+    service.load.mark("shared").await?;
+    is_as_before(stand, &before).await?;
+    service.rollout.until("v2 is promoted", STEP, is_promoted).await?;
+    goes_to(stand, ("x-tester", "yes"), "v2").await?;
+    is_as_before(stand, &before).await?;
+    let report = stand.end(service.load).await?;
+    claim(report.is_flawless(), || report.words())?;
+    let green = report.phase("0%").by_version.get("v2").map_or(0, |side| side.requests);
+    claim(green == 0, || format!("{green} requests of no tester reached v2 at the dark step"))
+}
+
+/// An abort takes the rule out with its first write, and testers get what everybody gets.
+pub(super) async fn abort_takes_testers_home_at_once(stand: &Stand) -> Result<(), KitError> {
+    let (service, before) = dark(stand, &by_header_or_cookie(), "120s").await?;
+    goes_to(stand, ("x-tester", "yes"), "v2").await?;
+    let since = std::time::Instant::now();
+    abort(stand, &service).await.map(drop)?;
+    let gone = service.route.until("the rule is gone", Duration::from_secs(10), |route| rules(route) == 2).await?;
+    stand.note("abort_to_rule_gone_ms", gone.at.saturating_duration_since(since));
+    is_as_before(stand, &before).await?;
+    service.phase("RolledBack", Duration::from_secs(15)).await?;
+    goes_to(stand, ("x-tester", "yes"), "v1").await?;
+    let report = stand.end(service.load).await?;
+    claim(report.is_flawless(), || report.words())?;
+    claim(!report.by_version.contains_key("v2"), || "v2 has answered somebody who is no tester".to_owned())
+}

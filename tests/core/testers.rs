@@ -1,0 +1,161 @@
+//! Rules for testers: where there is no room for one, what of a route that was changed meanwhile is ours, and that a rule
+//! asks for what it should.
+
+use llmrollout::{
+    api::{aside::Aside, status::Color},
+    routers::{self, PatchKind, Seen, Shares},
+};
+use serde_json::{Value, json};
+
+use super::{json_patch::obeys, objects::route, routes::read_as};
+
+fn named() -> Value {
+    let mut value = route(100, 0);
+    value["spec"]["rules"][0]["name"] = json!("chat");
+    value
+}
+
+fn read(value: &Value) -> Seen {
+    read_as(PatchKind::HttpRoute, Some(value), Some("chat")).unwrap()
+}
+
+fn aside(testers: &Value) -> Aside {
+    serde_json::from_value(json!({"match": testers})).unwrap()
+}
+
+fn by_header() -> Aside {
+    aside(&json!([{"header": {"name": "x-tester", "value": "yes"}}]))
+}
+
+const DARK: Shares = Shares { blue: 100, green: 0 };
+
+fn with_rule(before: &Value, aside: &Aside) -> Value {
+    let mut after = before.clone();
+    assert!(obeys(&mut after, &routers::write_beside(&read(before), DARK, aside, Color::Green).ops));
+    after
+}
+
+/// What people are told when this is changed in a route that has room.
+fn refused(aside: &Aside, change: impl FnOnce(&mut Value)) -> String {
+    let mut value = named();
+    change(&mut value["spec"]);
+    let seen = read_as(PatchKind::HttpRoute, Some(&value), None).unwrap();
+    seen.room.expect("an HTTPRoute").refuses(aside).unwrap_or_default()
+}
+
+#[test]
+fn where_there_is_no_room_people_are_told_what_to_write() {
+    let rule = |n: usize| json!({"name": format!("r{n}"), "matches": [{"path": {"value": format!("/{n}")}}], "backendRefs": [{"name": "other"}]});
+    let one = by_header();
+    let two = aside(&json!([{"header": {"name": "a", "value": "1"}}, {"cookie": {"name": "b", "value": "1"}}]));
+    assert_eq!(refused(&two, |_| {}), "");
+    assert_eq!(refused(&Aside::default(), |spec| spec["rules"][0]["name"] = Value::Null), "", "nothing is asked for");
+    let said = refused(&one, |spec| spec["rules"][0]["name"] = Value::Null);
+    assert!(said.contains("give it one, for example `name: chat`"), "{said}");
+    let said = refused(&one, |spec| spec["rules"].as_array_mut().unwrap().extend((0..15).map(rule)));
+    assert!(said.contains("16 rules") && said.contains("join two"), "{said}");
+    assert_eq!(refused(&one, |spec| spec["rules"].as_array_mut().unwrap().extend((0..14).map(rule))), "");
+    let paths = |n: usize| json!((0..n).map(|n| json!({"path": {"value": format!("/{n}")}})).collect::<Vec<_>>());
+    assert_eq!(refused(&two, |spec| spec["rules"][0]["matches"] = paths(32)), "");
+    let said = refused(&two, |spec| spec["rules"][0]["matches"] = paths(33));
+    assert!(said.contains("write fewer"), "{said}");
+    let said = refused(&two, |spec| {
+        spec["rules"][0]["matches"] = paths(30);
+        let mut other = rule(1);
+        other["matches"] = paths(39);
+        spec["rules"].as_array_mut().unwrap().push(other);
+    });
+    assert!(said.contains("write fewer"), "129 matches in all: {said}");
+    let asks = |name: &str| json!([{"headers": [{"name": name, "value": "1"}]}]);
+    let said = refused(&one, |spec| spec["rules"][0]["matches"] = asks("X-Tester"));
+    assert!(said.contains("asks for the header X-Tester itself"), "{said}");
+    let said = refused(&two, |spec| spec["rules"][0]["matches"] = asks("cookie"));
+    assert!(said.contains("cookie"), "{said}");
+    assert_eq!(refused(&one, |spec| spec["rules"][0]["matches"] = asks("x-other")), "");
+    let full: Vec<_> = (0..16).map(|n| json!({"name": format!("h{n}"), "value": "1"})).collect();
+    let said = refused(&one, |spec| spec["rules"][0]["matches"] = json!([{"headers": full}]));
+    assert!(said.contains("16 headers"), "{said}");
+    let rewrite = json!([{"type": "URLRewrite", "urlRewrite": {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}}}]);
+    assert_eq!(refused(&one, |spec| spec["rules"][0]["filters"] = rewrite.clone()), "");
+    let said = refused(&two, |spec| spec["rules"][0]["filters"] = rewrite.clone());
+    assert!(said.contains("write one item"), "{said}");
+    let said = refused(&two, |spec| spec["rules"][0]["backendRefs"][1]["filters"] = rewrite);
+    assert!(said.contains("write one item"), "{said}");
+    let said = refused(&one, |spec| spec["rules"][0]["name"] = json!("n".repeat(230)));
+    assert!(said.contains("too long"), "{said}");
+}
+
+#[test]
+fn a_rule_for_testers_asks_for_what_the_managed_rule_asks_for_and_a_header() {
+    let mut before = named();
+    before["spec"]["rules"][0]["matches"] = json!([{"path": {"type": "Exact", "value": "/v1"}, "method": "POST", "headers": [{"name": "x", "value": "y"}]}, {"queryParams": [{"name": "q", "value": "1"}]}]);
+    before["spec"]["rules"][0]["sessionPersistence"] = json!({"sessionName": "chat"});
+    let after = with_rule(&before, &by_header());
+    let made = &after["spec"]["rules"][1];
+    let tester = json!({"name": "x-tester", "type": "Exact", "value": "yes"});
+    let wanted = json!([
+        {"path": {"type": "Exact", "value": "/v1"}, "method": "POST", "headers": [{"name": "x", "value": "y"}, tester]},
+        {"queryParams": [{"name": "q", "value": "1"}], "headers": [tester]},
+    ]);
+    assert_eq!(made["matches"], wanted);
+    assert_eq!(made["backendRefs"], json!([{"name": "chat-green", "port": 8000, "weight": 100}]));
+    assert_eq!(made["sessionPersistence"], Value::Null, "a session must not outlive the step");
+}
+
+/// Rules are found by their names, wherever they stand, and nobody else's is touched.
+#[test]
+fn a_rule_for_testers_is_found_again_whatever_was_done_to_the_route() {
+    let aside = by_header();
+    let after = with_rule(&named(), &aside);
+    // What a 1.36 API server adds when it takes it.
+    let mut defaulted = after.clone();
+    defaulted["spec"]["rules"][1]["backendRefs"][0]["group"] = json!("");
+    defaulted["spec"]["rules"][1]["backendRefs"][0]["kind"] = json!("Service");
+    assert!(read(&defaulted).holds(&aside, Color::Green));
+    let mut moved = after.clone();
+    moved["spec"]["rules"].as_array_mut().unwrap().rotate_left(1);
+    assert!(read(&moved).holds(&aside, Color::Green), "another order of rules changes nothing");
+    let gone = routers::write_beside(&read(&moved), Shares { blue: 95, green: 5 }, &Aside::default(), Color::Green);
+    assert!(obeys(&mut moved, &gone.ops));
+    assert_eq!(moved["spec"]["rules"].as_array().unwrap().len(), 1);
+    assert_eq!(moved["spec"]["rules"][0]["backendRefs"][1]["weight"], 5);
+    assert!(!obeys(&mut after.clone(), &gone.ops), "and the places that were read are tested");
+    let mut twice = after.clone();
+    let copy = twice["spec"]["rules"][1].clone();
+    twice["spec"]["rules"].as_array_mut().unwrap().push(copy);
+    assert!(!read(&twice).holds(&aside, Color::Green), "one is too many");
+    let mut of_others = after.clone();
+    of_others["spec"]["rules"][1]["name"] = json!("llmrollout-match.rag-green.chat");
+    assert!(read(&of_others).room.unwrap().is_empty(), "another rollout's");
+    let mut of_another_rule = after.clone();
+    of_another_rule["spec"]["rules"][1]["name"] = json!("llmrollout-match.chat-green.embed");
+    let embed = json!({"name": "embed", "backendRefs": [{"name": "chat-blue"}, {"name": "chat-green"}]});
+    assert!(!read(&of_another_rule).room.unwrap().is_empty(), "left over from a rule that has another name now");
+    of_another_rule["spec"]["rules"].as_array_mut().unwrap().push(embed);
+    assert!(read(&of_another_rule).room.unwrap().is_empty(), "made for another rule of this rollout");
+}
+
+/// Somebody widens or turns what we made: it is no longer what was written down.
+#[test]
+fn a_rule_for_testers_that_was_changed_is_put_right() {
+    let aside = by_header();
+    for (what, path, value) in [
+        ("everybody", "/spec/rules/1/matches", json!([{"path": {"value": "/"}}])),
+        (
+            "everybody beside them",
+            "/spec/rules/1/matches",
+            json!([{"headers": [{"name": "x-tester", "value": "yes"}]}, {"path": {"value": "/"}}]),
+        ),
+        ("others", "/spec/rules/1/matches/0/headers/0/value", json!("no")),
+        ("elsewhere", "/spec/rules/1/backendRefs/0/name", json!("other")),
+        ("to both", "/spec/rules/1/backendRefs", json!([{"name": "chat-green"}, {"name": "chat-blue"}])),
+        ("nowhere", "/spec/rules/1/backendRefs", json!([])),
+    ] {
+        let mut changed = with_rule(&named(), &aside);
+        *changed.pointer_mut(path).unwrap() = value;
+        let seen = read(&changed);
+        assert!(!seen.holds(&aside, Color::Green) && !seen.lacks(&aside), "{what}");
+        assert!(obeys(&mut changed, &routers::write_beside(&seen, DARK, &aside, Color::Green).ops), "{what}");
+        assert_eq!(changed, with_rule(&named(), &aside), "{what}");
+    }
+}
