@@ -35,7 +35,7 @@ use llmrollout::{
     decide::{
         Snapshot, decide,
         plan::{Plan, revision},
-        workload::{self, Role},
+        workload::{self, Made, Role},
     },
     metrics::{self, Question, Reading, Sample},
 };
@@ -57,13 +57,14 @@ fn main() {
         "full": timed(|| drop(black_box(decide(black_box(&full))))),
         "idle": timed(|| drop(black_box(decide(black_box(&idle))))),
     });
+    let made = Made::of(&rollout).unwrap();
     let (decision, world) = (decide(&full), releasing());
     let parts = json!({
         "plan": timed(|| drop(black_box(Plan::read(black_box(&rollout.spec), full.around())))),
-        "revision": timed(|| drop(black_box(revision(black_box(&rollout.spec.release.template.pod_template.0))))),
+        "revision": timed(|| drop(black_box(revision(black_box(&rollout.spec.release.template.as_ref().unwrap().pod_template.0))))),
         "status_clone": timed(|| drop(black_box(rollout.status.clone()))),
-        "deployment": timed(|| drop(black_box(workload::deployment(&rollout, Color::Blue, &blue, Role::Active)))),
-        "service": timed(|| drop(black_box(workload::service(&rollout, Color::Blue)))),
+        "deployment": timed(|| drop(black_box(workload::deployment(made, Color::Blue, &blue, Role::Active)))),
+        "service": timed(|| drop(black_box(workload::service(made, Color::Blue)))),
         "question": timed(|| drop(black_box(question("chat-green")))),
         "decision_clone": timed(|| drop(black_box(decision.clone()))),
         "snapshot_of_the_model_cluster": timed(|| drop(black_box(world.snapshot(true)))),
@@ -121,7 +122,8 @@ fn releasing() -> World {
     let mut world = World::new(MANIFEST);
     world.tick(Duration::from_mins(2));
     world.edit(|r| {
-        r.spec.release.template.pod_template.0["spec"]["containers"][0]["image"] = json!("registry.example/chat:v2");
+        r.spec.release.template.as_mut().unwrap().pod_template.0["spec"]["containers"][0]["image"] =
+            json!("registry.example/chat:v2");
     });
     while world.rollout.status.as_ref().and_then(|s| s.attempt.as_ref()).is_none_or(|a| a.step != 2) {
         world.tick(Duration::from_secs(1));

@@ -69,7 +69,7 @@ fn happen(world: &mut World, what: Happening) {
         Happening::Abort => world.edit(|r| r.spec.abort = true),
         Happening::Image(n) => world.edit(|r| {
             let image = json!(format!("registry.example/chat:v{n}"));
-            r.spec.release.template.pod_template.0["spec"]["containers"][0]["image"] = image;
+            r.spec.release.template.as_mut().unwrap().pod_template.0["spec"]["containers"][0]["image"] = image;
         }),
         Happening::Restart => {
             world.began = world.now;

@@ -12,6 +12,7 @@ pub mod labels;
 pub mod moment;
 pub mod order;
 pub mod record;
+pub mod release;
 pub mod route;
 pub mod sources;
 pub mod status;

@@ -8,14 +8,13 @@
 )]
 
 use kube::{CustomResource, KubeSchema};
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use super::{
     around::{Approval, Bake, Decommission, Dependency, FastTrack, OnDependencyRollback, RollbackPolicy, Step, Window},
     exporters::Metrics,
     gates::Gate,
+    release::Release,
     status::LlmRolloutStatus,
     traffic::Router,
 };
@@ -109,11 +108,14 @@ use super::{
     validation = Rule::new("!has(self.spec.bake) || self.spec.bake.all(b, !has(b.gates) || has(self.spec.gates) && b.gates.all(n, self.spec.gates.exists(g, has(g.gateSet) || has(g.name) && g.name == n)))").message("bake: `gates` names gates of this rollout or of a set that it takes over; write the `name` of one of `gates`"),
     validation = Rule::new("!has(self.spec.steps) || self.spec.steps.all(s, !has(s.gates) || has(self.spec.gates) && s.gates.all(n, self.spec.gates.exists(g, has(g.gateSet) || has(g.name) && g.name == n)))").message("steps: `gates` names gates of this rollout or of a set that it takes over; write the `name` of one of `gates`"),
     validation = Rule::new("!has(self.spec.approvals) || !has(self.spec.steps) || self.spec.approvals.all(a, !a.before.startsWith('Step/') || int(a.before.split('/')[1]) <= size(self.spec.steps))").message("approvals: `before` names a step that there is not, so nobody would ever be asked; write at most the number of the last step, or `Full`"),
+    validation = Rule::new("!has(self.spec.release.external) || !has(self.spec.decommission)").message("decommission: with `release.external` there is nothing to scale or delete, so nothing follows the last bake; leave it out"),
+    validation = Rule::new("!has(self.spec.release.external) || !has(self.spec.approvals) || self.spec.approvals.all(a, a.before != 'Decommission')").message("approvals: with `release.external` there is nothing to retire, so nobody would ever be asked before Decommission; write `Full`, or leave it out"),
+    validation = Rule::new("!has(self.spec.release.external) || has(self.spec.metrics) && has(self.spec.metrics.match) || !has(self.spec.gates) || self.spec.gates.all(g, !has(g.metric) && !has(g.query))").message("metrics.match: with `release.external` nobody tells whose pods are whose, so a `metric` or a `query` needs labels that tell the colors apart; write for example `metrics: {match: {blue: {variant: v1}, green: {variant: v2}}}`"),
     validation = Rule::new("!has(self.spec.dependsOn) || self.spec.dependsOn.all(d, d.name != self.metadata.name)").message("dependsOn: a rollout cannot wait for itself; name another one")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct LlmRolloutSpec {
-    /// What is released.
+    /// What is released, and who owns it.
     pub release: Release,
     /// The routers that carry traffic to the two colors, moved together.
     #[schemars(length(min = 1, max = 8))]
@@ -184,61 +186,6 @@ pub struct LlmRolloutSpec {
     /// Takes traffic back to the old color now; this revision gets none again. Beats every other field.
     #[serde(default, skip_serializing_if = "is_false")]
     pub abort: bool,
-}
-
-/// What is released. The operator owns Deployments and Services `<name>-blue` and `<name>-green`.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct Release {
-    /// The workload of one color. Changing `podTemplate` is a release; changing anything else is not.
-    pub template: Template,
-}
-
-/// The workload of one color.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct Template {
-    /// Pods of each color. Default 1. Changing it is no release.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 10_000))]
-    pub replicas: Option<i32>,
-    /// Port on which the pods answer; the color Services listen on the same port.
-    #[schemars(range(min = 1, max = 65_535))]
-    pub port: i32,
-    /// The pod template, as in a Deployment. Labels of the color and the revision are added.
-    pub pod_template: PodTemplate,
-    /// How long the candidate may take until all its pods are ready. Default 30m.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^([0-9]{1,5}h)?([0-9]{1,6}m)?([0-9]{1,7}s)?$"), length(min = 2, max = 20))]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('168h')").message("readyTimeout: write a duration between 1s and 168h, for example 30m"))]
-    pub ready_timeout: Option<String>,
-}
-
-/// A pod template exactly as it was written: fields that this operator's libraries do not know pass through unharmed.
-#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
-#[serde(transparent)]
-pub struct PodTemplate(pub Map<String, Value>);
-
-impl JsonSchema for PodTemplate {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "PodTemplate".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "type": "object",
-            "required": ["spec"],
-            "properties": {
-                "metadata": {"type": "object", "description": "Labels and annotations of the pods.", "x-kubernetes-preserve-unknown-fields": true},
-                "spec": {"type": "object", "description": "The pod's spec, checked by the API server when the Deployment is written.", "x-kubernetes-preserve-unknown-fields": true}
-            },
-            "x-kubernetes-preserve-unknown-fields": true
-        })
-    }
 }
 
 /// Dollars per million tokens, each written as `$0.50`; with a `currency` its units are written the same way. In the

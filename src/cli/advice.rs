@@ -1,7 +1,7 @@
 //! What a person should do next, for each phase, with the command that does it. Only words; the operator never reads them.
 
 use super::signs::signs;
-use crate::api::{LlmRollout, LlmRolloutStatus, Moment, Phase, Reason, labels, status::Color};
+use crate::api::{LlmRollout, LlmRolloutStatus, Moment, Phase, Reason, labels, release::Owner, status::Color};
 
 const NO_ABORT: &str = r#"{"spec":{"abort":false}}"#;
 
@@ -16,14 +16,9 @@ pub fn advice(rollout: &LlmRollout, now: Moment) -> String {
         Phase::Idle if rollout.spec.abort => {
             format!("To release again, take back the abort: `{}`.", target.patch(NO_ABORT))
         }
-        Phase::Idle => "Nothing; a change of spec.release.template.podTemplate starts a release.".into(),
-        Phase::Completed => {
-            "Nothing; the next change of spec.release.template.podTemplate starts the next release.".into()
-        }
-        Phase::Preparing => {
-            let color = status.candidate.unwrap_or(Color::Blue);
-            format!("Wait for the pods of {}; see them with `{}`.", color.word(), target.pods(color))
-        }
+        Phase::Idle => format!("Nothing; a change of {} starts a release.", wish(rollout)),
+        Phase::Completed => format!("Nothing; the next change of {} starts the next release.", wish(rollout)),
+        Phase::Preparing => preparing(rollout, status, &target),
         Phase::Shifting => format!("Wait until the routers confirm the weight. {}", target.way_back()),
         Phase::Holding => holding(status, &target),
         Phase::Pending => format!("Wait for what the message names. {}", target.way_back()),
@@ -46,6 +41,22 @@ pub fn advice(rollout: &LlmRollout, now: Moment) -> String {
         Phase::RolledBack => rolled_back(rollout, &target),
         Phase::Blocked => "Do what the message says; the operator goes on by itself once it is put right.".into(),
     }
+}
+
+/// The field whose change is a release.
+fn wish(rollout: &LlmRollout) -> &'static str {
+    match rollout.spec.release.owner() {
+        Some(Owner::Nobody(_)) => "spec.release.external.revision",
+        Some(Owner::Operator(_)) | None => "spec.release.template.podTemplate",
+    }
+}
+
+fn preparing(rollout: &LlmRollout, status: &LlmRolloutStatus, target: &Target) -> String {
+    if rollout.spec.release.made().is_none() {
+        return format!("Wait for what the message names. {}", target.way_back());
+    }
+    let color = status.candidate.unwrap_or(Color::Blue);
+    format!("Wait for the pods of {}; see them with `{}`.", color.word(), target.pods(color))
 }
 
 fn holding(status: &LlmRolloutStatus, target: &Target) -> String {
@@ -81,7 +92,7 @@ fn awaiting(rollout: &LlmRollout, target: &Target, now: Moment) -> String {
 }
 
 fn rolled_back(rollout: &LlmRollout, target: &Target) -> String {
-    let fix = "Find out why, and change spec.release.template.podTemplate: this revision gets no traffic again.";
+    let fix = format!("Find out why, and change {}: this revision gets no traffic again.", wish(rollout));
     if rollout.spec.abort {
         return format!("{fix} Before that, take back the abort: `{}`.", target.patch(NO_ABORT));
     }

@@ -66,7 +66,7 @@ impl Page {
         entries.extend(over(attempt, status));
         entries.extend(stood(attempt, status, s.now));
         let queries = queries(decision, status);
-        let wanted = decision.meant.as_ref().is_some_and(|meant| meant.wanted == attempt.revision);
+        let wanted = decision.meant.as_ref().is_some_and(|meant| meant.wanted.as_ref() == Some(&attempt.revision));
         let images = if wanted { images(&s.rollout) } else { Vec::new() };
         let page = Self { attempt: attempt.id, revision: attempt.revision.clone(), images, queries, entries };
         let before = status.history.iter().find(|past| past.id + 1 == attempt.id).map(|past| {
@@ -212,8 +212,11 @@ fn queries(decision: &Decision, status: &LlmRolloutStatus) -> BTreeMap<String, S
 }
 
 fn images(rollout: &LlmRollout) -> Vec<String> {
-    let template = &rollout.spec.release.template.pod_template.0;
-    let containers = template.get("spec").and_then(|spec| spec.get("containers")).and_then(|c| c.as_array());
+    let template = rollout.spec.release.made().map(|made| &made.pod_template.0);
+    let containers = template
+        .and_then(|template| template.get("spec"))
+        .and_then(|spec| spec.get("containers"))
+        .and_then(|c| c.as_array());
     let image = |c: &serde_json::Value| c.get("image")?.as_str().map(|i| i.chars().take(300).collect());
     containers.into_iter().flatten().filter_map(image).take(16).collect()
 }

@@ -138,7 +138,7 @@ fn walk_home(v: &View<'_>, cause: &Said) -> Answer {
 /// Nothing is wrong with the candidate, it is only overtaken: the old color gets a moment to come back to its size before
 /// all the load falls on it. A candidate that dies or fails meanwhile, or a person's word, ends the moment.
 fn shrunk(v: &View<'_>, cause: &Said, active: Color) -> bool {
-    let wanted = v.s.color(active).deployment.as_ref().map_or(1, |d| d.wanted);
+    let wanted = v.deployment(active).map_or(1, |d| d.wanted);
     let since = v.running().filter(|_| v.going_back()).map_or(v.now(), |a| a.clock_from);
     let calm = v.ready(active.other()) > 0 && !v.spec().abort && orders::ordered_back(&v.status).is_none();
     let failing = v.verdicts.iter().any(|g| g.takes_back().is_some());

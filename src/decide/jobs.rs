@@ -160,7 +160,7 @@ fn about(v: &View<'_>, attempt: &Attempt, pod: &mut Map<String, Value>, ours: &[
         ("LLMROLLOUT_NAMESPACE", meta.namespace.clone().unwrap_or_default()),
         ("LLMROLLOUT_NAME", name.to_owned()),
         ("LLMROLLOUT_COLOR", color.map_or_else(String::new, |c| c.word().to_owned())),
-        ("LLMROLLOUT_SERVICE", color.map_or_else(String::new, |c| workload::name_of(name, c))),
+        ("LLMROLLOUT_SERVICE", color.filter(|_| !v.unseen()).map_or_else(String::new, |c| workload::name_of(name, c))),
         ("LLMROLLOUT_REVISION", attempt.revision.clone()),
         ("LLMROLLOUT_WEIGHT", attempt.weight.to_string()),
     ];

@@ -4,7 +4,8 @@
 use std::sync::{Arc, OnceLock};
 
 use super::{
-    plan::{self, Plan, Wrong},
+    plan::{Plan, Wrong},
+    release,
     snapshot::{Around, FoundOut, GateSets, Offers, PriceListSeen, Snapshot},
 };
 use crate::{
@@ -29,7 +30,8 @@ pub struct Meant {
     /// Since 1970: prices are old from one day to the next.
     day: i64,
     pub(super) plan: Result<Plan, Wrong>,
-    pub(super) wanted: String,
+    /// The revision that is wanted, where the manifest says it.
+    pub(super) wanted: Option<String>,
     queries: Vec<(Subject, [Slot; 4])>,
 }
 
@@ -62,7 +64,7 @@ impl Meant {
             offers: Arc::clone(&s.offers),
             found,
             day: day(s),
-            wanted: plan::revision(&spec.release.template.pod_template.0),
+            wanted: release::wanted(&spec.release),
             plan,
             queries,
         }

@@ -27,6 +27,7 @@ mod prepare;
 mod prices;
 pub mod proof;
 mod reference;
+pub mod release;
 mod rest;
 mod retire;
 mod say;

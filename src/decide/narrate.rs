@@ -284,6 +284,9 @@ fn ready(v: &View<'_>) -> Word {
             no(Reason::ActiveUnready, format!("{} has traffic and no ready endpoint", c.word()))
         }
         (_, Some(c)) => no(Reason::CandidateUnready, format!("{} has traffic and no ready endpoint", c.word())),
+        (false, None) if v.unseen() => {
+            yes(Reason::ActiveReady, "nothing tells whether a color is up but routers and gates")
+        }
         (false, None) => yes(Reason::ActiveReady, "every color with traffic has ready endpoints"),
     }
 }
@@ -339,9 +342,10 @@ fn rollback_possible(v: &View<'_>, next: &LlmRolloutStatus) -> Word {
         return no(Reason::Installing, "there is nothing to go back to yet");
     };
     if v.ready(old) > 0 {
-        return yes(Reason::ActiveReady, format!("{} is ready to take everything", old.word()));
+        let up = if v.unseen() { "can be given everything again" } else { "is ready to take everything" };
+        return yes(Reason::ActiveReady, format!("{} {up}", old.word()));
     }
-    if !running && v.s.color(old).deployment.as_ref().is_none_or(|d| d.wanted == 0) {
+    if !running && v.deployment(old).is_none_or(|d| d.wanted == 0) {
         return no(Reason::Retired, format!("{} is retired; going back is a new release", old.word()));
     }
     no(Reason::ActiveUnready, format!("{} has no ready endpoint", old.word()))

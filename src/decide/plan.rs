@@ -13,6 +13,7 @@ use super::{
     figures::Figures,
     gate_sets::{self, Written},
     looks,
+    release::Colors,
     snapshot::{Around, Offers},
 };
 use crate::{
@@ -43,6 +44,8 @@ pub struct Plan {
     pub replicas: i32,
     /// How long the candidate may take to become ready.
     pub ready_timeout: Duration,
+    /// Whether figures of one color can be told from those of the other.
+    pub told_apart: bool,
 }
 
 /// The course is most of the plan.
@@ -154,7 +157,7 @@ impl Plan {
                 "gates: at least one is needed; write `- {name: errors, metric: errorRate, max: 1%}`, or `manual: true` if people alone decide",
             ));
         }
-        let ready_timeout = duration_or(spec.release.template.ready_timeout.as_ref(), 30 * 60, "readyTimeout")?;
+        let Colors { replicas, ready_timeout, told_apart } = Colors::read(spec, &figures.source, &gates)?;
         let course = Course::read(spec)?;
         gate_sets::known(&course, &gates)?;
         if course.steps.iter().any(|s| s.min_requests.or(s.max_requests).is_some()) {
@@ -162,9 +165,8 @@ impl Plan {
                 invalid(format!("steps: with profile {} requests cannot be counted: {why}", figures.source.word()))
             })?;
         }
-        let replicas = spec.release.template.replicas.unwrap_or(1);
         let Figures { source, looked_for, warm_up, .. } = figures;
-        Ok(Self { course, gates, provider, source, looked_for, warm_up, replicas, ready_timeout })
+        Ok(Self { course, gates, provider, source, looked_for, warm_up, replicas, ready_timeout, told_apart })
     }
 }
 

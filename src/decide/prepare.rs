@@ -37,15 +37,16 @@ pub(super) fn preparing(v: &View<'_>) -> Option<Answer> {
     if v.status.active.is_none() && v.now() >= deadline(v) {
         return Some(Answer::new(v, Phase::Blocked, say::first_never_ready()));
     }
-    let wanted = v.s.color(candidate).deployment.as_ref().map_or(1, |d| d.wanted);
+    let wanted = v.deployment(candidate).map_or(1, |d| d.wanted);
     answer(say::pods_to_come(v, wanted, candidate))
 }
 
 /// Whether every pod of the candidate is ready, and none of an older template is left.
 pub(super) fn is_up(v: &View<'_>) -> bool {
     let Some(candidate) = v.candidate() else { return false };
-    let seen = v.s.color(candidate).deployment.as_ref();
-    seen.is_some_and(|d| d.settled && d.ready.min(v.ready(candidate)) >= d.wanted.max(1))
+    // Of what somebody else deploys nobody tells whether it is up: the first share begins with the routers' word.
+    v.unseen()
+        || v.deployment(candidate).is_some_and(|d| d.settled && d.ready.min(v.ready(candidate)) >= d.wanted.max(1))
 }
 
 fn deadline(v: &View<'_>) -> Moment {
@@ -68,7 +69,7 @@ pub(super) fn installed(v: &View<'_>) -> Option<Answer> {
 pub(super) fn live(v: &View<'_>, color: Color) -> Answer {
     let said = say::serves(Reason::Promoted, &v.wanted, color);
     let words = said.words.clone();
-    let old = v.status.active.filter(|c| v.s.color(*c).deployment.is_some());
+    let old = v.status.active.filter(|c| v.deployment(*c).is_some());
     let retiring = old.map(|old| Retiring {
         color: old,
         revision: v.status.active_revision.clone().unwrap_or_default(),
@@ -87,28 +88,29 @@ pub(super) fn live(v: &View<'_>, color: Color) -> Answer {
 
 /// The applies that make both color Services as they should be; none when they are.
 pub(super) fn services(v: &View<'_>) -> Vec<Intent> {
+    let Some(made) = v.made() else { return Vec::new() };
     let needed = Color::BOTH.into_iter().filter_map(|color| {
-        let marks = workload::marks_of_service(&v.s.rollout, color);
-        unless_applied(&marks, v.s.color(color).service.as_ref(), || workload::service(&v.s.rollout, color))
+        let marks = workload::marks_of_service(made, color);
+        unless_applied(&marks, v.s.color(color).service.as_ref(), || workload::service(made, color))
     });
     needed.collect()
 }
 
 /// The apply that makes the candidate's Deployment as the manifest wants it; none when it is.
 fn candidate_deployment(v: &View<'_>, color: Color) -> Option<Intent> {
-    let seen = v.s.color(color).deployment.as_ref().map(|d| &d.object);
-    let marks = workload::marks_of_deployment(&v.s.rollout, color, &v.wanted, Role::Candidate);
-    unless_applied(&marks, seen, || workload::deployment(&v.s.rollout, color, &v.wanted, Role::Candidate))
+    let (made, seen) = (v.made()?, v.deployment(color).map(|d| &d.object));
+    let marks = workload::marks_of_deployment(made, color, &v.wanted, Role::Candidate);
+    unless_applied(&marks, seen, || workload::deployment(made, color, &v.wanted, Role::Candidate))
 }
 
 /// The apply that gives what serves its replicas, its owner and its role. Never another pod template, whoever made the
 /// one that runs: an operator that makes templates differently must not restart what serves.
 pub(super) fn active_deployment(v: &View<'_>, color: Color) -> Option<Intent> {
-    let seen = v.s.color(color).deployment.as_ref();
-    let marks = workload::marks_of_deployment(&v.s.rollout, color, &v.wanted, Role::Active);
+    let (made, seen) = (v.made()?, v.deployment(color));
+    let marks = workload::marks_of_deployment(made, color, &v.wanted, Role::Active);
     let same_pods = seen.is_none_or(|d| d.template.as_ref() == Some(&marks.template));
-    let make = || workload::deployment(&v.s.rollout, color, &v.wanted, Role::Active);
-    if same_pods { unless_applied(&marks, seen.map(|d| &d.object), make) } else { None }
+    let whole = || workload::deployment(made, color, &v.wanted, Role::Active);
+    if same_pods { unless_applied(&marks, seen.map(|d| &d.object), whole) } else { None }
 }
 
 /// The apply, unless it was done. An object that was seen is applied at the version that was seen: a process that slept

@@ -18,6 +18,8 @@ use crate::api::{
 const QUARREL_WINDOW: Duration = Duration::from_mins(10);
 const QUARREL_LIMIT: i32 = 3;
 const AGAIN: Duration = Duration::from_secs(5);
+/// What serves while nobody can say which revision it is.
+const UNKNOWN: &str = "unknown";
 
 /// Somebody else gave the candidate more than it should have: put right, but not for ever.
 pub(super) fn put_right(v: &View<'_>) -> Option<Answer> {
@@ -141,6 +143,13 @@ fn known_good(v: &View<'_>) -> bool {
     went_well && replaced
 }
 
+/// What somebody else deploys bears no name: where everything goes to one color, that is what the manifest wants. Between
+/// the colors it was on its way, and what is wanted begins once more.
+fn known_by_share(v: &View<'_>, color: Color) -> String {
+    let all = v.routers().all(|(_, seen)| seen.shares.of(color) == 100);
+    if all { v.wanted.clone() } else { UNKNOWN.to_owned() }
+}
+
 /// No status, but a color of ours serves already: the status was lost or the rollout was made anew. What serves is
 /// taken for active, never replaced.
 pub(super) fn found_serving(v: &View<'_>) -> Option<Answer> {
@@ -148,7 +157,8 @@ pub(super) fn found_serving(v: &View<'_>) -> Option<Answer> {
         return None;
     }
     let serves = |c: &Color| v.ready(*c) > 0 && v.routers().next().is_some() && v.share(*c) >= 50;
-    let revision = |c: Color| v.s.color(c).deployment.as_ref().filter(|d| d.object.ours)?.revision.clone();
+    let made = |c: Color| v.deployment(c).filter(|d| d.object.ours)?.revision.clone();
+    let revision = |c: Color| if v.unseen() { Some(known_by_share(v, c)) } else { made(c) };
     let (color, revision) = Color::BOTH.into_iter().filter(serves).find_map(|c| Some((c, revision(c)?)))?;
     let answer = Answer::new(v, Phase::Idle, say::found_serving(color, &revision)).by(v.now());
     Some(answer.changing(|s| {

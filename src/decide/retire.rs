@@ -91,7 +91,7 @@ fn scale_away(v: &View<'_>, retiring: &Retiring, mode: Mode) -> Answer {
 }
 
 fn gone(v: &View<'_>, color: Color) -> bool {
-    v.s.color(color).deployment.as_ref().is_none_or(|d| d.wanted == 0)
+    v.deployment(color).is_none_or(|d| d.wanted == 0)
 }
 
 fn over(v: &View<'_>) -> Answer {
@@ -103,7 +103,7 @@ fn over(v: &View<'_>) -> Answer {
 
 /// One guarded write. The note of what was applied goes too: whoever needs this color next applies it whole.
 fn write(v: &View<'_>, color: Color, mode: Mode) -> Option<Intent> {
-    let seen = v.s.color(color).deployment.as_ref()?;
+    let seen = v.deployment(color)?;
     let name = workload::name_of(v.s.rollout.metadata.name.as_deref().unwrap_or_default(), color);
     if mode == Mode::Delete {
         return Some(Intent::Delete { name, version: seen.object.version.clone() });

@@ -91,7 +91,8 @@ pub(super) fn leaving(words: &str) -> Said {
 // Before the start.
 
 pub(super) fn coming_up(v: &View<'_>, color: Color) -> Said {
-    said(preparing(v), format!("revision {} is coming up on {}", v.wanted, color.word()))
+    let comes = if v.unseen() { "is about to begin" } else { "is coming up" };
+    said(preparing(v), format!("revision {} {comes} on {}", v.wanted, color.word()))
 }
 
 pub(super) fn pods_to_come(v: &View<'_>, pods: i32, color: Color) -> Said {

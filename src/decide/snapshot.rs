@@ -233,7 +233,7 @@ impl Standing {
     /// How far a rollout is, by its own status.
     pub fn of(rollout: &LlmRollout) -> Self {
         let Some(status) = &rollout.status else { return Self::UnderWay };
-        let wanted = super::plan::revision(&rollout.spec.release.template.pod_template.0);
+        let Some(wanted) = super::release::wanted(&rollout.spec.release) else { return Self::UnderWay };
         let back = matches!(status.phase, Some(Phase::RollingBack | Phase::RolledBack));
         if back || status.aborted_revision.as_ref() == Some(&wanted) {
             return Self::TakenBack;

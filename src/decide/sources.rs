@@ -64,7 +64,7 @@ fn look(
     color: Color,
     ask: impl FnOnce(&probe::Look<'_>) -> Option<Question>,
 ) -> Option<Question> {
-    let began = waiting(v)?.started_at;
+    let began = waiting(v).filter(|_| plan.told_apart)?.started_at;
     let meta = &v.s.rollout.metadata;
     let workload = workload::name_of(meta.name.as_deref().unwrap_or_default(), color);
     ask(&probe::Look {

@@ -195,7 +195,7 @@ impl View<'_> {
     }
 
     fn requests_of(&self, plan: &Plan, color: Color) -> Option<Question> {
-        let since = self.running()?.step_entered_at?;
+        let since = self.running().filter(|_| plan.told_apart)?.step_entered_at?;
         let subject = Subject::Metric(Metric::Requests, None);
         let wanted = Wanted { subject: &subject, window: WHOLE_STAGE, interval: COUNT_EVERY, since, urgent: false };
         self.ask(plan, color, &wanted)

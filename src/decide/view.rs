@@ -12,17 +12,18 @@ use super::{
     plan::{Plan, Wrong},
     reference,
     say::{self, Said},
-    snapshot::Snapshot,
+    snapshot::{DeploymentSeen, Snapshot},
     sources,
     stage::Questions,
     weigh::{self, Weighing},
-    workload,
+    workload::{self, Made},
 };
 use crate::{
     api::{
         LlmRolloutSpec, LlmRolloutStatus, Moment, Phase, Reason,
         aside::Aside,
         found::MetricsFound,
+        release::Owner,
         status::{Attempt, Color},
     },
     metrics::Question,
@@ -51,7 +52,10 @@ pub(super) struct View<'a> {
 impl<'a> View<'a> {
     pub(super) fn of(s: &'a Snapshot, status: LlmRolloutStatus, meant: &'a Arc<Meant>) -> Self {
         let spec = &s.rollout.spec;
-        let (plan, wanted) = (meant.plan.as_ref(), meant.wanted.clone());
+        let plan = meant.plan.as_ref();
+        // A manifest that does not say what is wanted wants nothing new.
+        let known = || status.attempt.as_ref().map(|a| a.revision.clone()).or_else(|| status.active_revision.clone());
+        let wanted = meant.wanted.clone().or_else(known).unwrap_or_default();
         let (questions, verdicts) = (Questions::default(), Vec::new());
         let mut view = Self { s, status, meant, plan, wanted, questions, found: None, verdicts };
         if s.rival.is_none() {
@@ -86,8 +90,24 @@ impl<'a> View<'a> {
         self.running().and(self.status.candidate)
     }
 
+    /// Ready endpoints of a color. Of what is somebody else's nobody tells any: there only routers and gates speak.
     pub(super) fn ready(&self, color: Color) -> i32 {
-        self.s.color(color).ready
+        if self.unseen() { 1 } else { self.s.color(color).ready }
+    }
+
+    /// Whether nothing tells if a color is up.
+    pub(super) fn unseen(&self) -> bool {
+        matches!(self.spec().release.owner(), Some(Owner::Nobody(_)))
+    }
+
+    /// The rollout with the template of what we make, if we make anything.
+    pub(super) fn made(&self) -> Option<Made<'_>> {
+        Made::of(&self.s.rollout)
+    }
+
+    /// The Deployment of a color, if it is for us to make and to retire.
+    pub(super) fn deployment(&self, color: Color) -> Option<&DeploymentSeen> {
+        self.made().and(self.s.color(color).deployment.as_ref())
     }
 
     pub(super) fn going_back(&self) -> bool {
@@ -270,6 +290,7 @@ pub(super) fn trouble(v: &View<'_>) -> Option<Said> {
     if let Some(t) = v.s.routers.iter().find_map(|r| r.state.as_ref().err()) {
         return Some(say::said(t.reason, t.message.clone()));
     }
+    v.made()?;
     let foreign = |color: &Color| {
         let seen = v.s.color(*color);
         seen.deployment.as_ref().is_some_and(|d| !d.object.ours) || seen.service.as_ref().is_some_and(|s| !s.ours)

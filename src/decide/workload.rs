@@ -7,13 +7,32 @@ use super::{
     plan::mark,
 };
 use crate::{
-    api::{LlmRollout, labels, status::Color},
+    api::{LlmRollout, labels, release::Template, status::Color},
     routers::{Claim, PatchKind},
 };
 
 /// Name of a color's Deployment and Service.
 pub fn name_of(rollout: &str, color: Color) -> String {
     format!("{rollout}-{}", color.word())
+}
+
+/// A rollout whose colors we make, and what they are made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Made<'a> {
+    /// The rollout.
+    pub rollout: &'a LlmRollout,
+    /// Its template.
+    pub template: &'a Template,
+}
+
+impl<'a> Made<'a> {
+    /// None where somebody else makes them.
+    pub const fn of(rollout: &'a LlmRollout) -> Option<Self> {
+        match rollout.spec.release.made() {
+            Some(template) => Some(Self { rollout, template }),
+            None => None,
+        }
+    }
 }
 
 /// What a color is for, which decides how its pods may be exchanged.
@@ -50,18 +69,19 @@ pub struct Marks {
 }
 
 /// The marks of a color's Deployment.
-pub fn marks_of_deployment(rollout: &LlmRollout, color: Color, revision: &str, role: Role) -> Marks {
+pub fn marks_of_deployment(made: Made<'_>, color: Color, revision: &str, role: Role) -> Marks {
+    let Made { rollout, template: written } = made;
     let name = rollout.metadata.name.as_deref().unwrap_or_default();
     let template = mark(&[PODS, name, color.word(), revision]);
-    let replicas = rollout.spec.release.template.replicas.unwrap_or(1).to_string();
+    let replicas = written.replicas.unwrap_or(1).to_string();
     let role = if role == Role::Active { "active" } else { "candidate" };
     Marks { applied: mark(&[SHAPE, &template, uid(rollout), &replicas, role]), template }
 }
 
 /// The marks of a color's Service.
-pub fn marks_of_service(rollout: &LlmRollout, color: Color) -> Marks {
+pub fn marks_of_service(Made { rollout, template }: Made<'_>, color: Color) -> Marks {
     let name = rollout.metadata.name.as_deref().unwrap_or_default();
-    let port = rollout.spec.release.template.port.to_string();
+    let port = template.port.to_string();
     let made_from = [SHAPE, name, color.word(), uid(rollout), &port].into_iter().chain(protocol(rollout));
     Marks { applied: mark(&made_from.collect::<Vec<_>>()), template: String::new() }
 }
@@ -81,13 +101,13 @@ pub(super) fn uid(rollout: &LlmRollout) -> &str {
 }
 
 /// The Deployment of a color at the revision that the spec wants, with the marks that tell whether it was applied.
-pub fn deployment(rollout: &LlmRollout, color: Color, revision: &str, role: Role) -> Owned {
+pub fn deployment(made: Made<'_>, color: Color, revision: &str, role: Role) -> Owned {
+    let Made { rollout, template } = made;
     let name = rollout.metadata.name.clone().unwrap_or_default();
-    let template = &rollout.spec.release.template;
     let selector = json!({labels::ROLLOUT: name, labels::COLOR: color.word()});
     let ours = [(labels::ROLLOUT, name.as_str()), (labels::COLOR, color.word()), (labels::REVISION, revision)];
     let pod = json!(with_labels(template.pod_template.0.clone(), &ours));
-    let marks = marks_of_deployment(rollout, color, revision, role);
+    let marks = marks_of_deployment(made, color, revision, role);
     let spec = json!({
         "replicas": template.replicas.unwrap_or(1),
         "selector": {"matchLabels": selector},
@@ -99,9 +119,10 @@ pub fn deployment(rollout: &LlmRollout, color: Color, revision: &str, role: Role
 }
 
 /// The Service of a color. It stays as long as the rollout does, whatever the color is doing.
-pub fn service(rollout: &LlmRollout, color: Color) -> Owned {
+pub fn service(made: Made<'_>, color: Color) -> Owned {
+    let Made { rollout, template } = made;
     let name = rollout.metadata.name.as_deref().unwrap_or_default();
-    let number = rollout.spec.release.template.port;
+    let number = template.port;
     let port = match protocol(rollout) {
         None => json!({"name": "http", "port": number, "targetPort": number, "protocol": "TCP"}),
         Some(app) => {
@@ -112,7 +133,7 @@ pub fn service(rollout: &LlmRollout, color: Color) -> Owned {
         "selector": {labels::ROLLOUT: name, labels::COLOR: color.word()},
         "ports": [port],
     });
-    let marks = marks_of_service(rollout, color);
+    let marks = marks_of_service(made, color);
     owned(rollout, OwnedKind::Service, color, &spec, &[(labels::APPLIED, &marks.applied)])
 }
 
@@ -166,9 +187,9 @@ fn take_map(from: &mut Map<String, Value>, key: &str) -> Map<String, Value> {
 mod tests {
     use serde_json::{Map, json};
 
-    use super::{Role, deployment, marks_of_deployment, service, with_labels};
+    use super::{Made, Role, deployment, marks_of_deployment, service, with_labels};
     use crate::{
-        api::{LlmRollout, labels, status::Color},
+        api::{LlmRollout, labels, release::Template, status::Color},
         decide::plan::digest,
     };
 
@@ -185,11 +206,20 @@ mod tests {
         rollout
     }
 
+    fn made(rollout: &LlmRollout) -> Made<'_> {
+        Made::of(rollout).unwrap()
+    }
+
+    fn template(rollout: &mut LlmRollout) -> &mut Template {
+        rollout.spec.release.template.as_mut().unwrap()
+    }
+
     /// Whoever changes what is made counts `SHAPE` up, and `PODS` where pods change, and pins the new figures here.
     #[test]
     fn what_is_made_of_a_manifest_is_pinned() {
         let rollout = rollout(|_| {});
-        let mut made = [deployment(&rollout, Color::Green, "r1", Role::Candidate), service(&rollout, Color::Green)];
+        let mut made =
+            [deployment(made(&rollout), Color::Green, "r1", Role::Candidate), service(made(&rollout), Color::Green)];
         let marks = made.each_ref().map(|o| super::note(o, labels::APPLIED).unwrap().to_owned());
         for object in &mut made {
             *object.body.pointer_mut("/metadata/annotations").unwrap() = json!({});
@@ -203,7 +233,7 @@ mod tests {
     fn gateways_are_told_to_speak_http_2_where_all_is_grpc() {
         let ports = |traffic: serde_json::Value| {
             let rollout = rollout(|r| r.spec.traffic = serde_json::from_value(traffic).unwrap());
-            let made = service(&rollout, Color::Green);
+            let made = service(made(&rollout), Color::Green);
             let protocol = made.body.pointer("/spec/ports/0/appProtocol").cloned();
             (protocol, super::note(&made, labels::APPLIED).map(str::to_owned))
         };
@@ -220,11 +250,11 @@ mod tests {
     #[test]
     fn everything_that_an_object_is_made_from_is_in_its_mark() {
         type Change = fn(&mut LlmRollout);
-        let mark =
-            |rollout: &LlmRollout, revision: &str, role| marks_of_deployment(rollout, Color::Green, revision, role);
+        let mark = |rollout: &LlmRollout, revision: &str, role| {
+            marks_of_deployment(made(rollout), Color::Green, revision, role)
+        };
         let plain = mark(&rollout(|_| {}), "r1", Role::Candidate);
-        let same_pods: [Change; 2] =
-            [|r| r.spec.release.template.replicas = Some(3), |r| r.metadata.uid = Some("v".into())];
+        let same_pods: [Change; 2] = [|r| template(r).replicas = Some(3), |r| r.metadata.uid = Some("v".into())];
         for change in same_pods {
             let other = mark(&rollout(change), "r1", Role::Candidate);
             assert_eq!(other.template, plain.template);
@@ -235,15 +265,15 @@ mod tests {
         assert_ne!(role.applied, plain.applied);
         let named = mark(&rollout(|r| r.metadata.name = Some("rag".into())), "r1", Role::Candidate);
         let released = mark(&rollout(|_| {}), "r2", Role::Candidate);
-        let blue = marks_of_deployment(&rollout(|_| {}), Color::Blue, "r1", Role::Candidate);
+        let blue = marks_of_deployment(made(&rollout(|_| {})), Color::Blue, "r1", Role::Candidate);
         for other in [named, released, blue] {
             assert_ne!(other.template, plain.template);
             assert_ne!(other.applied, plain.applied);
         }
-        let port = service(&rollout(|r| r.spec.release.template.port = 9000), Color::Green);
+        let port = service(made(&rollout(|r| template(r).port = 9000)), Color::Green);
         assert_ne!(
             super::note(&port, labels::APPLIED),
-            super::note(&service(&rollout(|_| {}), Color::Green), labels::APPLIED)
+            super::note(&service(made(&rollout(|_| {})), Color::Green), labels::APPLIED)
         );
     }
 

@@ -5,12 +5,14 @@ use std::{collections::BTreeMap, time::Duration};
 use super::{
     Prices, Question,
     cost::{Basis, Gpu},
-    profiles,
+    metric, profiles,
     scope::Scope,
     table::Table,
+    unit,
 };
 use crate::api::{
     exporters::{CostBasis, Metrics, Profile},
+    gates::Metric,
     status::Color,
 };
 
@@ -117,6 +119,17 @@ impl Source {
 
     pub(super) const fn basis(&self) -> Basis {
         self.basis
+    }
+
+    /// Whether the manifest's own labels tell the colors apart.
+    pub const fn has_labels(&self) -> bool {
+        self.matchers.is_some()
+    }
+
+    /// Whether a metric is of GPUs, which only pods have.
+    pub fn needs_pods(&self, metric: Metric) -> bool {
+        let dollars = metric::unit(metric) == unit::Unit::Dollars && self.table().account.is_none();
+        metric == Metric::GpuUtilisation || dollars && matches!(self.basis, Basis::Gpu(..))
     }
 
     /// Whether costs rest on prices of tokens, and not on GPUs or an account of the exporter's own.

@@ -19,6 +19,9 @@ pub(crate) fn rollout(d: &mut Draw<'_>) -> Option<LlmRollout> {
     spec["release"]["template"]["podTemplate"] = images[wanted].clone();
     let revisions = images.map(|image| revision(image.as_object().unwrap()));
     let mut status = status(d, &revisions, &spec);
+    if ends_with(d, 7) {
+        external(&mut spec, &revisions[wanted]);
+    }
     for _ in 0..d.pick(&[0, 0, 0, 1, 0, 2, 0, 4]) {
         d.twist(&mut spec);
     }
@@ -36,6 +39,18 @@ pub(crate) fn rollout(d: &mut Draw<'_>) -> Option<LlmRollout> {
         "apiVersion": "llmrollout.io/v1alpha1", "kind": "LlmRollout", "metadata": metadata, "spec": spec, "status": status,
     });
     serde_json::from_value(whole).ok()
+}
+
+/// One in eight: told by the last byte, which all others mean the same without.
+fn ends_with(d: &Draw<'_>, last: u8) -> bool {
+    d.last().is_some_and(|byte| byte % 8 == last)
+}
+
+/// The same, deployed by somebody else.
+fn external(spec: &mut Value, revision: &str) {
+    spec["release"] = json!({"external": {"revision": revision}});
+    spec["metrics"]["match"] = json!({"blue": {"variant": "off"}, "green": {"variant": "on"}});
+    spec.as_object_mut().unwrap().remove("decommission");
 }
 
 fn template(tag: &str) -> Value {

@@ -11,6 +11,11 @@ impl<'a> Draw<'a> {
         Self(bytes.iter())
     }
 
+    /// The last byte, which stays where it is.
+    pub(crate) fn last(&self) -> Option<u8> {
+        self.0.as_slice().last().copied()
+    }
+
     pub(crate) fn byte(&mut self) -> u8 {
         self.0.next().copied().unwrap_or_default()
     }

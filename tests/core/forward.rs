@@ -10,13 +10,15 @@ use llmrollout::{
         LlmRolloutStatus, Moment, Phase,
         gates::{ComparedTo, Metric, Severity},
         order::Verb,
+        release::Owner,
         status::{Attempt, Color},
     },
     decide::{
         Decision, Intent, Snapshot,
         criterion::Test,
-        plan::{Plan, PlannedGate, revision},
+        plan::{Plan, PlannedGate},
         proof::Proof,
+        release::wanted,
         snapshot::{GateSetSeen, JobSeen},
         workload,
     },
@@ -110,7 +112,7 @@ impl Case<'_> {
             let sound = after.blue >= 0 && after.green >= 0 && after.blue + after.green == 100;
             demand(sound, &format!("I1: shares {}/{}", after.blue, after.green))?;
             for color in Color::BOTH.into_iter().filter(|c| after.of(*c) > seen.shares.of(*c)) {
-                demand(self.s.color(color).ready > 0, "I2: a raise needs a ready endpoint")?;
+                demand(self.ready(color) > 0, "I2: a raise needs a ready endpoint")?;
                 self.raise(claim, color, after.of(color))?;
             }
         }
@@ -137,13 +139,25 @@ impl Case<'_> {
         demand(claim.share_at(intent.weight) == share, "I8: exactly the step that was written down")?;
         demand(intent.revision == attempt.revision, "I5: the step was written down for this revision")?;
         demand(self.wanted() == attempt.revision, "nothing is raised that is no longer wanted")?;
-        let seen = self.s.color(color);
-        let pods = i64::from(seen.deployment.as_ref().map_or(1, |d| d.wanted));
-        demand(i64::from(seen.ready) * 100 >= pods * i64::from(intent.weight), "I2: endpoints enough for the share")
+        let seen = self.s.color(color).deployment.as_ref().filter(|_| !self.external());
+        let pods = i64::from(seen.map_or(1, |d| d.wanted));
+        demand(
+            i64::from(self.ready(color)) * 100 >= pods * i64::from(intent.weight),
+            "I2: endpoints enough for the share",
+        )
     }
 
     fn wanted(&self) -> String {
-        revision(&self.s.rollout.spec.release.template.pod_template.0)
+        wanted(&self.s.rollout.spec.release).unwrap_or_default()
+    }
+
+    /// Whether somebody else deploys, and nobody tells what is ready.
+    fn external(&self) -> bool {
+        matches!(self.s.rollout.spec.release.owner(), Some(Owner::Nobody(_)))
+    }
+
+    fn ready(&self, color: Color) -> i32 {
+        if self.external() { 1 } else { self.s.color(color).ready }
     }
 
     /// I3, I5, I7, I20, I21: a step up that is written down.
@@ -216,7 +230,7 @@ impl Case<'_> {
         if self.before.retiring.as_ref().is_some_and(|r| r.color == color) && self.d.home {
             return demand(self.s.rollout.spec.abort || self.sent_back(), "back to the old color without an order");
         }
-        demand(self.s.color(color).ready > 0 || old.is_some(), "what serves is ready")?;
+        demand(self.ready(color) > 0 || old.is_some(), "what serves is ready")?;
         if old.is_none() {
             return Ok(());
         }
@@ -239,6 +253,8 @@ impl Case<'_> {
             };
             let leaving = self.s.rollout.metadata.deletion_timestamp.is_some();
             let serves = self.before.active.is_some_and(|c| *name == workload::name_of("chat", c));
+            let made = deployment || matches!(intent, Intent::Apply(o) if o.body["kind"] == "Service");
+            demand(leaving || !made || !self.external(), "what somebody else deploys is made or scaled")?;
             demand(leaving || !deployment || !serves || self.running().is_none(), "I9: what serves is touched")?;
             demand(!matches!(intent, Intent::Delete { .. }) || !serves, "I9: what serves is deleted")?;
             let paused = self.s.rollout.spec.paused && !leaving;
@@ -261,6 +277,9 @@ impl Case<'_> {
     fn proved(&self, attempt: &Attempt, plan: &Plan) -> Law {
         let candidate = self.candidate();
         let Some(entered) = attempt.step_entered_at else {
+            if self.external() {
+                return Ok(());
+            }
             let seen = self.s.color(candidate);
             let up = seen.deployment.as_ref().is_some_and(|d| d.settled && d.ready >= 1 && d.ready >= d.wanted);
             return demand(up && seen.ready > 0, "the first step begins when the candidate is up");

@@ -18,7 +18,9 @@ fn released(template: &Value) -> World {
         json!({"name": "accuracy", "job": {"cronJob": "eval", "value": "accuracy", "timeout": "2m"}, "min": "90%"});
     world.edit(|r| r.spec = merged(&r.spec, &json!({"gates": [gate]})));
     world.settle();
-    world.edit(|r| r.spec.release.template.pod_template.0["spec"]["containers"][0]["image"] = json!("chat:v2"));
+    world.edit(|r| {
+        r.spec.release.template.as_mut().unwrap().pod_template.0["spec"]["containers"][0]["image"] = json!("chat:v2");
+    });
     world.settle();
     world
 }

@@ -17,7 +17,7 @@ fn measured() -> World {
     world.edit(|r| {
         let steps = json!([{"weight": 5, "hold": "10h"}, {"weight": 100, "hold": "60s"}]);
         r.spec = merged(&r.spec, &json!({"steps": steps, "approvals": [{"before": "Full", "roles": ["sre"]}]}));
-        r.spec.release.template.pod_template.0["spec"]["containers"][0]["image"] = json!("chat:v2");
+        r.spec.release.template.as_mut().unwrap().pod_template.0["spec"]["containers"][0]["image"] = json!("chat:v2");
     });
     world.settle();
     world

@@ -77,7 +77,9 @@ fn happen(world: &mut World, what: &Happening) {
         Happening::Tick(_) => {}
         Happening::Image(n) => {
             let image = json!(format!("registry.example/chat:v{n}"));
-            world.edit(|r| r.spec.release.template.pod_template.0["spec"]["containers"][0]["image"] = image);
+            world.edit(|r| {
+                r.spec.release.template.as_mut().unwrap().pod_template.0["spec"]["containers"][0]["image"] = image;
+            });
         }
         Happening::Paused(v) => world.edit(|r| r.spec.paused = v),
         Happening::Abort(v) => world.edit(|r| r.spec.abort = v),
@@ -244,7 +246,8 @@ fn calmed(world: &mut World) -> Value {
         world.signals.insert(gate, Signal::Value(value, 1000.0));
     }
     let mut spec = serde_saphyr::from_str::<LlmRollout>(MANIFEST).unwrap().spec;
-    spec.release.template.pod_template.0["spec"]["containers"][0]["image"] = json!("registry.example/chat:v9");
+    spec.release.template.as_mut().unwrap().pod_template.0["spec"]["containers"][0]["image"] =
+        json!("registry.example/chat:v9");
     world.edit(|r| r.spec = spec);
     world.tick(Duration::from_mins(30));
     let status = world.rollout.status.clone().unwrap_or_default();

@@ -67,7 +67,10 @@ fn evidence_of_a_cost_is_of_its_prices() {
         let change = json!({"gates": [cost], "metrics": {"prices": {"output": output}}});
         world.edit(|r| r.spec = merged(&r.spec, &change));
         world.settle();
-        world.edit(|r| r.spec.release.template.pod_template.0["spec"]["containers"][0]["image"] = json!("chat:v2"));
+        world.edit(|r| {
+            r.spec.release.template.as_mut().unwrap().pod_template.0["spec"]["containers"][0]["image"] =
+                json!("chat:v2");
+        });
         world.settle();
         let raw = world.asks.iter().find(|question| question.raw.is_some()).expect("raw counters are asked for");
         raw.value.to_string()

@@ -113,9 +113,13 @@ fn command(world: &mut World, line: &str) {
         ["tick", by] => world.tick(duration(by).unwrap()),
         ["image", tag] => {
             let image = json!(format!("registry.example/chat:{tag}"));
-            world.edit(|r| r.spec.release.template.pod_template.0["spec"]["containers"][0]["image"] = image);
+            world.edit(|r| {
+                r.spec.release.template.as_mut().unwrap().pod_template.0["spec"]["containers"][0]["image"] = image;
+            });
         }
-        ["replicas", n] => world.edit(|r| r.spec.release.template.replicas = Some(n.parse().unwrap())),
+        ["replicas", n] => world.edit(|r| {
+            r.spec.release.template.as_mut().unwrap().replicas = Some(n.parse().unwrap());
+        }),
         ["paused", v] => world.edit(|r| r.spec.paused = v.parse().unwrap()),
         ["abort", v] => world.edit(|r| r.spec.abort = v.parse().unwrap()),
         ["steps", weights] => {

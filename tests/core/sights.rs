@@ -4,16 +4,20 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use llmrollout::{
-    api::{LlmRollout, LlmRolloutStatus, Moment, Reason, labels, status::Color},
+    api::{
+        LlmRollout, LlmRolloutStatus, Moment, Reason, labels,
+        release::{PodTemplate, Template},
+        status::Color,
+    },
     decide::{
         Intent, Snapshot, decide,
         intent::{Owned, OwnedKind},
-        plan::revision,
+        release::wanted,
         snapshot::{
             ColorSeen, DependencySeen, DeploymentSeen, GateSetSeen, GateSets, JobSeen, OrderSeen, OwnedSeen,
             PriceListSeen, Rival, Standing,
         },
-        workload::{self, Role},
+        workload::{self, Made, Role},
     },
     metrics::{NoData, Question, Reading, Sample, reading::Weighed},
     routers::{Claim, Follows, Place, RouterSeen, Seen, Shares, Trouble, split::Weights},
@@ -34,7 +38,7 @@ pub(crate) fn snapshot(bytes: &[u8]) -> Option<Snapshot> {
     let status = rollout.status.clone().unwrap_or_default();
     let now = Moment::from_unix(d.mostly(NOW, &[NOW + 86_400, NOW - 86_400, 0, -62_135_596_800, 253_402_200_000]));
     let watching_since = Moment::from_unix(now.unix() - d.pick(&[3600, 100_000, 10, 0, -5]));
-    let wanted = revision(&rollout.spec.release.template.pod_template.0);
+    let wanted = wanted(&rollout.spec.release).unwrap_or_default();
     let mut snapshot = Snapshot {
         now,
         watching_since,
@@ -102,7 +106,11 @@ fn jobs(d: &mut Draw<'_>, begun: impl Iterator<Item = String>, now: Moment) -> B
 fn color(d: &mut Draw<'_>, rollout: &LlmRollout, color: Color, wanted: &str) -> ColorSeen {
     let active = rollout.status.as_ref().and_then(|s| s.active);
     let role = if active == Some(color) { Role::Active } else { Role::Candidate };
-    let deployment = workload::deployment(rollout, color, wanted, role);
+    // Where nobody makes anything for us, somebody else's objects may bear our names.
+    let template =
+        Template { replicas: Some(2), port: 8000, pod_template: PodTemplate::default(), ready_timeout: None };
+    let made = Made::of(rollout).unwrap_or(Made { rollout, template: &template });
+    let deployment = workload::deployment(made, color, wanted, role);
     let pods = d.pick(&[2, 2, 2, 1, 0]);
     let seen = DeploymentSeen {
         object: object(d, &deployment),
@@ -112,7 +120,7 @@ fn color(d: &mut Draw<'_>, rollout: &LlmRollout, color: Color, wanted: &str) -> 
         ready: pods,
         settled: !d.rarely(),
     };
-    let service = object(d, &workload::service(rollout, color));
+    let service = object(d, &workload::service(made, color));
     ColorSeen {
         deployment: (!d.rarely()).then_some(seen),
         service: (!d.rarely()).then_some(service),

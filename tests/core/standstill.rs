@@ -20,7 +20,8 @@ fn releasing() -> World {
     world.tick(Duration::from_secs(5));
     assert_eq!(world.rollout.status.as_ref().unwrap().phase, Some(Phase::Completed));
     world.edit(|r| {
-        r.spec.release.template.pod_template.0["spec"]["containers"][0]["image"] = json!("registry.example/chat:v2");
+        r.spec.release.template.as_mut().unwrap().pod_template.0["spec"]["containers"][0]["image"] =
+            json!("registry.example/chat:v2");
     });
     world
 }
@@ -175,7 +176,7 @@ fn a_manifest_that_stays_is_read_once() {
     let without = decide(&world.snapshot(true));
     assert_eq!(with, without);
     assert!(!Arc::ptr_eq(with.meant.as_ref().unwrap(), without.meant.as_ref().unwrap()));
-    world.edit(|r| r.spec.release.template.ready_timeout = Some("7m".into()));
+    world.edit(|r| r.spec.release.template.as_mut().unwrap().ready_timeout = Some("7m".into()));
     world.settle();
     assert_ne!(Some(&known), world.meant.as_ref(), "another manifest means something else");
 }

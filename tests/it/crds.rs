@@ -163,6 +163,17 @@ fn an_order_is_never_changed() {
     assert!(said.contains("an order is never changed; create another one"), "{said}");
 }
 
+#[test]
+fn who_owns_the_colors_does_not_change_under_a_rollout() {
+    let (schemas, made) = (Schemas::ours(), one(&top("tests/crd/good/only-a-route.yaml")));
+    let mut external = one(&top("tests/crd/good/external.yaml"));
+    let said = complaints_after(&schemas, &external, Some(&made)).join("\n");
+    assert!(said.contains("release: who owns the colors cannot change under a rollout"), "{said}");
+    let before = external.clone();
+    external["spec"]["release"]["external"]["revision"] = json!("v4");
+    assert_eq!(complaints_after(&schemas, &external, Some(&before)), Vec::<String>::new());
+}
+
 /// What is wrong with a file of the bad corpus: taken, or refused in other words than it expects.
 fn not_refused(schemas: &Schemas, file: &Path) -> Option<String> {
     let text = read(file);

@@ -5,7 +5,11 @@ use std::sync::Arc;
 
 use llmrollout::{
     api::{LlmRolloutStatus, Phase, Reason, status::Color},
-    decide::{Decision, Intent, Snapshot, decide, snapshot::DeploymentSeen, workload, workload::Role},
+    decide::{
+        Decision, Intent, Snapshot, decide,
+        snapshot::DeploymentSeen,
+        workload::{self, Made, Role},
+    },
     metrics::Sample,
     routers::{PatchKind, Shares},
 };
@@ -155,8 +159,9 @@ fn hasty(s: &Snapshot) -> Decision {
 fn meddling(s: &Snapshot) -> Decision {
     let mut d = decide(s);
     if let (Some(color), Some(Phase::Preparing), true) = (active(s), d.next.phase, d.intents.len() == 1) {
-        let wanted = llmrollout::decide::plan::revision(&s.rollout.spec.release.template.pod_template.0);
-        d.intents.push(Intent::Apply(workload::deployment(&s.rollout, color, &wanted, Role::Active)));
+        let wanted = llmrollout::decide::release::wanted(&s.rollout.spec.release).unwrap();
+        let made = Made::of(&s.rollout).unwrap();
+        d.intents.push(Intent::Apply(workload::deployment(made, color, &wanted, Role::Active)));
     }
     d
 }

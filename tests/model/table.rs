@@ -5,7 +5,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use llmrollout::{
     api::{LlmRollout, labels, status::Color},
-    decide::{plan, snapshot::Offers, workload, workload::Role},
+    decide::{
+        release::wanted,
+        snapshot::Offers,
+        workload::{self, Made, Role},
+    },
 };
 use serde_json::json;
 
@@ -35,11 +39,11 @@ impl Table {
             .map(|n| {
                 let mut one = first.clone();
                 let image = json!(format!("registry.example/chat:v{n}"));
-                one.spec.release.template.pod_template.0["spec"]["containers"][0]["image"] = image;
+                one.spec.release.template.as_mut().unwrap().pod_template.0["spec"]["containers"][0]["image"] = image;
                 one
             })
             .collect();
-        let revisions = rollouts.iter().map(|r| plan::revision(&r.spec.release.template.pod_template.0)).collect();
+        let revisions = rollouts.iter().map(|r| wanted(&r.spec.release).unwrap()).collect();
         let offers = |known: &[&str]| {
             Arc::new(Offers { providers: known.iter().map(|k| (*k).to_owned()).collect(), ..Offers::default() })
         };
@@ -60,14 +64,15 @@ impl Table {
     }
 
     fn learn(&mut self, color: Color) {
-        let service = workload::service(&self.rollouts[0], color);
+        let service = workload::service(Made::of(&self.rollouts[0]).unwrap(), color);
         let hash = workload::note(&service, labels::APPLIED).expect("a hash").to_owned();
         self.applied.insert(hash.clone(), (color, None));
         self.services.insert(color, hash);
         for revision in 1..=REVISIONS {
             for role in [Role::Candidate, Role::Active] {
                 let at = usize::from(revision) - 1;
-                let owned = workload::deployment(&self.rollouts[at], color, &self.revisions[at], role);
+                let made = Made::of(&self.rollouts[at]).unwrap();
+                let owned = workload::deployment(made, color, &self.revisions[at], role);
                 let note = |key| workload::note(&owned, key).expect("a note").to_owned();
                 let deployed = Deployed { revision, active_role: role == Role::Active, retired: false };
                 self.applied.insert(note(labels::APPLIED), (color, Some(deployed)));

@@ -340,8 +340,8 @@ fn no_error_gate(look: &Look<'_>) -> Found {
 
 /// The containers of the pod template, each with its path.
 fn containers<'a>(look: &Look<'a>) -> impl Iterator<Item = (String, &'a Value)> {
-    let containers =
-        look.rollout.spec.release.template.pod_template.0.get("spec").and_then(|s| s["containers"].as_array());
+    let spec = look.rollout.spec.release.made().and_then(|made| made.pod_template.0.get("spec"));
+    let containers = spec.and_then(|s| s["containers"].as_array());
     let at = |n: usize| format!("spec.release.template.podTemplate.spec.containers[{n}]");
     containers.into_iter().flatten().enumerate().map(move |(n, container)| (at(n), container))
 }
