@@ -2,10 +2,11 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use super::{
+    files::{BacktestArgs, CompletionArgs, ConvertArgs, LintArgs, ManArgs},
+    typed::{before, deadline, duration, rate, reason, rps},
+};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
-use k8s_openapi::jiff::SignedDuration;
-
-use crate::metrics::Limit;
 
 /// The whole command line.
 #[derive(Clone, Debug, Parser)]
@@ -63,6 +64,8 @@ pub enum Verb {
     Get(GetArgs),
     /// Tell the whole story of one rollout on one screen
     Status(StatusArgs),
+    /// Watch one rollout live in the terminal, with keys to pause, promote and take back
+    Watch(WatchArgs),
     /// Tell what was tried before, and who said what to it
     History(HistoryArgs),
     /// Print the sign-off sheet of one attempt: what was released, who agreed, what decided, what was written
@@ -76,6 +79,10 @@ pub enum Verb {
         after_help = "Exit codes: 0 nothing is refused, 1 something is (with --strict: or is unwise), 2 wrong usage."
     )]
     Lint(LintArgs),
+    /// Say when a manifest's gates would have passed, failed, or not known, over what a Prometheus has stored
+    Backtest(BacktestArgs),
+    /// Turn analyses of Argo Rollouts and Flagger into a set of gates, and say what could not be carried over
+    Convert(ConvertArgs),
     /// Agree in a role to what waits for it
     Approve(ApproveArgs),
     /// Refuse: traffic goes back, the reason is kept
@@ -125,6 +132,14 @@ pub struct StatusArgs {
     /// Another shape of output
     #[arg(short, long, value_name = "SHAPE")]
     pub output: Option<ListOutput>,
+}
+
+/// `watch NAME`.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct WatchArgs {
+    /// Name of the rollout
+    #[arg(value_name = "NAME")]
+    pub name: String,
 }
 
 /// `history NAME`.
@@ -182,42 +197,6 @@ pub struct ExplainArgs {
     /// Another shape of output
     #[arg(short, long, value_name = "SHAPE")]
     pub output: Option<DocumentOutput>,
-}
-
-/// `lint FILE…`.
-#[derive(Clone, Debug, ClapArgs)]
-pub struct LintArgs {
-    /// Manifests, with the gate sets that they take over; - for standard input
-    #[arg(value_name = "FILE", required = true)]
-    pub files: Vec<PathBuf>,
-    /// Requests a second of both colors together: what is too little for a gate is told then
-    #[arg(long, value_name = "N", value_parser = rps)]
-    pub rps: Option<f64>,
-    /// The share of the serving color that is bad now, as 1%, or as errors=1% for one gate; may be repeated
-    #[arg(long = "rate", value_name = "SHARE", value_parser = rate)]
-    pub rates: Vec<(Option<String>, f64)>,
-    /// Fail on what is unwise too
-    #[arg(long)]
-    pub strict: bool,
-    /// Another shape of output
-    #[arg(short, long, value_name = "SHAPE", default_value = "text")]
-    pub output: LintOutput,
-}
-
-/// `completion SHELL`.
-#[derive(Clone, Debug, ClapArgs)]
-pub struct CompletionArgs {
-    /// Which shell
-    #[arg(value_name = "SHELL")]
-    pub shell: Shell,
-}
-
-/// `man --dir FOLDER`.
-#[derive(Clone, Debug, ClapArgs)]
-pub struct ManArgs {
-    /// Where to write them
-    #[arg(long, value_name = "FOLDER")]
-    pub dir: PathBuf,
 }
 
 /// How the operator's answer is waited for and shown.
@@ -301,28 +280,6 @@ pub struct VersionArgs {
     pub output: Option<DocumentOutput>,
 }
 
-/// Shapes of what `lint` finds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LintOutput {
-    /// A line each.
-    Text,
-    /// One document.
-    Json,
-    /// SARIF 2.1.0, for code scanning.
-    Sarif,
-}
-
-/// Shells that are completed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Shell {
-    /// Bash.
-    Bash,
-    /// Zsh.
-    Zsh,
-    /// Fish.
-    Fish,
-}
-
 /// Shapes of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ListOutput {
@@ -354,43 +311,4 @@ pub enum ReportOutput {
     Html,
     /// The record itself.
     Json,
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let parsed = text.parse::<SignedDuration>().ok().and_then(|span| Duration::try_from(span).ok());
-    parsed
-        .filter(|span| *span >= Duration::from_secs(1))
-        .ok_or_else(|| "write at least 1s, for example 2m30s".to_owned())
-}
-
-/// As kubectl reads it: a bare number is seconds.
-fn deadline(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse::<u64>().ok().map(Duration::from_secs);
-    seconds.map_or_else(|| duration(text).map_err(|_| "write 5s, 1m, a number of seconds, or 0".to_owned()), Ok)
-}
-
-fn rps(text: &str) -> Result<f64, String> {
-    let rps = text.parse::<f64>().ok().filter(|rps| rps.is_finite() && *rps > 0.0);
-    rps.ok_or_else(|| "write a number above 0, for example 2.5".to_owned())
-}
-
-fn rate(text: &str) -> Result<(Option<String>, f64), String> {
-    let (gate, share) = text.split_once('=').map_or((None, text), |(gate, share)| (Some(gate.to_owned()), share));
-    match Limit::parse(share) {
-        Ok(Limit::Share(rate)) if (0.0..1.0).contains(&rate) => Ok((gate, rate)),
-        _ => Err("write a share below 100%, for example 1%, or errors=1% for one gate".to_owned()),
-    }
-}
-
-fn reason(text: &str) -> Result<String, String> {
-    let fits = !text.is_empty() && text.chars().count() <= 512 && !text.contains(char::is_control);
-    if fits { Ok(text.to_owned()) } else { Err("write one line of at most 512 characters".to_owned()) }
-}
-
-fn before(text: &str) -> Result<String, String> {
-    let step = |text: &str| text.strip_prefix("Step/").is_some_and(|n| n.parse().is_ok_and(|n| (1..=99).contains(&n)));
-    if ["Start", "Full", "Decommission"].contains(&text) || step(text) {
-        return Ok(text.to_owned());
-    }
-    Err("write Start, Step/2 (the number of a step), Full or Decommission".to_owned())
 }

@@ -3,6 +3,7 @@
 
 use std::{future::Future, time::Duration};
 
+use k8s_openapi::api::core::v1::Event;
 use kube::{
     Api, Client, Config, Resource,
     api::{ApiResource, DynamicObject, ListParams},
@@ -39,6 +40,8 @@ pub enum Asked<'a> {
     Order,
     /// The orders there are.
     Orders,
+    /// What happened to a rollout.
+    Events,
     /// Who asks.
     Whoami,
 }
@@ -94,6 +97,13 @@ impl Cluster {
     pub async fn orders(&self) -> Result<Vec<DynamicObject>, CliError> {
         let kind = ApiResource::erase::<LlmRolloutOrder>(&());
         self.pages(Asked::Orders, &Api::namespaced_with(self.client.clone(), &self.namespace, &kind)).await
+    }
+
+    /// What happened to a rollout, as far as the cluster remembers.
+    pub async fn events(&self, name: &str) -> Result<Vec<Event>, CliError> {
+        let of = format!("involvedObject.kind={},involvedObject.name={name}", LlmRollout::kind(&()));
+        let api: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
+        Ok(self.in_time(Asked::Events, api.list(&ListParams::default().fields(&of).limit(PAGE))).await?.items)
     }
 
     async fn pages(&self, asked: Asked<'_>, api: &Api<DynamicObject>) -> Result<Vec<DynamicObject>, CliError> {

@@ -5,10 +5,7 @@ use std::path::Path;
 use clap::CommandFactory;
 use clap_complete::{generate, shells};
 
-use super::{
-    args::{Args, Shell},
-    error::CliError,
-};
+use super::{args::Args, error::CliError, files::Shell};
 
 /// The program, as it lies in the path.
 const PROGRAM: &str = "kubectl-llmrollout";
@@ -40,7 +37,7 @@ fn plain() -> clap::Command {
 #[cfg(test)]
 mod tests {
     use super::completion;
-    use crate::cli::args::Shell;
+    use crate::cli::files::Shell;
 
     #[test]
     fn every_verb_is_completed_in_every_shell() {

@@ -151,6 +151,38 @@ pub enum CliError {
         /// What was not understood.
         source: serde_json::Error,
     },
+    /// There is nothing to draw on.
+    #[error(
+        "watch draws on a terminal, and this is none; see `kubectl llmrollout status {name}`, or `kubectl get llmrollout {name} -w`"
+    )]
+    NoTerminal {
+        /// The name of the rollout.
+        name: String,
+    },
+    /// Nobody else's analysis.
+    #[error(
+        "there is nothing to convert; name files with an AnalysisTemplate of Argo Rollouts, or with a Canary and the MetricTemplates of Flagger"
+    )]
+    NothingToConvert,
+    /// The history cannot be reached.
+    #[error("the history cannot be read; check --prometheus, and that it can be reached from here")]
+    History(#[source] reqwest::Error),
+    /// The history is not for everybody, or is none.
+    #[error("the history is refused with HTTP {status}; check --prometheus (its address, up to /api) and --token-file")]
+    HistoryRefused {
+        /// The status.
+        status: u16,
+    },
+    /// More than anybody reads.
+    #[error(
+        "a gate would be asked {looks} times, and {most} are read at most; shorten the period with --from and --to"
+    )]
+    TooLong {
+        /// How often.
+        looks: usize,
+        /// How often at most.
+        most: usize,
+    },
     /// A file cannot be written.
     #[error("{file} cannot be written; check the path and its rights")]
     Unwritten {
@@ -232,6 +264,9 @@ impl CliError {
                 | Self::NoTraffic
                 | Self::NoRate { .. }
                 | Self::Unreadable { .. }
+                | Self::NoTerminal { .. }
+                | Self::NothingToConvert
+                | Self::TooLong { .. }
         )
     }
 
@@ -270,6 +305,7 @@ const fn right(asked: Asked<'_>) -> &'static str {
         Asked::GateSet => "the verb get on llmgatesets.llmrollout.io",
         Asked::Order => "the verb create on llmrolloutorders.llmrollout.io",
         Asked::Orders => "the verb list on llmrolloutorders.llmrollout.io",
+        Asked::Events => "the verb list on events",
         Asked::Whoami => "the verb create on selfsubjectreviews.authentication.k8s.io",
     }
 }

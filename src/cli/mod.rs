@@ -3,11 +3,14 @@
 
 pub mod advice;
 pub mod args;
+pub mod backtest;
 pub mod cluster;
 pub mod completion;
+pub mod convert;
 pub mod document;
 pub mod error;
 pub mod explain;
+pub mod files;
 pub mod get;
 pub mod history;
 pub mod letter;
@@ -24,7 +27,9 @@ pub mod status;
 pub mod story;
 pub mod table;
 pub mod traffic;
+pub mod typed;
 pub mod version;
+pub mod watch;
 pub mod wish;
 
 use std::{
@@ -78,7 +83,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(if usage.use_stderr() { WRONG_USAGE } else { DONE });
         }
     };
-    let (place, wish) = Wish::read(args);
+    let (place, wish) = Wish::read(args, now());
     let colored = !wish.is_for_machines();
     ExitCode::from(match answer(&place, wish).and_then(|said| tell(&said, colored).map(|()| said.refused)) {
         Ok(refused) => {
@@ -111,6 +116,11 @@ fn answer(place: &Place, wish: Wish) -> Result<Said, CliError> {
             wait(async { plan::of_cluster(&Cluster::connect(place).await?, &name, &given, shape).await }).map(Said::out)
         }
         Wish::Plan { what: Planned::File(path), given, shape } => plan::of_file(&path, &given, shape).map(Said::out),
+        Wish::Watch { name } => {
+            wait(async { watch::watch(&Cluster::connect(place).await?, &name, now).await }).map(|()| Said::default())
+        }
+        Wish::Backtest(period) => wait(backtest::backtest(&period)),
+        Wish::Convert(files) => convert::convert(&files),
         Wish::Lint(linted) => lint::lint(&linted),
         Wish::Completion(shell) => Ok(Said::out(completion::completion(shell))),
         Wish::Man(folder) => completion::man(&folder).map(Said::out),

@@ -3,36 +3,65 @@
 
 use std::fmt::Write;
 
-const RED: &str = "31";
-const GREEN: &str = "32";
-const YELLOW: &str = "33";
-const CYAN: &str = "36";
+/// What a word means to whoever looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shade {
+    /// It went wrong.
+    Bad,
+    /// It is as it should be.
+    Good,
+    /// Somebody or something is waited for.
+    Open,
+    /// It is under way.
+    Busy,
+}
 
-/// Words and their colors: verdicts, phases, answers of `lint` and `plan`.
-const WORDS: &[(&str, &[&str])] = &[
-    (RED, &["Fail", "RolledBack", "RollingBack", "Blocked", "error", "False"]),
-    (GREEN, &["Pass", "Completed", "Promoted"]),
-    (YELLOW, &["NoData", "Undecided", "Paused", "AwaitingApproval", "warning", "Unknown"]),
-    (CYAN, &["Holding", "Shifting", "Baking", "Preparing", "Preflight", "Decommissioning", "note"]),
+/// Words and their shades: verdicts, phases, what `lint` says.
+const WORDS: &[(Shade, &[&str])] = &[
+    (Shade::Bad, &["Fail", "RolledBack", "RollingBack", "Blocked", "error", "False"]),
+    (Shade::Good, &["Pass", "Completed", "Promoted"]),
+    (Shade::Open, &["NoData", "Undecided", "Paused", "AwaitingApproval", "warning", "Unknown"]),
+    (Shade::Busy, &["Pending", "Holding", "Shifting", "Baking", "Preparing", "Decommissioning", "note"]),
 ];
+
+impl Shade {
+    fn of(word: &str) -> Option<Self> {
+        WORDS.iter().find(|(_, words)| words.contains(&word)).map(|(shade, _)| *shade)
+    }
+
+    /// The number of its color on a terminal.
+    const fn code(self) -> u8 {
+        match self {
+            Self::Bad => 31,
+            Self::Good => 32,
+            Self::Open => 33,
+            Self::Busy => 36,
+        }
+    }
+}
+
+/// The text in pieces: words, and what is between them, each with its shade.
+pub fn pieces(text: &str) -> Vec<(Option<Shade>, &str)> {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
+    let (mut all, mut rest) = (Vec::new(), text);
+    while let Some(first) = rest.chars().next() {
+        let end = rest.find(|c| is_word(c) != is_word(first)).unwrap_or(rest.len());
+        let (piece, after) = rest.split_at(end);
+        all.push((Shade::of(piece), piece));
+        rest = after;
+    }
+    all
+}
 
 /// The text with its words colored.
 pub fn painted(text: &str) -> String {
-    let is_word = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
     let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while !rest.is_empty() {
-        let end = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
-        let (word, after) = rest.split_at(end);
-        match WORDS.iter().find(|(_, words)| words.contains(&word)) {
+    for (shade, piece) in pieces(text) {
+        match shade {
             // Writing to a String cannot fail.
-            Some((color, _)) => drop(write!(out, "\u{1b}[{color}m{word}\u{1b}[0m")),
-            None => out.push_str(word),
+            Some(shade) => drop(write!(out, "\u{1b}[{}m{piece}\u{1b}[0m", shade.code())),
+            None => out.push_str(piece),
         }
-        let next = after.find(is_word).unwrap_or(after.len());
-        let (between, after) = after.split_at(next);
-        out.push_str(between);
-        rest = after;
     }
     out
 }

@@ -3,13 +3,15 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{
-    args::{
-        AnswerArgs, Args, DocumentOutput, GetArgs, LintArgs, LintOutput, ListOutput, OrderArgs, PlaceArgs, PlanArgs,
-        ReportOutput, Shell, Verb,
-    },
+    args::{AnswerArgs, Args, DocumentOutput, GetArgs, ListOutput, OrderArgs, PlaceArgs, PlanArgs, ReportOutput, Verb},
+    backtest::{Backtest, history::Server},
+    convert::Converted,
     document::Form,
+    files::{BacktestArgs, ColorWord, LintArgs, LintOutput, Shell},
     lint::{Linted, Report},
+    typed::Instant,
 };
+use crate::api::{Moment, status::Color};
 
 /// Which cluster and namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,6 +51,11 @@ pub enum Wish {
         /// As a screen, or in another way.
         shape: Shape,
     },
+    /// Draw one, live.
+    Watch {
+        /// Its name.
+        name: String,
+    },
     /// Tell what was tried before.
     History {
         /// Name of the rollout.
@@ -83,6 +90,10 @@ pub enum Wish {
     },
     /// Say what is wrong with manifests.
     Lint(Linted),
+    /// Hold gates against what a Prometheus has stored.
+    Backtest(Backtest),
+    /// Turn somebody else's analyses into gates.
+    Convert(Converted),
     /// Say something to a rollout.
     Order(Order),
     /// Print the script that completes words in a shell.
@@ -182,8 +193,8 @@ pub enum Shape {
 }
 
 impl Wish {
-    /// What the words mean.
-    pub fn read(args: Args) -> (Place, Self) {
+    /// What the words mean at this time.
+    pub fn read(args: Args, now: Moment) -> (Place, Self) {
         let place = place(args.place);
         let wish = match args.verb {
             Verb::Get(get) => Self::Get { shape: shape(get.output), which: which(get) },
@@ -192,6 +203,9 @@ impl Wish {
             Verb::Report(r) => Self::Report { name: r.name, attempt: r.attempt, shape: r.output },
             Verb::Plan(plan) => self::plan(plan),
             Verb::Explain(explain) => Self::Explain { word: explain.reason, shape: explain.output.map(form) },
+            Verb::Watch(watch) => Self::Watch { name: watch.name },
+            Verb::Backtest(backtest) => self::backtest(backtest, place.namespace.clone(), now),
+            Verb::Convert(c) => Self::Convert(Converted { files: c.files, name: c.name, shape: c.output.map(form) }),
             Verb::Lint(lint) => self::lint(lint),
             Verb::Completion(completion) => Self::Completion(completion.shell),
             Verb::Man(man) => Self::Man(man.dir),
@@ -223,7 +237,8 @@ impl Wish {
             | Self::Order(Order { shape, .. })
             | Self::Version { shape } => shape.is_some(),
             Self::Lint(linted) => !matches!(linted.report, Report::Text),
-            Self::Report { .. } | Self::Completion(_) | Self::Man(_) => true,
+            Self::Backtest(backtest) => backtest.shape.is_some(),
+            Self::Watch { .. } | Self::Report { .. } | Self::Convert(_) | Self::Completion(_) | Self::Man(_) => true,
         }
     }
 }
@@ -237,6 +252,22 @@ fn order(say: Say, args: OrderArgs) -> Wish {
     let AnswerArgs { timeout, no_wait, output } = args.answer;
     let patience = (!no_wait).then_some(timeout);
     Wish::Order(Order { name: args.name, say, reason: args.reason, patience, shape: output.map(form) })
+}
+
+fn backtest(args: BacktestArgs, namespace: Option<String>, now: Moment) -> Wish {
+    let at = |instant: Instant| match instant {
+        Instant::Now => now,
+        Instant::Ago(span) => now.minus(span),
+        Instant::At(at) => at,
+    };
+    let color = match args.color {
+        ColorWord::Blue => Color::Blue,
+        ColorWord::Green => Color::Green,
+    };
+    let server = Server { url: args.prometheus, token_file: args.token_file };
+    let (from, to) = (at(args.from), at(args.to));
+    let shape = args.output.map(form);
+    Wish::Backtest(Backtest { file: args.file, from, to, server, color, namespace, svg: args.svg, shape })
 }
 
 fn lint(args: LintArgs) -> Wish {
@@ -294,13 +325,16 @@ mod tests {
     use clap::{CommandFactory, Parser, error::ErrorKind};
 
     use super::{Given, Order, Place, Planned, Say, Shape, Which, Wish};
-    use crate::cli::{
-        args::{Args, ReportOutput},
-        document::Form,
+    use crate::{
+        api::Moment,
+        cli::{
+            args::{Args, ReportOutput},
+            document::Form,
+        },
     };
 
     fn read(line: &str) -> (Place, Wish) {
-        Wish::read(Args::try_parse_from(line.split(' ')).unwrap())
+        Wish::read(Args::try_parse_from(line.split(' ')).unwrap(), Moment::from_unix(1_795_269_600))
     }
 
     #[test]
@@ -386,6 +420,18 @@ mod tests {
     }
 
     #[test]
+    fn a_period_is_read_from_now_on() {
+        let line = "x backtest chat.yaml --from 6h --prometheus http://localhost:9090 -n llm";
+        let Wish::Backtest(wish) = read(line).1 else { panic!("{line}") };
+        assert_eq!((wish.from.unix(), wish.to.unix()), (1_795_248_000, 1_795_269_600));
+        assert_eq!(wish.namespace.as_deref(), Some("llm"));
+        let Wish::Backtest(wish) = read(&line.replace("6h", "2026-11-21T10:00:00Z --to 1h")).1 else {
+            panic!("{line}")
+        };
+        assert_eq!((wish.from.unix(), wish.to.unix()), (1_795_255_200, 1_795_266_000));
+    }
+
+    #[test]
     fn contradictions_are_wrong_usage() {
         let lines = [
             "x get chat -A",
@@ -411,6 +457,11 @@ mod tests {
             "x plan chat --rate 100%",
             "x plan chat --rate 1s",
             "x lint",
+            "x watch",
+            "x convert",
+            "x backtest chat.yaml --from 6h",
+            "x backtest chat.yaml --from noon --prometheus http://localhost:9090",
+            "x backtest chat.yaml --from 6h --prometheus localhost",
             "x lint chat.yaml -o yaml",
             "x completion tcsh",
             "x get --request-timeout soon",

@@ -3,6 +3,8 @@
 
 mod act_wire;
 mod architecture;
+mod backtest;
+mod convert;
 mod crds;
 mod docs;
 mod files;
@@ -12,4 +14,5 @@ mod outcome;
 mod samples;
 mod schema;
 mod source;
+mod watch;
 mod yaml;

@@ -3,6 +3,7 @@
 
 mod abort;
 mod aside;
+mod cli;
 mod dialects;
 mod endpoints;
 mod evidence;
@@ -138,6 +139,7 @@ const CASES: &[Case] = cases![
     Beside "gates of a set": gatesets::a_set_that_vanishes_stops_the_step,
     Beside "prices of a list": prices::a_list_that_changes_is_seen_without_touching_the_rollout,
     Beside "reject and retry": orders::reject_takes_back_and_retry_tries_again,
+    Beside "every command that tells": cli::every_command_tells_of_a_release_under_way,
     Beside "skip and promote": orders::skip_and_promote_go_on_at_once,
     Beside "decommission by approval": orders::old_color_is_deleted_when_somebody_agrees,
     Beside "a gate that asks; pause and resume": orders::a_gate_that_asks_is_answered,
