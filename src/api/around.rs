@@ -171,9 +171,29 @@ pub enum Mode {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct RollbackPolicy {
+    /// What is proved once traffic is home.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verify: Option<Verify>,
+    /// How long after a release was taken back none starts by itself; an order to retry or promote does not wait. Default:
+    /// none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^([0-9]{1,5}h)?([0-9]{1,6}m)?([0-9]{1,7}s)?$"), length(min = 2, max = 20))]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('0s') && duration(self) <= duration('168h')").message("coolDown: write a duration between 0s and 168h, for example 30m"))]
+    pub cool_down: Option<String>,
     /// Whether gates may take traffic back while `paused` is set. Default: only an abort does.
     #[serde(default, skip_serializing_if = "is_false")]
     pub while_paused: bool,
+}
+
+/// What is proved once traffic is home. The way home itself never waits for it.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Verify {
+    /// For how long the candidate must have answered no request, by its own counters. Default 2m; `0s` asks for no proof.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^([0-9]{1,5}h)?([0-9]{1,6}m)?([0-9]{1,7}s)?$"), length(min = 2, max = 20))]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('0s') && duration(self) <= duration('1h')").message("quietFor: write a duration between 0s and 1h, for example 2m"))]
+    pub quiet_for: Option<String>,
 }
 
 /// Which revisions are known to be good.

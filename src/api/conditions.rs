@@ -163,6 +163,18 @@ reasons! {
     RollingBack,
     /// Back on the old color; this revision gets no traffic again.
     RolledBack,
+    /// Traffic is home, and the candidate's own counters are to show that no request reaches it any more.
+    ProvingSilence,
+    /// Traffic is home, and no request has reached the candidate for `rollback.verify.quietFor`.
+    Silent,
+    /// Traffic is home by what the routers say; that nothing reaches the candidate any more is not proved.
+    SilenceUnproved,
+    /// Traffic is home by what the routers say, and the candidate still answers requests.
+    StillServed,
+    /// The candidate answered requests without a share: its reference was taken out of a router, and is kept in status.
+    BackendDetached,
+    /// What was taken out of a router stands there again, with a share of nothing.
+    BackendAttached,
     /// The revision serves all traffic.
     Promoted,
     /// The first revision is coming up.
@@ -193,6 +205,8 @@ reasons! {
     DependencyRolledBack,
     /// `window` is closed; steps go on when it opens.
     OutsideWindow,
+    /// The last release was taken back, and `rollback.coolDown` is not over.
+    CoolingDown,
     /// The old color's open connections go on until `decommission.drain` is over.
     Draining,
     /// The old color is being scaled down or deleted.

@@ -8,6 +8,7 @@ pub mod exporters;
 pub mod found;
 pub mod gate_set;
 pub mod gates;
+pub mod home;
 pub mod labels;
 pub mod moment;
 pub mod order;

@@ -3,8 +3,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use super::verdict::{GateStatus, Kept, Reference, Stood, VerdictWord};
 use super::{Condition, Moment, Reason, aside::Aside, found::MetricsFound, order::Verb};
+pub use super::{
+    home::{Detached, Home},
+    verdict::{GateStatus, Kept, Reference, Stood, VerdictWord},
+};
 
 /// What is going on with the rollout.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
@@ -76,6 +79,11 @@ pub struct LlmRolloutStatus {
     /// Orders to the attempt and what became of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub orders: Vec<OrderHeard>,
+    /// References that were taken out of routers, because the candidate still answered requests though it had no share; put
+    /// back before it gets one again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub detached: Vec<Detached>,
     /// The color that served before the last release, while it is drained and retired.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retiring: Option<Retiring>,
@@ -242,6 +250,9 @@ pub struct Attempt {
     /// A gate, or undecided evidence, has asked a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked: Option<Asked>,
+    /// What is known since traffic is home, where the attempt went back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home: Option<Home>,
     /// When it ended, either way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Moment>,

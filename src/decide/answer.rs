@@ -123,6 +123,7 @@ pub(super) fn new_attempt(v: &View<'_>, fast_track: bool, cleared: bool) -> Atte
         evidence: Vec::new(),
         references: Vec::new(),
         asked: None,
+        home: None,
         ended_at: None,
         ended: None,
         ended_message: String::new(),

@@ -7,13 +7,15 @@ use super::{
     course::{Before, PlannedSign},
     plan::Plan,
     say::{self, Said},
+    say_back,
     snapshot::Standing,
     view::View,
 };
 use crate::api::{
-    Moment, Phase,
+    Moment, Phase, Reason,
     around::{DependencyState, OnDependencyRollback},
-    status::Approved,
+    order::Verb,
+    status::{Approved, Past},
 };
 
 /// A wait, and when it ends if that is known.
@@ -46,7 +48,7 @@ pub(super) fn start(v: &View<'_>) -> Option<Answer> {
 pub(super) fn before_start(v: &View<'_>, at_any_hour: bool, approved: &[Approved]) -> Option<Answer> {
     let plan = v.plan.ok()?;
     let wait = unready_dependency(v)
-        .or_else(|| if at_any_hour { None } else { closed(v, plan) })
+        .or_else(|| if at_any_hour { None } else { cooling_down(v, plan).or_else(|| closed(v, plan)) })
         .or_else(|| unsigned(v, plan, &[Before::Start], approved))?;
     Some(answer(v, Phase::Pending, wait))
 }
@@ -105,6 +107,18 @@ pub(super) fn taken_back<'a>(v: &View<'a>) -> Option<&'a str> {
 fn dependency_gone_back(v: &View<'_>, plan: &Plan) -> Option<Wait> {
     let name = taken_back(v).filter(|_| plan.on_dependency_rollback == OnDependencyRollback::Hold)?;
     Some(wait(say::dependency_taken_back(name)))
+}
+
+/// The last release was taken back a moment ago, and nobody has asked for the next one.
+fn cooling_down(v: &View<'_>, plan: &Plan) -> Option<Wait> {
+    let failed = |past: &&Past| ![Reason::Promoted, Reason::Superseded].contains(&past.outcome);
+    let until = v.status.history.first().filter(failed)?.ended_at.plus(plan.cool_down);
+    let asked_for = v.status.orders.iter().any(|o| o.taken && o.verb == Verb::Retry);
+    (v.now() < until && !asked_for).then(|| Wait {
+        said: say_back::cooling_down(until),
+        until: Some(until),
+        person: false,
+    })
 }
 
 fn closed(v: &View<'_>, plan: &Plan) -> Option<Wait> {

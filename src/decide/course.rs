@@ -116,6 +116,10 @@ pub struct Course {
     pub drain: Duration,
     /// Whether gates may take traffic back while `paused` is set.
     pub while_paused: bool,
+    /// For how long the candidate must be silent once traffic is home; nothing when no proof is asked for.
+    pub quiet_for: Duration,
+    /// How long after a way back no release starts by itself.
+    pub cool_down: Duration,
     /// How many revisions, and how long ago, are known to be good.
     pub fast_track: Option<(usize, Duration)>,
     /// What a dependency's way back leads to.
@@ -128,6 +132,8 @@ impl Course {
     /// Reads the course, or says the first thing that is wrong with it.
     pub fn read(spec: &LlmRolloutSpec) -> Result<Self, Wrong> {
         let retire = spec.decommission.clone().unwrap_or_default();
+        let rollback = spec.rollback.clone().unwrap_or_default();
+        let verify = rollback.verify.unwrap_or_default();
         let fast_track = match &spec.fast_track {
             Some(f) => {
                 let revisions = usize::try_from(f.revisions).unwrap_or(1);
@@ -141,12 +147,10 @@ impl Course {
             signs: signs(spec)?,
             manual: spec.manual,
             retire: retire.mode,
-            drain: if retire.drain.as_deref() == Some("0s") {
-                Duration::ZERO
-            } else {
-                duration_or(retire.drain.as_ref(), 60, "decommission.drain")?
-            },
-            while_paused: spec.rollback.as_ref().is_some_and(|r| r.while_paused),
+            drain: or_none(retire.drain.as_ref(), 60, "decommission.drain")?,
+            while_paused: rollback.while_paused,
+            cool_down: or_none(rollback.cool_down.as_ref(), 0, "rollback.coolDown")?,
+            quiet_for: or_none(verify.quiet_for.as_ref(), 120, "rollback.verify.quietFor")?,
             fast_track,
             on_dependency_rollback: spec.on_dependency_rollback.unwrap_or_default(),
             window: spec.window.as_ref().map(Calendar::read).transpose().map_err(invalid)?,
@@ -167,6 +171,11 @@ impl Course {
     pub fn asks_for(&self, before: &str, role: &str) -> bool {
         self.signs.iter().any(|s| s.before.word() == before && s.roles.iter().any(|r| r == role))
     }
+}
+
+/// A duration that may be none at all: `0s`.
+fn or_none(text: Option<&String>, default: u64, field: &str) -> Result<Duration, Wrong> {
+    if text.is_some_and(|t| t == "0s") { Ok(Duration::ZERO) } else { duration_or(text, default, field) }
 }
 
 fn steps(spec: &LlmRolloutSpec) -> Result<Vec<PlannedStep>, Wrong> {

@@ -4,8 +4,12 @@ use std::time::Duration;
 
 use super::{
     answer::{Answer, end_attempt},
-    awaiting, orders, prepare,
+    awaiting,
+    detach::{self, References},
+    orders, prepare,
     say::{self, Said},
+    say_back,
+    silence::{self, Silence},
     step,
     view::{Stray, View},
 };
@@ -13,7 +17,7 @@ use crate::api::{
     LlmRolloutStatus, Phase, Reason,
     around::{OnDependencyRollback, OnUndecided},
     aside::Aside,
-    status::Color,
+    status::{Color, Home},
 };
 
 /// How long a shrunk color is waited for.
@@ -119,8 +123,11 @@ fn walk_home(v: &View<'_>, cause: &Said) -> Answer {
         let never_served = attempt.is_none_or(|a| a.weight == 0 && a.aside.is_nothing())
             && v.status.intent.is_none()
             && !v.going_back();
-        if never_served || (v.going_back() && v.followed(attempt.map_or(v.now(), |a| a.clock_from))) {
+        if never_served {
             return ended(v, cause);
+        }
+        if v.going_back() && v.followed(attempt.map_or(v.now(), |a| a.clock_from)) {
+            return at_home(v, cause);
         }
         return going(v, cause, say::until_gateway_follows(cause));
     }
@@ -130,9 +137,69 @@ fn walk_home(v: &View<'_>, cause: &Said) -> Answer {
     if shrunk(v, cause, active) {
         return going(v, cause, say::until_full_size(cause, active));
     }
-    let mut back = going(v, cause, cause.clone()).doing(writes);
+    let mut back = going(v, cause, cause.clone()).doing(writes).changing(|s| written(v, s));
     back.home = true;
     back
+}
+
+/// Every router gives the old color everything, and has confirmed it: what is left is the proof that nothing reaches the
+/// candidate. Whoever wants something newer does not wait for it.
+fn at_home(v: &View<'_>, cause: &Said) -> Answer {
+    let (Some(attempt), Some(candidate)) = (v.running(), v.candidate()) else { return ended(v, cause) };
+    let begun = Home { since: v.now(), silence: None, message: String::new(), detached: detach::is_out(v, candidate) };
+    // What was taken out is out: the proof runs anew.
+    let home = attempt.home.clone().filter(|home| home.detached || !begun.detached).unwrap_or(begun);
+    let silence =
+        if attempt.home.as_ref() == Some(&home) { silence::heard(v, &home) } else { silence::begun(v, &home) };
+    let said = match silence {
+        Silence::NotAsked => return ended(v, cause).changing(|s| listen(s, None)),
+        _ if v.wanted != attempt.revision => return ended(v, cause).changing(|s| listen(s, None)),
+        Silence::Listening(until) => {
+            let wake = until.max(v.now().plus(Duration::from_secs(1)));
+            let listening = going(v, cause, say_back::until_silent(v, cause, candidate)).until(until).by(wake);
+            return listening.changing(|s| listen(s, Some(home)));
+        }
+        Silence::Proved => say_back::silent(v, candidate),
+        Silence::Unproved(why) => say_back::unproved(candidate, &why),
+        Silence::Broken(requests) => match take_out(v, cause, candidate, &home) {
+            Some(answer) => return answer,
+            None => say_back::still_served(v, candidate, requests, home.detached),
+        },
+    };
+    let home = Home { silence: Some(said.reason), message: said.words, ..home };
+    ended(v, cause).changing(|s| listen(s, Some(home)))
+}
+
+/// The candidate answers requests that no router should send it: its reference goes, once, where a router can do without.
+/// What it was is written down before.
+fn take_out(v: &View<'_>, cause: &Said, candidate: Color, home: &Home) -> Option<Answer> {
+    if home.detached || silence::given_up(v, home) {
+        return None;
+    }
+    let answer = going(v, cause, say_back::taking_out(cause, candidate));
+    match detach::references(v, candidate) {
+        References::Gone => None,
+        References::Stand(kept) => Some(answer.changing(|s| {
+            s.detached.retain(|d| kept.iter().all(|k| k.router != d.router));
+            s.detached.extend(kept);
+        })),
+        References::Kept(_) if !v.s.live => Some(answer.after_a_live_look()),
+        References::Kept(writes) => Some(answer.doing(writes)),
+    }
+}
+
+/// Routers are written once more: the gateway has its time from now on, and what is proved begins anew.
+fn written(v: &View<'_>, status: &mut LlmRolloutStatus) {
+    if let Some(attempt) = status.attempt.as_mut().filter(|a| a.home.is_some()) {
+        attempt.home = None;
+        attempt.clock_from = v.now();
+    }
+}
+
+fn listen(status: &mut LlmRolloutStatus, home: Option<Home>) {
+    if let Some(attempt) = status.attempt.as_mut() {
+        attempt.home = home;
+    }
 }
 
 /// Nothing is wrong with the candidate, it is only overtaken: the old color gets a moment to come back to its size before

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{answer::Answer, intent::Intent, say, snapshot::OwnedSeen, view::View, workload};
+use super::{answer::Answer, detach, intent::Intent, say, snapshot::OwnedSeen, view::View, workload};
 use crate::{
     api::{Phase, labels, status::Color},
     routers::{GuardedPatch, PatchKind, guard},
@@ -32,8 +32,11 @@ pub(super) fn leaving(v: &View<'_>) -> Option<Answer> {
             answer("no color has a ready endpoint; traffic stays where it is").by(v.now().plus(Duration::from_secs(5)));
         return Some(if give_up { let_go() } else { wait });
     };
-    let home = v.home(stay);
+    let mut home = v.home(stay);
     if home.is_empty() {
+        home = detach::writes(v);
+    }
+    if home.is_empty() || v.now().since(since.0.into()) >= PATIENCE && v.share(stay) == 100 {
         return Some(let_go());
     }
     let mut moving = answer("bringing traffic to a healthy color before letting go").doing(home);

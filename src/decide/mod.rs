@@ -10,6 +10,7 @@ pub mod calendar;
 pub mod chronicle;
 pub mod course;
 pub mod criterion;
+mod detach;
 mod figures;
 pub mod forecast;
 pub mod gate;
@@ -31,6 +32,8 @@ pub mod release;
 mod rest;
 mod retire;
 mod say;
+mod say_back;
+mod silence;
 pub mod snapshot;
 mod sound;
 mod sources;
@@ -82,6 +85,7 @@ const QUESTIONS: &[Question] = &[
     awaiting::start,
     prepare::preparing,
     prepare::installed,
+    detach::put_back,
     sources::unfound,
     step::asked,
     step::shifting,

@@ -1,13 +1,13 @@
 //! An answer → status, conditions and events. All the words people read are put together here. Never decides.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     answer::Answer,
-    chronicle,
+    chronicle, detach,
     gate::{NO_ANSWER, NOT_YET, OF_A_JOB},
     intent::{Decision, News},
-    reference, say, sources,
+    reference, say, say_back, sources,
     view::{self, View},
     warm, weigh,
 };
@@ -30,7 +30,12 @@ pub(super) fn tell(v: &View<'_>, answer: Answer) -> Decision {
     let Answer { phase, reason, message, status, intents, latched, home, wants_live, wake, until, .. } = answer;
     let mut next = status;
     let message = clipped(message);
-    let told = heard(v, &next).into_iter().chain(warnings(v)).chain(pinned(v, &next)).chain(corrected(v));
+    let told = heard(v, &next)
+        .into_iter()
+        .chain(warnings(v))
+        .chain(pinned(v, &next))
+        .chain(corrected(v))
+        .chain(say_back::news(v, &next));
     let news = told.chain(news(v, phase, reason, &message)).collect();
     next.observed_generation = v.s.rollout.metadata.generation.unwrap_or_default();
     next.phase = Some(phase);
@@ -46,14 +51,20 @@ pub(super) fn tell(v: &View<'_>, answer: Answer) -> Decision {
     next.next_decision_at = until;
     show(v, &mut next);
     conditions(v, &mut next, reason);
-    let running = next.attempt.as_ref().is_some_and(|a| a.ended_at.is_none()) && phase != Phase::RollingBack;
-    let asks = if running { v.questions.all() } else { std::collections::BTreeSet::new() };
+    let running = next.attempt.as_ref().is_some_and(|a| a.ended_at.is_none());
+    let asks = if phase == Phase::RollingBack {
+        v.questions.silence.iter().cloned().collect()
+    } else if running {
+        v.questions.all()
+    } else {
+        BTreeSet::new()
+    };
     let (odds, meant) = (weigh::odds(v), Some(Arc::clone(v.meant)));
     let judged = chronicle::rested_on(v, &next);
     Decision { intents, next, latched, home, wants_live, news, judged, wake, asks, odds, meant }
 }
 
-fn clipped(mut message: String) -> String {
+pub(super) fn clipped(mut message: String) -> String {
     if message.len() > LONGEST_MESSAGE {
         let mut end = LONGEST_MESSAGE - 4;
         while !message.is_char_boundary(end) {
@@ -329,11 +340,27 @@ fn traffic_confirmed(v: &View<'_>, next: &LlmRolloutStatus) -> Word {
             no(Reason::RouteNotReady, clipped(format!("{}: {words}", claim.name())))
         }
         Some((claim, _)) => no(Reason::RouteNotReady, format!("no gateway has confirmed {} yet", claim.name())),
+        None if next.attempt.as_ref().is_some_and(|a| a.home.is_some()) => silence(v, next, other),
         None => {
             let pinned = say::pinned(v).map_or_else(String::new, |pinned| format!("; {pinned}"));
             yes(Reason::Confirmed, clipped(format!("{} has {weight}%{pinned}", other.word())))
         }
     }
+}
+
+/// Traffic went home: whether it is proved that nothing reaches the candidate.
+fn silence(v: &View<'_>, next: &LlmRolloutStatus, other: Color) -> Word {
+    let home = next.attempt.as_ref().and_then(|a| a.home.as_ref());
+    let (reason, message) = match home.and_then(|h| Some((h.silence?, &h.message))) {
+        Some((reason, message)) => (reason, message.clone()),
+        None => (Reason::ProvingSilence, say_back::listening(v, other)),
+    };
+    let known = if detach::is_out(v, other) { next.detached.as_slice() } else { &[] };
+    let out = if known.is_empty() { String::new() } else { format!("; {}", say_back::taken_out(known)) };
+    let message = message + &out;
+    let known = [(Reason::Silent, ConditionStatus::True), (Reason::StillServed, ConditionStatus::False)];
+    let status = known.into_iter().find(|(word, _)| *word == reason).map_or(ConditionStatus::Unknown, |(_, is)| is);
+    (status, reason, clipped(message))
 }
 
 fn rollback_possible(v: &View<'_>, next: &LlmRolloutStatus) -> Word {

@@ -7,7 +7,7 @@ use super::{
     course::PlannedStep,
     criterion::Test,
     plan::{Plan, PlannedGate},
-    reference, sources, trial,
+    reference, silence, sources, trial,
     view::View,
     warm, workload,
 };
@@ -51,6 +51,8 @@ pub(super) struct Questions {
     pub(super) share: Option<(Question, Question)>,
     /// How many requests the stage has seen, if that matters.
     pub(super) count: Option<Question>,
+    /// How many requests the candidate answers though traffic is home.
+    pub(super) silence: Option<Question>,
 }
 
 impl Questions {
@@ -77,12 +79,12 @@ pub(super) struct Asked {
 }
 
 /// What is wanted to be known of a color.
-struct Wanted<'a> {
-    subject: &'a Subject,
-    window: Duration,
-    interval: Duration,
-    since: Moment,
-    urgent: bool,
+pub(super) struct Wanted<'a> {
+    pub(super) subject: &'a Subject,
+    pub(super) window: Duration,
+    pub(super) interval: Duration,
+    pub(super) since: Moment,
+    pub(super) urgent: bool,
 }
 
 impl View<'_> {
@@ -133,6 +135,7 @@ impl View<'_> {
             names: sources::to_ask(self, plan),
             share: self.share_questions(plan),
             count: self.count_question(plan),
+            silence: silence::question(self, plan),
         }
     }
 
@@ -202,7 +205,7 @@ impl View<'_> {
     }
 
     /// A question about a color.
-    fn ask(&self, plan: &Plan, color: Color, wanted: &Wanted<'_>) -> Option<Question> {
+    pub(super) fn ask(&self, plan: &Plan, color: Color, wanted: &Wanted<'_>) -> Option<Question> {
         let meta = &self.s.rollout.metadata;
         let name = meta.name.as_deref().unwrap_or_default();
         let [workload, other] = [color, color.other()].map(|color| workload::name_of(name, color));

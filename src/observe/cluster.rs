@@ -11,7 +11,7 @@ use k8s_openapi::{
     },
     jiff::Timestamp,
 };
-use kube::{Resource, ResourceExt};
+use kube::{Resource, ResourceExt, core::DynamicObject};
 
 use crate::{
     api::{LlmGateSet, LlmRollout, Moment, labels, status::Color},
@@ -90,10 +90,16 @@ fn changed_at(slices: &[&EndpointSlice]) -> Option<Moment> {
 const CHANGED_FOR: &str = "endpoints.kubernetes.io/last-change-trigger-time";
 
 /// What was seen of one router.
-pub(super) fn router(rollout: &LlmRollout, claim: Claim<'_>, found: Found<'_>) -> RouterSeen {
+pub(super) fn router(
+    rollout: &LlmRollout,
+    claim: Claim<'_>,
+    service: Option<&Service>,
+    object: Option<&DynamicObject>,
+) -> RouterSeen {
     let name = rollout.metadata.name.as_deref().unwrap_or_default();
     let [blue, green] = Color::BOTH.map(|color| workload::name_of(name, color));
-    claim.read([&blue, &green], found)
+    let out = rollout.status.as_ref().and_then(|status| claim.out_of(&status.detached));
+    claim.read([&blue, &green], Found { service, object, out: out.as_ref() })
 }
 
 /// The rollouts that this one depends on, in the order of the manifest.

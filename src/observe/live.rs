@@ -21,7 +21,7 @@ use crate::{
         snapshot::{ColorSeen, GateSets},
         workload,
     },
-    routers::{Claim, Found, PatchKind, RouterSeen},
+    routers::{Claim, PatchKind, RouterSeen},
 };
 
 /// Why the world could not be read.
@@ -72,11 +72,12 @@ const LOOKS: usize = 3;
 pub async fn observe_live(rollout: &LlmRollout, world: &World, eyes: &Eyes) -> Result<Snapshot, ObserveError> {
     let namespace = rollout.metadata.namespace.as_deref().unwrap_or_default();
     let name = rollout.metadata.name.as_deref().unwrap_or_default();
-    let mut known = rollout.status.clone();
+    // What we have taken out of a router stands in status: routers are read beside the newest that is known.
+    let mut known = rollout.clone();
     for _ in 0..LOOKS {
         let mut routers = Vec::new();
         for claim in rollout.spec.traffic.iter().filter_map(Claim::of) {
-            routers.push(eyes.router(rollout, claim).await?);
+            routers.push(eyes.router(&known, claim).await?);
         }
         let (blue, green) = tokio::try_join!(eyes.color(rollout, Color::Blue), eyes.color(rollout, Color::Green))?;
         let fresh: LlmRollout = eyes.get(namespace, name).await?.ok_or(ObserveError::Gone)?;
@@ -86,12 +87,12 @@ pub async fn observe_live(rollout: &LlmRollout, world: &World, eyes: &Eyes) -> R
         if fresh.spec.traffic != rollout.spec.traffic {
             return Err(ObserveError::Moved);
         }
-        if fresh.status == known {
+        if fresh.status == known.status {
             let gate_sets = eyes.gate_sets(&fresh).await?;
             let cached = super::observe(&Arc::new(fresh), world);
             return Ok(Snapshot { live: true, blue, green, routers, gate_sets, ..cached });
         }
-        known = fresh.status;
+        known = fresh;
     }
     Err(ObserveError::Moved)
 }
@@ -114,12 +115,12 @@ impl Eyes {
         let (kind, name) = claim.object();
         if kind == PatchKind::Service {
             let front: Option<Service> = self.get(namespace, name).await?;
-            return Ok(cluster::router(rollout, claim, Found { service: front.as_ref(), object: None }));
+            return Ok(cluster::router(rollout, claim, front.as_ref(), None));
         }
         let what = format!("{} {namespace}/{name}", kind.names().kind);
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &kind.resource());
         let object = self.within(what, there(api.get(name))).await?;
-        Ok(cluster::router(rollout, claim, Found { service: None, object: object.as_ref() }))
+        Ok(cluster::router(rollout, claim, None, object.as_ref()))
     }
 
     async fn color(&self, rollout: &LlmRollout, color: Color) -> Result<ColorSeen, ObserveError> {

@@ -30,7 +30,7 @@ use crate::{
         snapshot::{ColorSeen, GateSets, Offers},
         workload,
     },
-    routers::{Claim, Found, PatchKind, RouterSeen},
+    routers::{Claim, PatchKind, RouterSeen},
 };
 
 /// Everything that `observe` looks at.
@@ -55,7 +55,7 @@ pub fn observe(rollout: &Arc<LlmRollout>, world: &World) -> Snapshot {
         let (kind, name) = claim.object();
         let service = named(&world.stores.services, namespace, name).filter(|_| kind == PatchKind::Service);
         let object = world.stores.router(kind, namespace, name);
-        cluster::router(rollout, claim, Found { service: service.as_deref(), object: object.as_deref() })
+        cluster::router(rollout, claim, service.as_deref(), object.as_deref())
     });
     let routers: Vec<RouterSeen> = routers.collect();
     let gate_sets = gate_sets(rollout, world);

@@ -2,6 +2,7 @@
 //! `Claim` and `PatchKind` are the list of routers. Nothing here fetches or sends; `observe` fetches, `act` sends.
 
 pub mod aside;
+pub mod detach;
 pub mod route;
 pub mod service;
 pub mod split;
@@ -13,6 +14,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use self::{aside::Room, split::Weights};
+pub use self::{
+    detach::{put_back, take_out},
+    split::Out,
+};
 use crate::api::{
     Reason,
     aside::Aside,
@@ -61,6 +66,11 @@ impl<'a> Claim<'a> {
         format!("{}/{name}", kind.names().word)
     }
 
+    /// `httpRoute/chat`, with its rule where one is named: one of a kind among the claims of a rollout.
+    pub fn place(self) -> String {
+        self.rule().map_or_else(|| self.name(), |rule| format!("{}/{rule}", self.name()))
+    }
+
     /// Whether two claims would write the same slice of the same object.
     pub fn clashes(self, other: Self) -> bool {
         self.object() == other.object()
@@ -96,9 +106,9 @@ impl<'a> Claim<'a> {
     pub fn read(self, [blue, green]: [&str; 2], found: Found<'_>) -> RouterSeen {
         let state = match self {
             Self::Service(s) => service::read(s, found.service),
-            Self::HttpRoute(r) => route::read(PatchKind::HttpRoute, r, [blue, green], found.object),
-            Self::GrpcRoute(r) => route::read(PatchKind::GrpcRoute, r, [blue, green], found.object),
-            Self::VirtualService(v) => virtual_service::read(v, [blue, green], found.object),
+            Self::HttpRoute(r) => route::read(PatchKind::HttpRoute, r, [blue, green], found),
+            Self::GrpcRoute(r) => route::read(PatchKind::GrpcRoute, r, [blue, green], found),
+            Self::VirtualService(v) => virtual_service::read(v, [blue, green], found),
         };
         RouterSeen { name: self.name(), state }
     }
@@ -111,6 +121,8 @@ pub struct Found<'a> {
     pub service: Option<&'a Service>,
     /// If it is of one of `PatchKind::WATCHED`.
     pub object: Option<&'a DynamicObject>,
+    /// What we have taken out of it ourselves.
+    pub out: Option<&'a Out>,
 }
 
 /// What was seen of one router.
@@ -264,7 +276,7 @@ pub enum PatchKind {
     Deployment,
     /// Only the color key of a front Service's selector, and the owner reference of a color's, on leaving.
     Service,
-    /// Only two weights.
+    /// Only two weights, and the reference to a color that gets none.
     HttpRoute,
     /// Only two weights.
     GrpcRoute,

@@ -1,11 +1,10 @@
 //! A rule of a user's HTTPRoute or GRPCRoute: the two weights. `rules` and `backendRefs` are atomic lists, so nothing is ever
 //! applied; a JSON patch guarded by version and backend names changes two numbers and leaves every other byte.
 
-use kube::core::DynamicObject;
-use serde_json::json;
+use serde_json::Value;
 
 use super::{
-    Follows, PatchKind, Place, Seen, Trouble,
+    Follows, Found, PatchKind, Place, Seen, Trouble,
     aside::{Room, is_made},
     split::{Destination, Split, Weights, Words},
     trouble, understood,
@@ -22,11 +21,11 @@ pub fn read(
     kind: PatchKind,
     router: &RouteRouter,
     [blue, green]: [&str; 2],
-    found: Option<&DynamicObject>,
+    found: Found<'_>,
 ) -> Result<Seen, Trouble> {
     let asked = Asked { kind, router, blue, green };
     let what = asked.what();
-    let (object, route): (_, Route) = understood(kind, &router.name, found)?;
+    let (object, route): (_, Route) = understood(kind, &router.name, found.object)?;
     let (index, rule) = asked.find_rule(&route)?;
     let destination = |b: &BackendRef| Destination {
         name: b.name.clone(),
@@ -42,15 +41,15 @@ pub fn read(
         colors: [blue, green],
         left_out: 1,
     };
-    let Split { blue: b, green: g, each, shares, exact } = Split::of(&words, &all)?;
-    let weights = Weights {
-        list: format!("/spec/rules/{index}/backendRefs"),
-        field: "name",
-        blue: (b, json!(blue)),
-        green: (g, json!(green)),
-        each,
+    let Split { blue, green, each, shares, exact, out } = Split::of(&words, &all, found.out)?;
+    let list = format!("/spec/rules/{index}/backendRefs");
+    let whole = |color: Color, at: usize| match found.out {
+        Some(o) if out == Some(color) => (at, o.whole.clone()),
+        _ => (at, object.data.pointer(&format!("{list}/{at}")).cloned().unwrap_or(Value::Null)),
     };
-    let room = || Room::of(object, index, [blue, green], [b, g]).map(Box::new);
+    let room = Room::of(object, index, words.colors, [blue, green]).filter(|_| kind == PatchKind::HttpRoute);
+    let (blue, green) = (whole(Color::Blue, blue), whole(Color::Green, green));
+    let weights = Weights { list, field: "name", blue, green, each, out };
     Ok(Seen {
         version: object.metadata.resource_version.clone().unwrap_or_default(),
         shares,
@@ -58,7 +57,7 @@ pub fn read(
         follows: follows(&route, object.metadata.generation),
         pins: rule.session_persistence.is_some(),
         place: Place::Weights { kind, name: router.name.clone(), weights },
-        room: if kind == PatchKind::HttpRoute { room() } else { None },
+        room: room.map(Box::new),
     })
 }
 

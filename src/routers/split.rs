@@ -39,47 +39,74 @@ pub(super) struct Split {
     pub(super) shares: Shares,
     /// Whether that is literally what stands there.
     pub(super) exact: bool,
+    /// The color that was taken out by our own hand.
+    pub(super) out: Option<Color>,
 }
 
 impl Split {
-    /// Finds both colors and what they get, or says what to write instead.
-    pub(super) fn of(words: &Words<'_>, all: &[Destination]) -> Result<Self, Trouble> {
-        let at = |color: Color, name: &str| {
-            all.iter().position(|d| d.color == Some(color)).ok_or_else(|| {
-                trouble(
-                    Reason::BackendMissing,
-                    format!(
-                        "a {} lacks the {} {name}; both colors must stand there from the start, for example {}",
-                        words.of, words.noun, words.example
-                    ),
-                )
-            })
+    /// Finds both colors and what they get, or says what to write instead. One that was taken out by our own hand is not
+    /// missed: it gets nothing, and its place is where it stood.
+    pub(super) fn of(words: &Words<'_>, all: &[Destination], out: Option<&Out>) -> Result<Self, Trouble> {
+        let at = |color: Color| all.iter().position(|d| d.color == Some(color));
+        let (blue, green) = (at(Color::Blue), at(Color::Green));
+        let out = out.filter(|o| match o.color {
+            Color::Blue => blue.is_none() && green.is_some(),
+            Color::Green => green.is_none() && blue.is_some(),
+        });
+        let place = |color: Color, found: Option<usize>| match (found, out) {
+            (Some(at), _) => Ok(at),
+            (None, Some(o)) if o.color == color => Ok(o.at.min(all.len())),
+            (None, _) => Err(words.missing(color)),
         };
-        let [blue, green] = words.colors;
-        let (blue, green) = (at(Color::Blue, blue)?, at(Color::Green, green)?);
-        let each = one_percent(words, all, [blue, green])?;
-        let (shares, exact) = shares([&all[blue], &all[green]].map(|d| d.weight), words.left_out, each);
-        Ok(Self { blue, green, each, shares, exact })
+        let (blue, green) = (place(Color::Blue, blue)?, place(Color::Green, green)?);
+        let weight = |color: Color, at: usize| match out {
+            Some(o) if o.color == color => Some(0),
+            _ => all.get(at).and_then(|d| d.weight),
+        };
+        let weights = [weight(Color::Blue, blue), weight(Color::Green, green)];
+        let each = one_percent(words, all, weights)?;
+        let (shares, exact) = shares(weights, words.left_out, each);
+        Ok(Self { blue, green, each, shares, exact, out: out.map(|o| o.color) })
+    }
+}
+
+impl Words<'_> {
+    fn missing(&self, color: Color) -> Trouble {
+        let [blue, green] = self.colors;
+        let name = if color == Color::Blue { blue } else { green };
+        trouble(
+            Reason::BackendMissing,
+            format!(
+                "a {} lacks the {} {name}; both colors must stand there from the start, for example {}",
+                self.of, self.noun, self.example
+            ),
+        )
     }
 }
 
 /// The weight of one percent of what both colors get. Others keep theirs, and so the two together keep what they have,
 /// which every share must be a whole part of.
-fn one_percent(words: &Words<'_>, all: &[Destination], colors: [usize; 2]) -> Result<i32, Trouble> {
+fn one_percent(words: &Words<'_>, all: &[Destination], weights: [Option<i32>; 2]) -> Result<i32, Trouble> {
     let refused = |message| Err(trouble(Reason::UnmanagedBackend, message));
-    let others = || all.iter().enumerate().filter(|(i, _)| !colors.contains(i)).map(|(_, other)| other);
-    if let Some(twice) = others().find(|other| other.color.is_some()) {
-        return refused(format!("the {} names {} twice; leave one of the two out", words.of, twice.name));
+    for color in Color::BOTH {
+        if let Some(twice) = all.iter().filter(|d| d.color == Some(color)).nth(1) {
+            return refused(format!("the {} names {} twice; leave one of the two out", words.of, twice.name));
+        }
     }
-    let Some(third) = others().next() else { return Ok(1) };
-    let [blue, green] = colors.map(|i| &all[i]);
-    let both = blue.weight.zip(green.weight).and_then(|(b, g)| b.checked_add(g)).unwrap_or(0);
+    let Some(third) = all.iter().find(|d| d.color.is_none()) else { return Ok(1) };
+    let [blue, green] = weights;
+    let both = blue.zip(green).and_then(|(b, g)| b.checked_add(g)).unwrap_or(0);
+    let named = |n: usize| {
+        let found = all.iter().find(|d| d.color == Some(Color::BOTH[n]));
+        found.map_or(words.colors[n], |d| d.name.as_str())
+    };
+    let [blue, green] = [0, 1].map(named);
     if both > 0 && both % 100 == 0 {
         return Ok(both / 100);
     }
     refused(format!(
         "the {} also sends to {}, which keeps its weight; so that every share of the colors can be written, their two weights must add up to 100 or a multiple of it: for example {} 900, {} 0 and {} 100 for nine tenths of all requests",
-        words.of, third.name, blue.name, green.name, third.name
+        words.of, third.name, blue, green, third.name
     ))
 }
 
@@ -103,6 +130,17 @@ fn shares(weights: [Option<i32>; 2], left_out: i32, each: i32) -> (Shares, bool)
     (Shares { blue: 100 - green_share, green: green_share }, exact)
 }
 
+/// A destination that was taken out by our own hand.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Out {
+    /// The color.
+    pub color: Color,
+    /// Where it stood.
+    pub at: usize,
+    /// The whole of it.
+    pub whole: Value,
+}
+
 /// The two weights of a list, each guarded by what stands beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Weights {
@@ -110,23 +148,76 @@ pub struct Weights {
     pub list: String,
     /// What of each destination must be as it was read.
     pub field: &'static str,
-    /// Index of blue's destination, and that field of it.
+    /// Index of blue's destination, and the whole of it.
     pub blue: (usize, Value),
     /// The same of green's.
     pub green: (usize, Value),
     /// The weight of one percent.
     pub each: i32,
+    /// The color that was taken out by our own hand: what stands here of it is what it was.
+    pub out: Option<Color>,
 }
 
-/// The operations that set both weights, explicitly, in one patch.
+impl Weights {
+    /// Where a color's destination stands, or stood, and the whole of it.
+    pub(super) const fn of(&self, color: Color) -> &(usize, Value) {
+        match color {
+            Color::Blue => &self.blue,
+            Color::Green => &self.green,
+        }
+    }
+
+    fn path(&self, color: Color, field: &str) -> String {
+        format!("{}/{}{field}", self.list, self.of(color).0)
+    }
+
+    /// The guards: version, and the destinations that stand there.
+    fn guards(&self, version: &str) -> Vec<Value> {
+        let field = self.field;
+        let there = Color::BOTH.into_iter().filter(|color| self.out != Some(*color));
+        let test = |color: Color| json!({"op": "test", "path": self.path(color, &format!("/{field}")), "value": self.of(color).1[field]});
+        std::iter::once(guard(version)).chain(there.map(test)).collect()
+    }
+
+    fn sets(&self, color: Color, share: i32) -> Value {
+        json!({"op": "add", "path": self.path(color, "/weight"), "value": share * self.each})
+    }
+
+    /// Puts back what was taken out, with this share.
+    fn puts_back(&self, color: Color, share: i32) -> Value {
+        let mut whole = self.of(color).1.clone();
+        if let Some(fields) = whole.as_object_mut() {
+            fields.insert("weight".to_owned(), json!(share * self.each));
+        }
+        json!({"op": "add", "path": self.path(color, ""), "value": whole})
+    }
+}
+
+/// The operations that set both weights, explicitly, in one patch. What was taken out is put back if it is to get anything.
 pub(super) fn write(version: &str, weights: &Weights, shares: Shares) -> Vec<Value> {
-    let Weights { list, field, blue, green, each } = weights;
-    let path = |(i, _): &(usize, Value), field: &str| format!("{list}/{i}/{field}");
-    vec![
-        guard(version),
-        json!({"op": "test", "path": path(blue, field), "value": blue.1}),
-        json!({"op": "test", "path": path(green, field), "value": green.1}),
-        json!({"op": "add", "path": path(blue, "weight"), "value": shares.blue * each}),
-        json!({"op": "add", "path": path(green, "weight"), "value": shares.green * each}),
-    ]
+    set(version, weights, shares, false)
+}
+
+/// The same, and what was taken out is put back whatever it gets.
+pub(super) fn put_back(version: &str, weights: &Weights, shares: Shares) -> Vec<Value> {
+    set(version, weights, shares, true)
+}
+
+fn set(version: &str, weights: &Weights, shares: Shares, put_back: bool) -> Vec<Value> {
+    let mut ops = weights.guards(version);
+    let there = Color::BOTH.into_iter().filter(|color| weights.out != Some(*color));
+    ops.extend(there.map(|color| weights.sets(color, shares.of(color))));
+    // Last: the places of the others are those that were read.
+    let back = weights.out.filter(|color| put_back || shares.of(*color) > 0);
+    ops.extend(back.map(|color| weights.puts_back(color, shares.of(color))));
+    ops
+}
+
+/// The operations that give the other color everything and take this one out. The list is never left empty.
+pub(super) fn take_out(version: &str, weights: &Weights, color: Color) -> Vec<Value> {
+    let mut ops = weights.guards(version);
+    ops.push(json!({"op": "test", "path": weights.path(color, ""), "value": weights.of(color).1}));
+    ops.push(weights.sets(color.other(), 100));
+    ops.push(json!({"op": "remove", "path": weights.path(color, "")}));
+    ops
 }

@@ -2,12 +2,11 @@
 //! `green` of the host that is called as the rollout. A JSON patch guarded by version and destinations changes two numbers
 //! and leaves every other byte.
 
-use kube::core::DynamicObject;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    Follows, PatchKind, Place, Seen, Trouble,
+    Follows, Found, PatchKind, Place, Seen, Trouble,
     split::{self, Split, Weights, Words},
     trouble, understood,
 };
@@ -75,9 +74,9 @@ struct FindingKind {
 }
 
 /// What the VirtualService says about traffic between the Services `blue` and `green`.
-pub fn read(router: &VirtualServiceRouter, colors: [&str; 2], found: Option<&DynamicObject>) -> Result<Seen, Trouble> {
+pub fn read(router: &VirtualServiceRouter, colors: [&str; 2], found: Found<'_>) -> Result<Seen, Trouble> {
     let what = format!("VirtualService {}", router.name);
-    let (object, read): (_, VirtualService) = understood(PatchKind::VirtualService, &router.name, found)?;
+    let (object, read): (_, VirtualService) = understood(PatchKind::VirtualService, &router.name, found.object)?;
     let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
     let color = |weighted: &Weighted| color_of(&weighted.destination, colors, namespace);
     let (index, http) = find(router, &what, &read, &color, colors)?;
@@ -95,15 +94,14 @@ pub fn read(router: &VirtualServiceRouter, colors: [&str; 2], found: Option<&Dyn
         colors,
         left_out: 0,
     };
-    let Split { blue, green, each, shares, exact } = Split::of(&words, &all)?;
-    let guarded = |i: usize| (i, http.route[i].destination.clone());
-    let weights = Weights {
-        list: format!("/spec/http/{index}/route"),
-        field: "destination",
-        blue: guarded(blue),
-        green: guarded(green),
-        each,
+    let Split { blue, green, each, shares, exact, out } = Split::of(&words, &all, found.out)?;
+    let list = format!("/spec/http/{index}/route");
+    let whole = |color: Color, at: usize| match found.out {
+        Some(o) if out == Some(color) => (at, o.whole.clone()),
+        _ => (at, object.data.pointer(&format!("{list}/{at}")).cloned().unwrap_or(Value::Null)),
     };
+    let (blue, green) = (whole(Color::Blue, blue), whole(Color::Green, green));
+    let weights = Weights { list, field: "destination", blue, green, each, out };
     Ok(Seen {
         version: object.metadata.resource_version.clone().unwrap_or_default(),
         shares,

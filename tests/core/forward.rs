@@ -465,10 +465,14 @@ fn written(patch: &GuardedPatch) -> Option<Shares> {
         let color = patch.ops.last()?["value"].as_str()?;
         return Color::BOTH.into_iter().find(|c| c.word() == color).map(|c| Shares::giving(c, 100));
     }
+    // A reference that is not there gets nothing: it is taken out, or was before and is not put back.
     let share = |backend: usize| {
-        let end = format!("/backendRefs/{backend}/weight");
-        let op = patch.ops.iter().find(|op| op["path"].as_str().is_some_and(|p| p.ends_with(&end)))?;
-        i32::try_from(op["value"].as_i64()?).ok()
+        let (place, end) = (format!("/backendRefs/{backend}"), format!("/backendRefs/{backend}/weight"));
+        let ends = |op: &&serde_json::Value, end: &str| op["path"].as_str().is_some_and(|p| p.ends_with(end));
+        let mut writes = patch.ops.iter().filter(|op| op["op"] != "test");
+        let op = writes.clone().find(|op| ends(op, &place)).or_else(|| writes.find(|op| ends(op, &end)));
+        let weight = op.map(|op| if op["value"].is_object() { &op["value"]["weight"] } else { &op["value"] });
+        weight.map_or(Some(0), |weight| if weight.is_null() { Some(0) } else { i32::try_from(weight.as_i64()?).ok() })
     };
     Some(Shares { blue: share(0)?, green: share(1)? })
 }

@@ -6,12 +6,12 @@
 use std::{collections::BTreeMap, fs};
 
 use llmrollout::{
-    api::{aside::Aside, status::Color},
-    routers::{self, PatchKind, Seen, Shares, Trouble},
+    api::{Reason, aside::Aside, status::Color},
+    routers::{self, Out, PatchKind, Seen, Shares, Trouble},
 };
 use serde_json::{Value, json};
 
-use super::{json_patch::obeys, routes::read_as};
+use super::{json_patch::obeys, routes::read_without};
 
 /// A route, and what its file says of it.
 struct Case {
@@ -39,9 +39,13 @@ impl Case {
     }
 
     fn read(&self, route: &Value) -> Result<Seen, Trouble> {
+        self.read_without(route, None)
+    }
+
+    fn read_without(&self, route: &Value, out: Option<&Out>) -> Result<Seen, Trouble> {
         let kind =
             PatchKind::WATCHED.into_iter().find(|kind| route["kind"] == kind.names().kind).expect("a known kind");
-        read_as(kind, Some(route), self.says.get("rule").map(String::as_str))
+        read_without(kind, Some(route), self.says.get("rule").map(String::as_str), out)
     }
 
     /// What the two weights must be at these shares, and nothing else of the route.
@@ -200,6 +204,40 @@ fn a_write_to_any_route_that_moved_meanwhile_changes_nothing() {
             let before = moved.clone();
             assert!(!obeys(&mut moved, &patch.ops), "{}", case.file);
             assert_eq!(moved, before);
+        }
+    }
+}
+
+/// A reference that is taken out leaves the other color everything, is not missed where it is known to be ours, and stands
+/// again as it stood, to the last byte.
+#[test]
+fn what_is_taken_out_of_any_route_is_put_back_as_it_was() {
+    for case in cases().iter().filter(|case| case.refused.is_none()) {
+        let file = &case.file;
+        for (color, shares) in
+            [(Color::Green, Shares { blue: 100, green: 0 }), (Color::Blue, Shares { blue: 0, green: 100 })]
+        {
+            let before = case.wanted(shares);
+            let seen = case.read(&before).unwrap();
+            let (at, whole) = seen.reference(color).unwrap();
+            let out = Out { color, at, whole: whole.clone() };
+            let mut without = before.clone();
+            assert!(obeys(&mut without, &routers::take_out(&seen, color).unwrap().ops), "{file}");
+            let place = case.says[color.word()].rsplit_once('/').unwrap().0;
+            let list = |route: &Value| route.pointer(place).and_then(Value::as_array).unwrap().clone();
+            let mut rest = list(&before);
+            assert_eq!(rest.remove(at), out.whole, "{file}");
+            assert_eq!(list(&without), rest, "{file}: nothing but the reference is gone");
+            assert_eq!(case.read(&without).unwrap_err().reason, Reason::BackendMissing, "{file}");
+            let known = case.read_without(&without, Some(&out)).unwrap();
+            assert_eq!((known.shares, known.exact, known.out()), (shares, true, Some(color)), "{file}");
+            assert_eq!(routers::take_out(&known, color), None, "{file}: it is gone already");
+            let mut again = without.clone();
+            assert!(obeys(&mut again, &routers::put_back(&known).unwrap().ops), "{file}");
+            assert_eq!(again.to_string(), before.to_string(), "{file}");
+            let raised = Shares { blue: 60, green: 40 };
+            assert!(obeys(&mut without, &routers::write(&known, raised).ops), "{file}");
+            assert_eq!(without, case.wanted(raised), "{file}: whoever is given a share stands there");
         }
     }
 }

@@ -31,6 +31,10 @@ fn parent<'a>(object: &'a mut Value, path: &str) -> (Option<&'a mut Value>, Stri
 fn put(object: &mut Value, path: &str, value: &Value) -> bool {
     match parent(object, path) {
         (Some(Value::Array(items)), last) if last == "-" => items.push(value.clone()),
+        (Some(Value::Array(items)), last) => match last.parse() {
+            Ok(index) if index <= items.len() => items.insert(index, value.clone()),
+            _ => return false,
+        },
         (Some(Value::Object(map)), last) => drop(map.insert(last, value.clone())),
         _ => return false,
     }

@@ -73,10 +73,15 @@ pub(crate) fn front(color: &str) -> Value {
     })
 }
 
+/// The weight of a backend; one that is not there has none.
 pub(crate) fn weight(route: &Value, backend: usize) -> i64 {
+    backends(route).get(backend).map_or(0, |b| b["weight"].as_i64().unwrap_or(1))
+}
+
+pub(crate) fn backends(route: &Value) -> &[Value] {
     let spec = &route["spec"];
     let all = if spec["http"].is_array() { &spec["http"][0]["route"] } else { &spec["rules"][0]["backendRefs"] };
-    all[backend]["weight"].as_i64().unwrap_or(1)
+    all.as_array().expect("a list")
 }
 
 /// What the operator's configuration has: one endpoint tells a number of each color, the other one for all.

@@ -6,7 +6,7 @@ use llmrollout::{
         Reason,
         traffic::{RouteRouter, ServiceRouter, VirtualServiceRouter},
     },
-    routers::{self, Claim, Follows, Found, PatchKind, Place, Shares},
+    routers::{self, Claim, Follows, Found, Out, PatchKind, Place, Shares},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -30,9 +30,20 @@ pub(crate) fn read_as(
     value: Option<&Value>,
     rule: Option<&str>,
 ) -> Result<routers::Seen, routers::Trouble> {
+    read_without(kind, value, rule, None)
+}
+
+/// The same, with what was taken out of it by our own hand.
+pub(crate) fn read_without(
+    kind: PatchKind,
+    value: Option<&Value>,
+    rule: Option<&str>,
+    out: Option<&Out>,
+) -> Result<routers::Seen, routers::Trouble> {
     let router = RouteRouter { name: "chat".into(), rule: rule.map(ToOwned::to_owned) };
     let object: Option<DynamicObject> = value.map(|v| DynamicObject::deserialize(v).unwrap());
-    claim_of(kind, &router).read(["chat-blue", "chat-green"], Found { service: None, object: object.as_ref() }).state
+    let found = Found { object: object.as_ref(), out, ..Found::default() };
+    claim_of(kind, &router).read(["chat-blue", "chat-green"], found).state
 }
 
 fn reason(value: &Value, rule: Option<&str>) -> Reason {
@@ -291,7 +302,7 @@ fn a_claim_clashes_with_its_own_kind_only() {
 fn read_istio(value: &Value, http: Option<&str>) -> Result<routers::Seen, routers::Trouble> {
     let router = VirtualServiceRouter { name: "chat".into(), http: http.map(ToOwned::to_owned) };
     let object = DynamicObject::deserialize(value).unwrap();
-    let found = Found { service: None, object: Some(&object) };
+    let found = Found { object: Some(&object), ..Found::default() };
     Claim::VirtualService(&router).read(["chat-blue", "chat-green"], found).state
 }
 

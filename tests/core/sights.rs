@@ -156,9 +156,10 @@ fn routers(d: &mut Draw<'_>, rollout: &LlmRollout, status: &LlmRolloutStatus) ->
                 weights: Weights {
                     list: "/spec/rules/0/backendRefs".to_owned(),
                     field: "name",
-                    blue: (0, "chat-blue".into()),
-                    green: (1, "chat-green".into()),
+                    blue: (0, json!({"name": "chat-blue", "port": 8000})),
+                    green: (1, json!({"name": "chat-green", "port": 8000})),
                     each: 1,
+                    out: if share == 0 && d.rarely() { Some(candidate) } else { None },
                 },
             },
         };

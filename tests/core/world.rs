@@ -6,7 +6,14 @@ use std::{cell::RefCell, collections::BTreeMap, sync::Arc, time::Duration};
 use k8s_openapi::api::core::v1::Service;
 use kube::core::DynamicObject;
 use llmrollout::{
-    api::{LlmRollout, Moment, gates::Gate, labels, order::Verb, status::Color, traffic::Router},
+    api::{
+        LlmRollout, Moment,
+        gates::Gate,
+        labels,
+        order::Verb,
+        status::{Color, Detached},
+        traffic::Router,
+    },
     decide::{
         Decision, Intent, Meant, Snapshot, decide,
         intent::{Odds, OwnedKind},
@@ -25,7 +32,7 @@ use super::{
     book::Book,
     counted::Counted,
     json_patch::obeys,
-    objects::{color_of, front, grpc_route, offers, route, status, virtual_service, weight},
+    objects::{backends, color_of, front, grpc_route, offers, route, status, virtual_service, weight},
 };
 
 /// Readings of a question that are kept, as on the operator's board.
@@ -107,6 +114,7 @@ pub(crate) struct World {
 struct Read {
     of: ([Option<Arc<Value>>; 4], Gateway),
     traffic: Vec<Router>,
+    detached: Vec<Detached>,
     seen: Vec<RouterSeen>,
 }
 
@@ -259,13 +267,16 @@ impl World {
         let traffic = &self.rollout.spec.traffic;
         let now = [&self.front, &self.route, &self.grpc_route, &self.virtual_service];
         let mut read = self.read.borrow_mut();
-        let same = |r: &Read| r.of.0.each_ref() == now && r.of.1 == self.gateway && r.traffic == *traffic;
+        let detached = self.rollout.status.as_ref().map(|s| s.detached.clone()).unwrap_or_default();
+        let same = |r: &Read| {
+            r.of.0.each_ref() == now && r.of.1 == self.gateway && r.traffic == *traffic && r.detached == detached
+        };
         if let Some(read) = read.as_ref().filter(|read| same(read)) {
             return read.seen.clone();
         }
         let seen: Vec<_> = traffic.iter().filter_map(Claim::of).map(|claim| self.router(claim)).collect();
         let of = (now.map(Clone::clone), self.gateway);
-        *read = Some(Read { of, traffic: traffic.clone(), seen: seen.clone() });
+        *read = Some(Read { of, traffic: traffic.clone(), detached, seen: seen.clone() });
         seen
     }
 
@@ -285,7 +296,9 @@ impl World {
         }
         let front = self.front.as_deref().map(|v| Service::deserialize(v).expect("a Service"));
         let route: Option<DynamicObject> = route.map(|v| serde_json::from_value(v).expect("an object"));
-        claim.read(["chat-blue", "chat-green"], Found { service: front.as_ref(), object: route.as_ref() })
+        let out = self.rollout.status.as_ref().and_then(|status| claim.out_of(&status.detached));
+        let found = Found { service: front.as_ref(), object: route.as_ref(), out: out.as_ref() };
+        claim.read(["chat-blue", "chat-green"], found)
     }
 
     fn color(&self, color: Color) -> ColorSeen {
@@ -460,7 +473,9 @@ impl World {
         }
         let told = match what {
             "route" | "grpc route" | "virtual service" => {
-                format!("  {what} {}/{}{}", weight(object, 0), weight(object, 1), super::objects::beside(object))
+                let alone = if backends(object).len() == 1 { ", one backend" } else { "" };
+                let beside = super::objects::beside(object);
+                format!("  {what} {}/{}{alone}{beside}", weight(object, 0), weight(object, 1))
             }
             "selector" => format!("  selector {}", object["spec"]["selector"][labels::COLOR].as_str().unwrap_or("?")),
             _ if patch.ops.iter().any(|op| op["path"] == "/spec/replicas") => {

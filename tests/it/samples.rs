@@ -112,7 +112,7 @@ fn fits(folder: &Path, documents: &[Value], rollout: &LlmRollout) {
         let (kind, name) = claim.object();
         let objects: Vec<DynamicObject> = of_kind(documents, kind.names().kind);
         let service = services.iter().find(|o| o.name_any() == name);
-        let found = Found { service, object: objects.iter().find(|o| o.name_any() == name) };
+        let found = Found { service, object: objects.iter().find(|o| o.name_any() == name), out: None };
         let seen = claim.read([&blue, &green], found).state;
         let seen = seen.unwrap_or_else(|t| panic!("{}: {}", folder.display(), t.message));
         assert_eq!((seen.shares, seen.exact), (Shares { blue: 100, green: 0 }, true), "{}", folder.display());

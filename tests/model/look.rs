@@ -139,7 +139,7 @@ fn color(table: &Table, color: Color, slot: Slot) -> ColorSeen {
 fn router(claim: Claim<'_>, things: &Things) -> RouterSeen {
     let front: Service = serde_json::from_value(front(things)).expect("a Service");
     let route: DynamicObject = serde_json::from_value(route(things)).expect("a route");
-    claim.read(["chat-blue", "chat-green"], Found { service: Some(&front), object: Some(&route) })
+    claim.read(["chat-blue", "chat-green"], Found { service: Some(&front), object: Some(&route), out: None })
 }
 
 /// The routers as the code reads them.
@@ -216,6 +216,7 @@ pub(crate) fn concrete(table: &Table, s: &Status, orders: &Orders) -> LlmRollout
         shares: Vec::new(),
         evidence: Vec::new(),
         references: Vec::new(),
+        home: None,
         asked: a.asked.then(|| status::Asked { reason: Reason::GateAsks, message: String::new(), at: NOW }),
     });
     let intent = s.intent.map(|i| status::StepIntent {

@@ -122,6 +122,9 @@ fn around(rng: &mut Rng, change: &mut Value) {
     if rng.chance(15) {
         change["rollback"] = json!({"whilePaused": true});
     }
+    if rng.chance(50) {
+        change["rollback"]["verify"] = json!({"quietFor": rng.pick(&["0s", "4s", "20s"])});
+    }
     if rng.chance(12) {
         // Every story begins on a Friday at eight: one window is open, one opens in a minute, one closes in a minute.
         let (from, to) = rng.pick(&[("07:00", "17:00"), ("08:01", "17:00"), ("08:01", "17:00"), ("07:00", "08:01")]);

@@ -27,6 +27,7 @@ mod records;
 mod rollback;
 mod runner;
 mod selector;
+mod silence;
 mod stand;
 mod third;
 mod victoria;
@@ -150,6 +151,7 @@ const CASES: &[Case] = cases![
     Beside "a VirtualService beside the route": istio::a_virtual_service_moves_with_the_route,
     Beside "a GRPCRoute under calls": grpc::grpc_route_is_promoted_and_taken_back,
     Beside "a third backend in the rule": third::a_third_backend_keeps_its_part,
+    Beside "silence after a rollback": silence::a_leak_takes_green_out_of_the_route_until_the_next_release,
     Beside "candidate dies mid-way": rollback::candidate_that_dies_midway_goes_home,
     Beside "bad input": inputs::server_refuses_bad_manifests_and_takes_good_ones,
     Beside "bad input": inputs::conditions_name_what_is_wrong_and_traffic_is_untouched,

@@ -90,6 +90,8 @@ impl Wish {
                 "steps": steps,
                 "metrics": {"profile": "vllm", "prices": {"input": "$0.50", "output": "$1.50"}, "warmUp": "0s"},
                 "gates": self.gates,
+                // A case that proves silence says for how long.
+                "rollback": {"verify": {"quietFor": "0s"}},
                 "paused": self.paused,
                 "abort": self.abort,
             },
