@@ -16,7 +16,7 @@ use super::{
     gates::Gate,
     release::Release,
     status::LlmRolloutStatus,
-    traffic::Router,
+    traffic::{OF_A_TEMPLATE, Router},
 };
 
 /// One service, its next release, how traffic moves, and what must hold.
@@ -111,6 +111,7 @@ use super::{
     validation = Rule::new("!has(self.spec.release.external) || !has(self.spec.decommission)").message("decommission: with `release.external` there is nothing to scale or delete, so nothing follows the last bake; leave it out"),
     validation = Rule::new("!has(self.spec.release.external) || !has(self.spec.approvals) || self.spec.approvals.all(a, a.before != 'Decommission')").message("approvals: with `release.external` there is nothing to retire, so nobody would ever be asked before Decommission; write `Full`, or leave it out"),
     validation = Rule::new("!has(self.spec.release.external) || has(self.spec.metrics) && has(self.spec.metrics.match) || !has(self.spec.gates) || self.spec.gates.all(g, !has(g.metric) && !has(g.query))").message("metrics.match: with `release.external` nobody tells whose pods are whose, so a `metric` or a `query` needs labels that tell the colors apart; write for example `metrics: {match: {blue: {variant: v1}, green: {variant: v2}}}`"),
+    validation = Rule::new("!has(self.spec.release.template) || !self.spec.traffic.exists(t, has(t.featureFlag))").message(OF_A_TEMPLATE),
     validation = Rule::new("!has(self.spec.dependsOn) || self.spec.dependsOn.all(d, d.name != self.metadata.name)").message("dependsOn: a rollout cannot wait for itself; name another one")
 )]
 #[serde(rename_all = "camelCase")]
@@ -123,7 +124,10 @@ pub struct LlmRolloutSpec {
         validation = Rule::new("self.filter(t, has(t.service)).size() <= 1").message("traffic: only one `service` router; the front Service is the one users call"),
         validation = Rule::new("self.all(a, !has(a.httpRoute) || self.exists_one(b, has(b.httpRoute) && a.httpRoute.name == b.httpRoute.name && (!has(a.httpRoute.rule) || !has(b.httpRoute.rule) || a.httpRoute.rule == b.httpRoute.rule)))").message("traffic: a rule of one `httpRoute` stands twice; leave one of the two items out, or give each a `rule` of its own"),
         validation = Rule::new("self.all(a, !has(a.grpcRoute) || self.exists_one(b, has(b.grpcRoute) && a.grpcRoute.name == b.grpcRoute.name && (!has(a.grpcRoute.rule) || !has(b.grpcRoute.rule) || a.grpcRoute.rule == b.grpcRoute.rule)))").message("traffic: a rule of one `grpcRoute` stands twice; leave one of the two items out, or give each a `rule` of its own"),
-        validation = Rule::new("self.all(a, !has(a.virtualService) || self.exists_one(b, has(b.virtualService) && a.virtualService.name == b.virtualService.name && (!has(a.virtualService.http) || !has(b.virtualService.http) || a.virtualService.http == b.virtualService.http)))").message("traffic: an HTTP route of one `virtualService` stands twice; leave one of the two items out, or give each an `http` of its own")
+        validation = Rule::new("self.all(a, !has(a.virtualService) || self.exists_one(b, has(b.virtualService) && a.virtualService.name == b.virtualService.name && (!has(a.virtualService.http) || !has(b.virtualService.http) || a.virtualService.http == b.virtualService.http)))").message("traffic: an HTTP route of one `virtualService` stands twice; leave one of the two items out, or give each an `http` of its own"),
+        validation = Rule::new("self.all(a, !has(a.featureFlag) || self.exists_one(b, has(b.featureFlag) && a.featureFlag.name == b.featureFlag.name && a.featureFlag.flag == b.featureFlag.flag))").message("traffic: a flag of one `featureFlag` stands twice; leave one of the two items out"),
+        validation = Rule::new("self.all(a, !has(a.llmInferenceService) || self.exists_one(b, has(b.llmInferenceService) && (a.llmInferenceService.blue in [b.llmInferenceService.blue, b.llmInferenceService.green] || a.llmInferenceService.green in [b.llmInferenceService.blue, b.llmInferenceService.green])))").message("traffic: an `llmInferenceService` stands twice; leave one of the two items out"),
+        validation = Rule::new("self.all(a, !has(a.modelRewrite) || self.exists_one(b, has(b.modelRewrite) && a.modelRewrite.name == b.modelRewrite.name && (!has(a.modelRewrite.model) || !has(b.modelRewrite.model) || a.modelRewrite.model == b.modelRewrite.model)))").message("traffic: a rule of one `modelRewrite` stands twice; leave one of the two items out, or give each a `model` of its own")
     )]
     pub traffic: Vec<Router>,
     /// The weights that the candidate is given, one after the other. Left out: 5 % for 30m, 20 % for 1h, 50 % for 2h, 100 % for 4h

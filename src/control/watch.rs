@@ -357,7 +357,7 @@ fn claimed(rollouts: &Store<LlmRollout>, kind: PatchKind, object: &impl Resource
     let (namespace, name) = (object.meta().namespace.as_deref(), object.name_any());
     let all: Vec<Arc<LlmRollout>> = rollouts.state();
     let here = all.iter().filter(|r| r.metadata.namespace.as_deref() == namespace);
-    let claims = |r: &LlmRollout| r.spec.traffic.iter().filter_map(Claim::of).any(|c| c.object() == (kind, &name));
+    let claims = |r: &LlmRollout| r.spec.traffic.iter().filter_map(Claim::of).any(|c| c.is(kind, &name));
     here.filter(|r| claims(r)).map(|r| ObjectRef::from_obj(r.as_ref())).collect()
 }
 

@@ -20,6 +20,7 @@ use crate::{
     api::{
         LlmRolloutSpec, Reason,
         gates::{ComparedTo, During, Gate, Metric, NoDataThen, Severity},
+        traffic::ONE_ROUTER,
     },
     metrics::{Limit, Source, Subject, ask, metric},
     routers::Claim,
@@ -130,14 +131,12 @@ impl Plan {
     pub fn read(spec: &LlmRolloutSpec, around: Around<'_>) -> Result<Self, Wrong> {
         let offers = around.offers;
         if spec.traffic.iter().any(|t| Claim::of(t).is_none()) {
-            return Err(invalid(
-                "traffic: each item names exactly one router; write `- service: {name: chat}`, or in its place `httpRoute`, `grpcRoute` or `virtualService`",
-            ));
+            return Err(invalid(ONE_ROUTER));
         }
         let claims = || spec.traffic.iter().filter_map(Claim::of).enumerate();
         if let Some((_, twice)) = claims().find(|(n, claim)| claims().take(*n).any(|(_, other)| claim.clashes(other))) {
             return Err(invalid(format!(
-                "traffic: {} stands twice; leave one of the two items out, or name another rule in each (`rule`; of a `virtualService`: `http`)",
+                "traffic: {} stands twice; leave one of the two items out, or name another rule in each (`rule`; of a `virtualService`: `http`; of a `featureFlag`: `flag`; of a `modelRewrite`: `model`)",
                 twice.name()
             )));
         }

@@ -8,6 +8,7 @@ use crate::{
     api::{
         LlmRolloutSpec,
         release::{Owner, Release},
+        traffic::OF_A_TEMPLATE,
     },
     metrics::{Source, Subject},
 };
@@ -41,6 +42,7 @@ impl Colors {
             )
         })?;
         match owner {
+            Owner::Operator(_) if spec.traffic.iter().any(|t| t.feature_flag.is_some()) => Err(invalid(OF_A_TEMPLATE)),
             Owner::Operator(template) => Ok(Self {
                 replicas: template.replicas.unwrap_or(1),
                 ready_timeout: duration_or(template.ready_timeout.as_ref(), READY_TIMEOUT, "readyTimeout")?,

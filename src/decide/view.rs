@@ -27,7 +27,7 @@ use crate::{
         status::{Attempt, Color},
     },
     metrics::Question,
-    routers::{self, Claim, Follows, Seen, Shares},
+    routers::{self, Claim, Follows, GuardedPatch, Seen, Shares},
 };
 
 /// Nothing beside the shares.
@@ -123,6 +123,11 @@ impl<'a> View<'a> {
     /// The writes that bring every router to the shares of `color` at `weight`, and to what is to stand beside them; none
     /// when all stand there.
     pub(super) fn writes(&self, color: Color, weight: i32, aside: &Aside) -> Vec<Intent> {
+        self.by_router(color, weight, aside).into_iter().flatten().map(Intent::Patch).collect()
+    }
+
+    /// The same, router by router: one that is two objects has two writes, in an order of their own.
+    fn by_router(&self, color: Color, weight: i32, aside: &Aside) -> Vec<Vec<GuardedPatch>> {
         let mut all: Vec<_> = self
             .routers()
             .map(|(claim, seen)| (claim, seen, Shares::giving(color, claim.share_at(weight))))
@@ -130,7 +135,7 @@ impl<'a> View<'a> {
             .collect();
         // The router that sends most is raised last and lowered first; a selector always sends everything.
         all.sort_by_key(|(claim, _, _)| !claim.splits());
-        all.iter().map(|(_, seen, to)| Intent::Patch(routers::write_beside(seen, *to, aside, color))).collect()
+        all.iter().map(|(_, seen, to)| routers::write_beside(seen, *to, aside, color)).collect()
     }
 
     /// The writes that take back what the candidate has beyond `high`, and make explicit what is not; never one that gives
@@ -142,14 +147,14 @@ impl<'a> View<'a> {
             let beside = self.may_stand().find(|aside| seen.holds(aside, candidate));
             let to = Shares::giving(candidate, to);
             let write = || routers::write_beside(seen, to, beside.unwrap_or(self.stands()), candidate);
-            (has > may || !seen.exact || beside.is_none()).then(|| Intent::Patch(write()))
+            (has > may || !seen.exact || beside.is_none()).then(write)
         });
-        lowered.collect()
+        lowered.flatten().map(Intent::Patch).collect()
     }
 
     /// The writes that bring everything home to `color`, the selector first.
     pub(super) fn home(&self, color: Color) -> Vec<Intent> {
-        self.writes(color, 100, &NOTHING).into_iter().rev().collect()
+        self.by_router(color, 100, &NOTHING).into_iter().rev().flatten().map(Intent::Patch).collect()
     }
 
     /// The largest share that any router gives a color.

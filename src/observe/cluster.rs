@@ -90,16 +90,11 @@ fn changed_at(slices: &[&EndpointSlice]) -> Option<Moment> {
 const CHANGED_FOR: &str = "endpoints.kubernetes.io/last-change-trigger-time";
 
 /// What was seen of one router.
-pub(super) fn router(
-    rollout: &LlmRollout,
-    claim: Claim<'_>,
-    service: Option<&Service>,
-    object: Option<&DynamicObject>,
-) -> RouterSeen {
+pub(super) fn router(rollout: &LlmRollout, claim: Claim<'_>, found: Found<'_>) -> RouterSeen {
     let name = rollout.metadata.name.as_deref().unwrap_or_default();
     let [blue, green] = Color::BOTH.map(|color| workload::name_of(name, color));
     let out = rollout.status.as_ref().and_then(|status| claim.out_of(&status.detached));
-    claim.read([&blue, &green], Found { service, object, out: out.as_ref() })
+    claim.read([&blue, &green], Found { out: out.as_ref(), ..found })
 }
 
 /// The rollouts that this one depends on, in the order of the manifest.

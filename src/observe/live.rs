@@ -115,12 +115,26 @@ impl Eyes {
         let (kind, name) = claim.object();
         if kind == PatchKind::Service {
             let front: Option<Service> = self.get(namespace, name).await?;
-            return Ok(cluster::router(rollout, claim, front.as_ref(), None));
+            return Ok(cluster::router(rollout, claim, Found { service: front.as_ref(), ..Found::default() }));
         }
+        let object = self.object(kind, namespace, name).await?;
+        let second = match claim.second() {
+            Some(name) => self.object(kind, namespace, name).await?,
+            None => None,
+        };
+        let found = Found { object: object.as_ref(), second: second.as_ref(), ..Found::default() };
+        Ok(cluster::router(rollout, claim, found))
+    }
+
+    async fn object(
+        &self,
+        kind: PatchKind,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<DynamicObject>, ObserveError> {
         let what = format!("{} {namespace}/{name}", kind.names().kind);
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &kind.resource());
-        let object = self.within(what, there(api.get(name))).await?;
-        Ok(cluster::router(rollout, claim, None, object.as_ref()))
+        self.within(what, there(api.get(name))).await
     }
 
     async fn color(&self, rollout: &LlmRollout, color: Color) -> Result<ColorSeen, ObserveError> {

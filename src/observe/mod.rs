@@ -54,8 +54,15 @@ pub fn observe(rollout: &Arc<LlmRollout>, world: &World) -> Snapshot {
     let routers = rollout.spec.traffic.iter().filter_map(Claim::of).map(|claim| {
         let (kind, name) = claim.object();
         let service = named(&world.stores.services, namespace, name).filter(|_| kind == PatchKind::Service);
-        let object = world.stores.router(kind, namespace, name);
-        cluster::router(rollout, claim, service.as_deref(), object.as_deref())
+        let [object, second] =
+            [Some(name), claim.second()].map(|name| name.and_then(|name| world.stores.router(kind, namespace, name)));
+        let found = Found {
+            service: service.as_deref(),
+            object: object.as_deref(),
+            second: second.as_deref(),
+            ..Found::default()
+        };
+        cluster::router(rollout, claim, found)
     });
     let routers: Vec<RouterSeen> = routers.collect();
     let gate_sets = gate_sets(rollout, world);

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{Claim, GuardedPatch, Out, Place, Seen, Shares, split};
+use super::{Claim, GuardedPatch, Out, PatchKind, Place, Seen, Shares, split};
 use crate::api::status::{Color, Detached};
 
 impl Claim<'_> {
@@ -19,8 +19,8 @@ impl Seen {
     /// The color whose reference was taken out of it by our own hand.
     pub const fn out(&self) -> Option<Color> {
         match &self.place {
-            Place::Selector { .. } => None,
             Place::Weights { weights, .. } => weights.out,
+            Place::Selector { .. } | Place::Members { .. } | Place::Targets { .. } => None,
         }
     }
 
@@ -28,11 +28,12 @@ impl Seen {
     /// everything to.
     pub fn reference(&self, color: Color) -> Option<(usize, &Value)> {
         match &self.place {
-            Place::Weights { weights, .. } if weights.out.is_none() => {
+            // Of a flag an entry without a weight is nothing that anybody could still reach.
+            Place::Weights { kind, weights, .. } if weights.out.is_none() && *kind != PatchKind::FeatureFlag => {
                 let (at, whole) = weights.of(color);
                 Some((*at, whole))
             }
-            Place::Selector { .. } | Place::Weights { .. } => None,
+            Place::Selector { .. } | Place::Weights { .. } | Place::Members { .. } | Place::Targets { .. } => None,
         }
     }
 }

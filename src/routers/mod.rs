@@ -3,26 +3,33 @@
 
 pub mod aside;
 pub mod detach;
+pub mod feature_flag;
+mod kind;
+pub mod llm_inference_service;
+pub mod model_rewrite;
 pub mod route;
 pub mod service;
 pub mod split;
 pub mod virtual_service;
 
 use k8s_openapi::api::core::v1::Service;
-use kube::core::{ApiResource, DynamicObject};
+use kube::core::DynamicObject;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use self::{aside::Room, split::Weights};
+use self::{aside::Room, llm_inference_service::Member, model_rewrite::Targets, split::Weights};
 pub use self::{
     detach::{put_back, take_out},
+    kind::{Names, PatchKind},
     split::Out,
 };
 use crate::api::{
     Reason,
     aside::Aside,
     status::Color,
-    traffic::{RouteRouter, Router, ServiceRouter, VirtualServiceRouter},
+    traffic::{
+        FeatureFlagRouter, GroupRouter, RewriteRouter, RouteRouter, Router, ServiceRouter, VirtualServiceRouter,
+    },
 };
 
 /// A router as the manifest names it: exactly one of these.
@@ -36,18 +43,29 @@ pub enum Claim<'a> {
     GrpcRoute(&'a RouteRouter),
     /// An HTTP route of a VirtualService.
     VirtualService(&'a VirtualServiceRouter),
+    /// A flag of a `FeatureFlag`.
+    FeatureFlag(&'a FeatureFlagRouter),
+    /// Two `LLMInferenceService`s of a group.
+    LlmInferenceService(&'a GroupRouter),
+    /// A rule of an `InferenceModelRewrite`.
+    ModelRewrite(&'a RewriteRouter),
 }
 
 impl<'a> Claim<'a> {
     /// What an item of `spec.traffic` claims; `None` when it names no router or several, which the schema refuses.
-    pub const fn of(router: &'a Router) -> Option<Self> {
-        match (&router.service, &router.http_route, &router.grpc_route, &router.virtual_service) {
-            (Some(s), None, None, None) => Some(Self::Service(s)),
-            (None, Some(r), None, None) => Some(Self::HttpRoute(r)),
-            (None, None, Some(r), None) => Some(Self::GrpcRoute(r)),
-            (None, None, None, Some(v)) => Some(Self::VirtualService(v)),
-            _ => None,
-        }
+    pub fn of(router: &'a Router) -> Option<Self> {
+        let mut named = [
+            router.service.as_ref().map(Self::Service),
+            router.http_route.as_ref().map(Self::HttpRoute),
+            router.grpc_route.as_ref().map(Self::GrpcRoute),
+            router.virtual_service.as_ref().map(Self::VirtualService),
+            router.feature_flag.as_ref().map(Self::FeatureFlag),
+            router.llm_inference_service.as_ref().map(Self::LlmInferenceService),
+            router.model_rewrite.as_ref().map(Self::ModelRewrite),
+        ]
+        .into_iter()
+        .flatten();
+        named.next().filter(|_| named.next().is_none())
     }
 
     /// The object that it names: of which kind, and its name.
@@ -57,13 +75,28 @@ impl<'a> Claim<'a> {
             Self::HttpRoute(r) => (PatchKind::HttpRoute, &r.name),
             Self::GrpcRoute(r) => (PatchKind::GrpcRoute, &r.name),
             Self::VirtualService(v) => (PatchKind::VirtualService, &v.name),
+            Self::FeatureFlag(f) => (PatchKind::FeatureFlag, &f.name),
+            Self::LlmInferenceService(g) => (PatchKind::LlmInferenceService, &g.blue),
+            Self::ModelRewrite(r) => (PatchKind::ModelRewrite, &r.name),
         }
     }
 
-    /// `service/chat` or `httpRoute/chat`.
+    /// The second object of the same kind, where a router is two.
+    pub fn second(self) -> Option<&'a str> {
+        if let Self::LlmInferenceService(g) = self { Some(&g.green) } else { None }
+    }
+
+    /// Whether this object is, or is one of, what it names.
+    pub fn is(self, kind: PatchKind, name: &str) -> bool {
+        let (of, first) = self.object();
+        of == kind && (first == name || self.second() == Some(name))
+    }
+
+    /// `service/chat` or `httpRoute/chat`; of two objects `llmInferenceService/chat-v1+chat-v2`.
     pub fn name(self) -> String {
         let (kind, name) = self.object();
-        format!("{}/{name}", kind.names().word)
+        let second = self.second().map_or_else(String::new, |second| format!("+{second}"));
+        format!("{}/{name}{second}", kind.names().word)
     }
 
     /// `httpRoute/chat`, with its rule where one is named: one of a kind among the claims of a rollout.
@@ -73,28 +106,28 @@ impl<'a> Claim<'a> {
 
     /// Whether two claims would write the same slice of the same object.
     pub fn clashes(self, other: Self) -> bool {
-        self.object() == other.object()
+        let (kind, first) = self.object();
+        (other.is(kind, first) || self.second().is_some_and(|second| other.is(kind, second)))
             && match (self.rule(), other.rule()) {
                 (Some(a), Some(b)) => a == b,
                 _ => true,
             }
     }
 
-    /// The rule of a route that is named.
+    /// What of the object is named, where an object has several: a rule of a route, a flag, a model.
     fn rule(self) -> Option<&'a str> {
         match self {
-            Self::Service(_) => None,
+            Self::Service(_) | Self::LlmInferenceService(_) => None,
             Self::HttpRoute(r) | Self::GrpcRoute(r) => r.rule.as_deref(),
             Self::VirtualService(v) => v.http.as_deref(),
+            Self::FeatureFlag(f) => Some(&f.flag),
+            Self::ModelRewrite(r) => r.model.as_deref(),
         }
     }
 
     /// Whether it can give each color a part.
     pub const fn splits(self) -> bool {
-        match self {
-            Self::Service(_) => false,
-            Self::HttpRoute(_) | Self::GrpcRoute(_) | Self::VirtualService(_) => true,
-        }
+        !matches!(self, Self::Service(_))
     }
 
     /// The share this router gives the candidate when the release stands at `weight`.
@@ -109,6 +142,9 @@ impl<'a> Claim<'a> {
             Self::HttpRoute(r) => route::read(PatchKind::HttpRoute, r, [blue, green], found),
             Self::GrpcRoute(r) => route::read(PatchKind::GrpcRoute, r, [blue, green], found),
             Self::VirtualService(v) => virtual_service::read(v, [blue, green], found),
+            Self::FeatureFlag(f) => feature_flag::read(f, found.object),
+            Self::LlmInferenceService(g) => llm_inference_service::read(g, [found.object, found.second]),
+            Self::ModelRewrite(r) => model_rewrite::read(r, found.object),
         };
         RouterSeen { name: self.name(), state }
     }
@@ -121,6 +157,8 @@ pub struct Found<'a> {
     pub service: Option<&'a Service>,
     /// If it is of one of `PatchKind::WATCHED`.
     pub object: Option<&'a DynamicObject>,
+    /// The second one, where the claim names two.
+    pub second: Option<&'a DynamicObject>,
     /// What we have taken out of it ourselves.
     pub out: Option<&'a Out>,
 }
@@ -137,11 +175,11 @@ pub struct RouterSeen {
 /// A router that can be driven.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
-    /// The object's resource version: the guard of every write.
+    /// The object's resource version: the guard of every write. Of two objects each has its own in `place`.
     pub version: String,
     /// The shares it holds.
     pub shares: Shares,
-    /// Whether both shares stand there explicitly and add up to 100.
+    /// Whether both shares stand there explicitly, as we would write them.
     pub exact: bool,
     /// Whether the data plane says it follows.
     pub follows: Follows,
@@ -222,6 +260,20 @@ pub enum Place {
         /// The weights.
         weights: Weights,
     },
+    /// A weight in each of two objects.
+    Members {
+        /// Blue's.
+        blue: Member,
+        /// Green's.
+        green: Member,
+    },
+    /// Targets that come and go.
+    Targets {
+        /// Name of the `InferenceModelRewrite`.
+        name: String,
+        /// The targets.
+        targets: Targets,
+    },
 }
 
 /// Why a router cannot be driven.
@@ -243,9 +295,11 @@ fn understood<'a, T: Deserialize<'a>>(
     name: &str,
     found: Option<&'a DynamicObject>,
 ) -> Result<(&'a DynamicObject, T), Trouble> {
+    // Of two objects neither is called `name`.
+    let field = if kind == PatchKind::LlmInferenceService { "" } else { ".name" };
     let Names { kind, word, .. } = kind.names();
     let object = found.ok_or_else(|| {
-        let message = format!("{kind} {name} does not exist; create it, or correct `traffic[].{word}.name`");
+        let message = format!("{kind} {name} does not exist; create it, or correct `traffic[].{word}{field}`");
         trouble(Reason::RouteNotFound, message)
     })?;
     let read = T::deserialize(&object.data).map_err(|unknown| {
@@ -267,106 +321,50 @@ pub struct GuardedPatch {
     pub ops: Vec<Value>,
 }
 
-/// The kinds of which we change a slice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum PatchKind {
-    /// Our own kind: only its finalizers.
-    LlmRollout,
-    /// Only the owner reference, on leaving, and the size of an old color.
-    Deployment,
-    /// Only the color key of a front Service's selector, and the owner reference of a color's, on leaving.
-    Service,
-    /// Only two weights, and the reference to a color that gets none.
-    HttpRoute,
-    /// Only two weights.
-    GrpcRoute,
-    /// Only two weights.
-    VirtualService,
-}
-
-/// What a kind is called.
-#[derive(Clone, Copy, Debug)]
-pub struct Names {
-    /// The field of `spec.traffic` that names it, if one does, else its kind.
-    pub word: &'static str,
-    /// API group; empty is the core.
-    pub group: &'static str,
-    /// Version of the group.
-    pub version: &'static str,
-    /// Kind.
-    pub kind: &'static str,
-    /// Plural, as in a URL.
-    pub plural: &'static str,
-}
-
-impl PatchKind {
-    /// The kinds of router that are watched for their own sake; a cluster need not know them. Services are watched
-    /// anyway, as the colors have some.
-    pub const WATCHED: [Self; 3] = [Self::HttpRoute, Self::GrpcRoute, Self::VirtualService];
-
-    /// What it is called.
-    pub const fn names(self) -> Names {
-        match self {
-            Self::LlmRollout => named(["LlmRollout", "llmrollout.io", "v1alpha1", "LlmRollout", "llmrollouts"]),
-            Self::Deployment => named(["Deployment", "apps", "v1", "Deployment", "deployments"]),
-            Self::Service => named(["service", "", "v1", "Service", "services"]),
-            Self::HttpRoute => named(["httpRoute", GATEWAY_API, "v1", "HTTPRoute", "httproutes"]),
-            Self::GrpcRoute => named(["grpcRoute", GATEWAY_API, "v1", "GRPCRoute", "grpcroutes"]),
-            Self::VirtualService => {
-                named(["virtualService", "networking.istio.io", "v1", "VirtualService", "virtualservices"])
-            }
-        }
-    }
-
-    /// The same for those who fetch it.
-    pub fn resource(self) -> ApiResource {
-        let Names { group, version, kind, plural, .. } = self.names();
-        let api_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
-        ApiResource {
-            group: group.to_owned(),
-            version: version.to_owned(),
-            api_version,
-            kind: kind.to_owned(),
-            plural: plural.to_owned(),
-        }
-    }
-}
-
-const GATEWAY_API: &str = "gateway.networking.k8s.io";
-
-const fn named([word, group, version, kind, plural]: [&'static str; 5]) -> Names {
-    Names { word, group, version, kind, plural }
-}
-
 /// The guard that opens every patch: the write fails unless the object is still the one the decision was made on.
 pub fn guard(version: &str) -> Value {
     json!({"op": "replace", "path": "/metadata/resourceVersion", "value": version})
 }
 
-/// The write that gives `shares`, and leaves beside them just what a dark step wants to be there for `color`.
-pub fn write_beside(seen: &Seen, shares: Shares, aside: &Aside, color: Color) -> GuardedPatch {
-    let mut patch = write(seen, shares);
-    patch.ops.extend(seen.room.iter().flat_map(|room| room.write(aside, color)));
-    patch
+/// A name as a part of a path in a JSON patch.
+fn escaped(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
 }
 
-/// The write that gives `shares`.
-pub fn write(seen: &Seen, shares: Shares) -> GuardedPatch {
+/// The writes that give `shares`, and leave beside them just what a dark step wants to be there for `color`.
+pub fn write_beside(seen: &Seen, shares: Shares, aside: &Aside, color: Color) -> Vec<GuardedPatch> {
+    let mut patches = write(seen, shares);
+    // Only a route has room, and it is one object.
+    if let (Some(room), Some(patch)) = (&seen.room, patches.first_mut()) {
+        patch.ops.extend(room.write(aside, color));
+    }
+    patches
+}
+
+/// The writes that give `shares`, in their order: one for each object.
+pub fn write(seen: &Seen, shares: Shares) -> Vec<GuardedPatch> {
+    let version = &seen.version;
     match &seen.place {
-        Place::Selector { service, key } => service::write(&seen.version, service, key, shares),
+        Place::Selector { service, key } => vec![service::write(version, service, key, shares)],
         Place::Weights { kind, name, weights } => {
-            let ops = split::write(&seen.version, weights, shares);
-            GuardedPatch { kind: *kind, name: name.clone(), ops }
+            vec![GuardedPatch { kind: *kind, name: name.clone(), ops: split::write(version, weights, shares) }]
         }
+        Place::Members { blue, green } => llm_inference_service::write(blue, green, shares),
+        Place::Targets { name, targets } => vec![model_rewrite::write(version, name, targets, shares)],
     }
 }
 
-/// What a tool that holds objects to a Git is told to leave alone, as an item of Argo CD's `ignoreDifferences`: exactly what
+/// What a tool that holds objects to a Git is told to leave alone, as items of Argo CD's `ignoreDifferences`: exactly what
 /// we write.
-pub fn left_alone(seen: &Seen) -> String {
-    let GuardedPatch { kind, name, ops } = write(seen, seen.shares);
-    let Names { group, kind, .. } = kind.names();
-    let group = if group.is_empty() { String::new() } else { format!("group: {group}, ") };
-    let ours = ops.iter().filter(|op| op["op"] == "add").filter_map(|op| op["path"].as_str());
-    format!("{{{group}kind: {kind}, name: {name}, jsonPointers: [{}]}}", ours.collect::<Vec<_>>().join(", "))
+pub fn left_alone(seen: &Seen) -> Vec<String> {
+    let item = |GuardedPatch { kind, name, ops }: GuardedPatch| {
+        let Names { group, kind, .. } = kind.names();
+        let group = if group.is_empty() { String::new() } else { format!("group: {group}, ") };
+        let ours: Vec<&str> = match &seen.place {
+            Place::Targets { targets, .. } => vec![&targets.list],
+            _ => ops.iter().filter(|op| op["op"] != "test").filter_map(|op| op["path"].as_str()).skip(1).collect(),
+        };
+        format!("{{{group}kind: {kind}, name: {name}, jsonPointers: [{}]}}", ours.join(", "))
+    };
+    write(seen, seen.shares).into_iter().map(item).collect()
 }

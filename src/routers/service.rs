@@ -4,7 +4,7 @@
 use k8s_openapi::api::core::v1::Service;
 use serde_json::json;
 
-use super::{Follows, GuardedPatch, PatchKind, Place, Seen, Shares, Trouble, guard};
+use super::{Follows, GuardedPatch, PatchKind, Place, Seen, Shares, Trouble, escaped, guard};
 use crate::api::{Reason, labels, status::Color, traffic::ServiceRouter};
 
 /// What the Service says about traffic.
@@ -54,7 +54,7 @@ pub fn read(router: &ServiceRouter, service: Option<&Service>) -> Result<Seen, T
 /// The write that points the selector to the color with the larger share.
 pub(super) fn write(version: &str, service: &str, key: &str, shares: Shares) -> GuardedPatch {
     let color = if shares.green >= 100 { Color::Green } else { Color::Blue };
-    let path = format!("/spec/selector/{}", key.replace('~', "~0").replace('/', "~1"));
+    let path = format!("/spec/selector/{}", escaped(key));
     GuardedPatch {
         kind: PatchKind::Service,
         name: service.to_owned(),

@@ -158,6 +158,9 @@ pub struct Weights {
     pub out: Option<Color>,
 }
 
+/// The field of an entry that is no object but `[name, weight]`.
+pub(super) const PAIR: &str = "0";
+
 impl Weights {
     /// Where a color's destination stands, or stood, and the whole of it.
     pub(super) const fn of(&self, color: Color) -> &(usize, Value) {
@@ -175,11 +178,16 @@ impl Weights {
     fn guards(&self, version: &str) -> Vec<Value> {
         let field = self.field;
         let there = Color::BOTH.into_iter().filter(|color| self.out != Some(*color));
-        let test = |color: Color| json!({"op": "test", "path": self.path(color, &format!("/{field}")), "value": self.of(color).1[field]});
+        let test = |color: Color| json!({"op": "test", "path": self.path(color, &format!("/{field}")), "value": self.of(color).1.pointer(&format!("/{field}"))});
         std::iter::once(guard(version)).chain(there.map(test)).collect()
     }
 
     fn sets(&self, color: Color, share: i32) -> Value {
+        if self.field == PAIR {
+            // Of a pair whose weight is left out there is nothing to replace but the whole.
+            let pair = json!([self.of(color).1[0], share * self.each]);
+            return json!({"op": "replace", "path": self.path(color, ""), "value": pair});
+        }
         json!({"op": "add", "path": self.path(color, "/weight"), "value": share * self.each})
     }
 

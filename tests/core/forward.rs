@@ -99,6 +99,8 @@ impl Case<'_> {
         seen.find(|(_, seen)| match &seen.place {
             Place::Selector { service, .. } => patch.kind == PatchKind::Service && *service == patch.name,
             Place::Weights { kind, name, .. } => patch.kind == *kind && *name == patch.name,
+            // `anything` draws none of these; `tests/core/groups.rs` has what holds of them.
+            Place::Members { .. } | Place::Targets { .. } => false,
         })
     }
 

@@ -1,32 +1,41 @@
 //! The frame of a write: routes as people write them (`tests/routes`), each read, written at several shares by the rules of
 //! JSON patch, and compared: two weights and not a byte more. What must be refused is refused with its reason.
 //! A file says above itself what is true of it: `blue:` and `green:` are the places of the colors, `each:` is the weight of
-//! one percent, `now:` the shares it holds (`?` when they are not exact), `rule:` the rule that is asked for.
+//! one percent, `now:` the shares it holds (`?` when they are not exact), `rule:` the rule that is asked for, `traffic:` the
+//! item of a manifest that names it, where it is no route.
 
 use std::{collections::BTreeMap, fs};
 
+use kube::core::DynamicObject;
 use llmrollout::{
-    api::{Reason, aside::Aside, status::Color},
-    routers::{self, Out, PatchKind, Seen, Shares, Trouble},
+    api::{Reason, aside::Aside, status::Color, traffic::Router},
+    routers::{self, Claim, Found, Out, PatchKind, Seen, Shares, Trouble},
 };
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{json_patch::obeys, routes::read_without};
+use super::{
+    json_patch::obeys,
+    routes::{read_without, written},
+};
 
 /// A route, and what its file says of it.
 struct Case {
     file: String,
     route: Value,
     says: BTreeMap<String, String>,
+    traffic: Option<Router>,
     refused: Option<(String, String)>,
 }
 
 impl Case {
     fn read_from(file: String, text: &str) -> Self {
-        let (mut says, mut refused) = (BTreeMap::new(), None);
+        let (mut says, mut traffic, mut refused) = (BTreeMap::new(), None, None);
         for line in text.lines().map_while(|line| line.strip_prefix("# ")) {
             if let Some((reason, words)) = line.strip_prefix("refused: ").and_then(|rest| rest.split_once(": ")) {
                 refused = Some((reason.to_owned(), words.to_owned()));
+            } else if let Some(item) = line.strip_prefix("traffic: ") {
+                traffic = Some(serde_saphyr::from_str(item).unwrap_or_else(|e| panic!("{file}: {e}")));
             } else if line.starts_with("blue: ") || line.starts_with("rule: ") {
                 let words: Vec<&str> = line.split_whitespace().collect();
                 let pairs = words.chunks(2).map(|pair| (pair[0].trim_end_matches(':').to_owned(), pair[1].to_owned()));
@@ -35,7 +44,7 @@ impl Case {
         }
         let mut route: Value = serde_saphyr::from_str(text).unwrap_or_else(|e| panic!("{file}: {e}"));
         route["metadata"]["resourceVersion"] = json!("77");
-        Self { file, route, says, refused }
+        Self { file, route, says, traffic, refused }
     }
 
     fn read(&self, route: &Value) -> Result<Seen, Trouble> {
@@ -43,6 +52,11 @@ impl Case {
     }
 
     fn read_without(&self, route: &Value, out: Option<&Out>) -> Result<Seen, Trouble> {
+        if let Some(router) = &self.traffic {
+            let object = DynamicObject::deserialize(route).unwrap();
+            let found = Found { object: Some(&object), ..Found::default() };
+            return Claim::of(router).expect("one router").read(["chat-blue", "chat-green"], found).state;
+        }
         let kind =
             PatchKind::WATCHED.into_iter().find(|kind| route["kind"] == kind.names().kind).expect("a known kind");
         read_without(kind, Some(route), self.says.get("rule").map(String::as_str), out)
@@ -54,6 +68,11 @@ impl Case {
         let mut wanted = self.route.clone();
         for (color, share) in [("blue", shares.blue), ("green", shares.green)] {
             let backend = wanted.pointer_mut(&self.says[color]).expect("the place of a color");
+            if let Value::Array(pair) = backend {
+                pair.truncate(1);
+                pair.push(json!(share * each));
+                continue;
+            }
             assert_eq!(backend["name"], format!("chat-{color}"), "{}", self.file);
             backend["weight"] = json!(share * each);
         }
@@ -78,6 +97,7 @@ fn differences(before: &Value, after: &Value, at: &str, found: &mut Vec<String>)
             let keys: std::collections::BTreeSet<_> = a.keys().chain(b.keys()).collect();
             for key in keys {
                 let (a, b) = (a.get(key).unwrap_or(&Value::Null), b.get(key).unwrap_or(&Value::Null));
+                let key = key.replace('~', "~0").replace('/', "~1");
                 differences(a, b, &format!("{at}/{key}"), found);
             }
         }
@@ -97,6 +117,7 @@ fn a_write_changes_the_two_weights_of_any_route_and_not_a_byte_more() {
     let driven: Vec<&Case> = cases.iter().filter(|case| case.refused.is_none()).collect();
     let of = |kind: &str| driven.iter().filter(|case| case.route["kind"] == kind).count();
     assert!(of("HTTPRoute") >= 25 && of("GRPCRoute") >= 5, "{} and {}", of("HTTPRoute"), of("GRPCRoute"));
+    assert!(of("FeatureFlag") >= 5, "{}", of("FeatureFlag"));
     for case in driven {
         let file = &case.file;
         let seen = case.read(&case.route).unwrap_or_else(|t| panic!("{file}: {}", t.message));
@@ -104,7 +125,7 @@ fn a_write_changes_the_two_weights_of_any_route_and_not_a_byte_more() {
         assert_eq!(now, case.says["now"], "{file}");
         for green in [0, 1, 5, 20, 50, 99, 100] {
             let shares = Shares { blue: 100 - green, green };
-            let patch = routers::write(&seen, shares);
+            let patch = written(&seen, shares);
             assert_eq!(patch.kind.names().kind, case.route["kind"], "{file}");
             let mut after = case.route.clone();
             assert!(obeys(&mut after, &patch.ops), "{file}: the write is refused");
@@ -113,8 +134,15 @@ fn a_write_changes_the_two_weights_of_any_route_and_not_a_byte_more() {
             assert_eq!(after.to_string(), case.wanted(shares).to_string(), "{file} at {green}%");
             let mut changed = Vec::new();
             differences(&case.route, &after, "", &mut changed);
-            let weights = ["blue", "green"].map(|color| format!("{}/weight", case.says[color]));
-            assert!(changed.iter().all(|path| weights.contains(path)), "{file} at {green}%: {changed:?}");
+            // Of a pair, which is shown whole where its weight was left out, the second.
+            let weights = ["blue", "green"].map(|color| {
+                let at = &case.says[color];
+                [format!("{at}/weight"), format!("{at}/1"), at.clone()]
+            });
+            let is_pair = case.route.pointer(&case.says["blue"]).is_some_and(Value::is_array);
+            let allowed =
+                |path: &String| weights.iter().any(|w| if is_pair { w[1..].contains(path) } else { w[0] == *path });
+            assert!(changed.iter().all(allowed), "{file} at {green}%: {changed:?}");
             let again = case.read(&after).unwrap_or_else(|t| panic!("{file}: {}", t.message));
             assert_eq!((again.shares, again.exact), (shares, true), "{file}: what was written is read as it was meant");
         }
@@ -144,7 +172,7 @@ fn a_rule_for_testers_comes_and_goes_and_leaves_any_route_as_it_was() {
     let (aside, nothing) = (testers(), Aside::default());
     let cases = cases();
     let mut roomy = 0;
-    for case in cases.iter().filter(|case| case.refused.is_none()) {
+    for case in cases.iter().filter(|case| case.refused.is_none() && case.traffic.is_none()) {
         let file = &case.file;
         let before = named(case);
         let seen = case.read(&before).unwrap();
@@ -153,7 +181,7 @@ fn a_rule_for_testers_comes_and_goes_and_leaves_any_route_as_it_was() {
         roomy += 1;
         let dark = Shares { blue: 100, green: 0 };
         let mut with = before.clone();
-        assert!(obeys(&mut with, &routers::write_beside(&seen, dark, &aside, Color::Green).ops), "{file}");
+        assert!(obeys(&mut with, &routers::write_beside(&seen, dark, &aside, Color::Green)[0].ops), "{file}");
         let (mut rules, managed) = (with["spec"]["rules"].as_array().unwrap().clone(), case.says["blue"].clone());
         let made = rules.pop().unwrap();
         let own = &rules[managed.split('/').nth(3).unwrap().parse::<usize>().unwrap()];
@@ -167,12 +195,12 @@ fn a_rule_for_testers_comes_and_goes_and_leaves_any_route_as_it_was() {
         let again = case.read(&with).unwrap_or_else(|t| panic!("{file}: {}", t.message));
         assert!(again.holds(&aside, Color::Green) && !again.holds(&aside, Color::Blue), "{file}");
         assert_eq!(again.shares, dark, "{file}");
-        let twice = routers::write_beside(&again, dark, &aside, Color::Green);
+        let twice = routers::write_beside(&again, dark, &aside, Color::Green).remove(0);
         assert_eq!(twice.ops.len(), 5, "{file}: what stands there is not written again");
         // The first share takes it out, and so does the way back.
         for shares in [Shares { blue: 95, green: 5 }, dark] {
             let mut after = with.clone();
-            assert!(obeys(&mut after, &routers::write_beside(&again, shares, &nothing, Color::Green).ops), "{file}");
+            assert!(obeys(&mut after, &routers::write_beside(&again, shares, &nothing, Color::Green)[0].ops), "{file}");
             let mut wanted = before.clone();
             wanted["spec"]["rules"] = json!(wanted_rules(case, &before, shares));
             assert_eq!(after.to_string(), wanted.to_string(), "{file}: as it was but for the weights");
@@ -194,7 +222,7 @@ fn wanted_rules(case: &Case, route: &Value, shares: Shares) -> Vec<Value> {
 #[test]
 fn a_write_to_any_route_that_moved_meanwhile_changes_nothing() {
     for case in cases().iter().filter(|case| case.refused.is_none()) {
-        let patch = routers::write(&case.read(&case.route).unwrap(), Shares { blue: 100, green: 0 });
+        let patch = written(&case.read(&case.route).unwrap(), Shares { blue: 100, green: 0 });
         let mut newer = case.route.clone();
         newer["metadata"]["resourceVersion"] = json!("78");
         let mut reordered = case.route.clone();
@@ -212,7 +240,7 @@ fn a_write_to_any_route_that_moved_meanwhile_changes_nothing() {
 /// again as it stood, to the last byte.
 #[test]
 fn what_is_taken_out_of_any_route_is_put_back_as_it_was() {
-    for case in cases().iter().filter(|case| case.refused.is_none()) {
+    for case in cases().iter().filter(|case| case.refused.is_none() && case.traffic.is_none()) {
         let file = &case.file;
         for (color, shares) in
             [(Color::Green, Shares { blue: 100, green: 0 }), (Color::Blue, Shares { blue: 0, green: 100 })]
@@ -236,7 +264,7 @@ fn what_is_taken_out_of_any_route_is_put_back_as_it_was() {
             assert!(obeys(&mut again, &routers::put_back(&known).unwrap().ops), "{file}");
             assert_eq!(again.to_string(), before.to_string(), "{file}");
             let raised = Shares { blue: 60, green: 40 };
-            assert!(obeys(&mut without, &routers::write(&known, raised).ops), "{file}");
+            assert!(obeys(&mut without, &written(&known, raised).ops), "{file}");
             assert_eq!(without, case.wanted(raised), "{file}: whoever is given a share stands there");
         }
     }

@@ -10,7 +10,7 @@ pub(crate) fn obeys(object: &mut Value, ops: &[Value]) -> bool {
         let fits = match op["op"].as_str().unwrap() {
             "test" => trial.pointer(path) == Some(&op["value"]),
             "replace" if path == "/metadata/resourceVersion" => trial.pointer(path) == Some(&op["value"]),
-            "replace" => trial.pointer(path).is_some() && put(&mut trial, path, &op["value"]),
+            "replace" => trial.pointer_mut(path).map(|place| *place = op["value"].clone()).is_some(),
             "add" => put(&mut trial, path, &op["value"]),
             "remove" => cut(&mut trial, path),
             other => panic!("unexpected operation {other}"),

@@ -10,9 +10,11 @@ mod draw;
 mod evidence;
 #[path = "../it/files.rs"]
 mod files;
+mod flagd;
 mod forecasts;
 mod forward;
 mod frame;
+mod groups;
 mod jobs;
 mod json_patch;
 mod objects;

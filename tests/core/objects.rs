@@ -58,6 +58,48 @@ pub(crate) fn beside(route: &Value) -> String {
     rules.iter().filter(made).map(told).collect()
 }
 
+/// A flag that nobody has yet, and one of others beside it.
+pub(crate) fn feature_flag(off: i64, on: i64) -> Value {
+    json!({
+        "apiVersion": "core.openfeature.dev/v1beta1", "kind": "FeatureFlag",
+        "metadata": {"name": "chat", "namespace": "llm", "resourceVersion": "1", "generation": 1},
+        "spec": {"flagSpec": {"flags": {
+            "dark-mode": {"state": "ENABLED", "variants": {"on": true, "off": false}, "defaultVariant": "on"},
+            "new-model": {
+                "state": "ENABLED", "variants": {"on": true, "off": false}, "defaultVariant": "off",
+                "targeting": {"fractional": [["on", on], ["off", off]]},
+            },
+        }}},
+    })
+}
+
+/// A member of KServe's group `chat`.
+pub(crate) fn member(name: &str, weight: i64) -> Value {
+    json!({
+        "apiVersion": "serving.kserve.io/v1alpha2", "kind": "LLMInferenceService",
+        "metadata": {"name": name, "namespace": "llm", "resourceVersion": "1", "generation": 1},
+        "spec": {
+            "model": {"name": "chat", "uri": "hf://example/chat"},
+            "router": {"route": {"group": "chat", "weight": weight}, "scheduler": {}},
+        },
+    })
+}
+
+/// An llm-d rewrite of what clients call `chat`; a model without traffic is no target.
+pub(crate) fn rewrite(blue: i64, green: i64) -> Value {
+    let target = |(model, weight): (&str, i64)| json!({"modelRewrite": model, "weight": weight});
+    let targets: Vec<Value> =
+        [("chat-v1", blue), ("chat-v2", green)].into_iter().filter(|t| t.1 > 0).map(target).collect();
+    json!({
+        "apiVersion": "llm-d.ai/v1alpha2", "kind": "InferenceModelRewrite",
+        "metadata": {"name": "chat", "namespace": "llm", "resourceVersion": "1", "generation": 1},
+        "spec": {
+            "poolRef": {"group": "inference.networking.k8s.io", "kind": "InferencePool", "name": "chat"},
+            "rules": [{"matches": [{"model": {"type": "Exact", "value": "chat"}}], "targets": targets}],
+        },
+    })
+}
+
 pub(crate) fn status(generation: i64) -> Value {
     json!({"parents": [{"parentRef": {"name": "gw"}, "conditions": [
         {"type": "Accepted", "status": "True", "reason": "Accepted", "message": "", "observedGeneration": generation},
@@ -75,13 +117,23 @@ pub(crate) fn front(color: &str) -> Value {
 
 /// The weight of a backend; one that is not there has none.
 pub(crate) fn weight(route: &Value, backend: usize) -> i64 {
+    let spec = &route["spec"];
+    if let Some(targets) = spec["rules"][0]["targets"].as_array() {
+        let model = format!("chat-v{}", backend + 1);
+        return targets.iter().find(|t| t["modelRewrite"] == model).map_or(0, |t| t["weight"].as_i64().unwrap_or(1));
+    }
+    let fractional = &spec["flagSpec"]["flags"]["new-model"]["targeting"]["fractional"];
+    if fractional.is_array() {
+        // Green stands first there.
+        return fractional[1 - backend][1].as_i64().unwrap_or(1);
+    }
     backends(route).get(backend).map_or(0, |b| b["weight"].as_i64().unwrap_or(1))
 }
 
 pub(crate) fn backends(route: &Value) -> &[Value] {
     let spec = &route["spec"];
     let all = if spec["http"].is_array() { &spec["http"][0]["route"] } else { &spec["rules"][0]["backendRefs"] };
-    all.as_array().expect("a list")
+    all.as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
 /// What the operator's configuration has: one endpoint tells a number of each color, the other one for all.

@@ -6,7 +6,7 @@ use llmrollout::{
         Reason,
         traffic::{RouteRouter, ServiceRouter, VirtualServiceRouter},
     },
-    routers::{self, Claim, Follows, Found, Out, PatchKind, Place, Shares},
+    routers::{self, Claim, Follows, Found, GuardedPatch, Out, PatchKind, Place, Shares},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -46,6 +46,12 @@ pub(crate) fn read_without(
     claim_of(kind, &router).read(["chat-blue", "chat-green"], found).state
 }
 
+/// The one write of a router that is one object.
+pub(crate) fn written(seen: &routers::Seen, shares: Shares) -> GuardedPatch {
+    let [patch] = routers::write(seen, shares).try_into().expect("one object, one write");
+    patch
+}
+
 fn reason(value: &Value, rule: Option<&str>) -> Reason {
     read(value, rule).unwrap_err().reason
 }
@@ -83,7 +89,7 @@ fn a_write_changes_two_numbers_and_nothing_else() {
         [(route(95, 5), None, [0, 0, 1]), (rich(), Some("chat"), [1, 1, 0]), (rich(), None, [1, 1, 0])]
     {
         let seen = read(&value, rule).unwrap();
-        let patch = routers::write(&seen, Shares { blue: 50, green: 50 });
+        let patch = written(&seen, Shares { blue: 50, green: 50 });
         let mut after = value.clone();
         assert!(obeys(&mut after, &patch.ops));
         let mut wanted = value;
@@ -97,7 +103,7 @@ fn a_write_changes_two_numbers_and_nothing_else() {
 #[test]
 fn a_write_fails_when_the_rules_were_reordered_meanwhile() {
     let seen = read(&rich(), Some("chat")).unwrap();
-    let patch = routers::write(&seen, Shares { blue: 100, green: 0 });
+    let patch = written(&seen, Shares { blue: 100, green: 0 });
     let mut reordered = rich();
     reordered["spec"]["rules"].as_array_mut().unwrap().reverse();
     assert!(!obeys(&mut reordered, &patch.ops), "the names no longer stand where they did");
@@ -138,7 +144,7 @@ fn a_color_may_be_an_inference_pool() {
         let seen = read(&value, None).unwrap();
         assert_eq!((seen.shares.green, seen.exact), (20, true));
         let mut after = value;
-        assert!(obeys(&mut after, &routers::write(&seen, Shares { blue: 0, green: 100 }).ops));
+        assert!(obeys(&mut after, &written(&seen, Shares { blue: 0, green: 100 }).ops));
         assert_eq!(
             after["spec"]["rules"][0]["backendRefs"],
             json!([pool(group, "chat-blue", 0), pool(group, "chat-green", 100)])
@@ -168,7 +174,7 @@ fn a_third_backend_keeps_its_part_and_the_rest_is_split() {
         let value = with_third(&json!(blue), &json!(green), "chat-old");
         let seen = read(&value, None).unwrap();
         assert_eq!((seen.shares.green, seen.exact), (if green > 0 { 100 } else { 0 }, true));
-        let patch = routers::write(&seen, Shares { blue: 100 - share, green: share });
+        let patch = written(&seen, Shares { blue: 100 - share, green: share });
         let mut after = value.clone();
         assert!(obeys(&mut after, &patch.ops));
         assert_eq!(after["spec"]["rules"][0]["backendRefs"][0], value["spec"]["rules"][0]["backendRefs"][0]);
@@ -235,7 +241,7 @@ fn a_grpc_route_is_read_and_written_as_one() {
     let seen = read_as(PatchKind::GrpcRoute, Some(&value), None).unwrap();
     assert_eq!((seen.shares.green, seen.exact, &seen.follows), (5, true, &Follows::Yes));
     assert!(matches!(seen.place, Place::Weights { kind: PatchKind::GrpcRoute, .. }));
-    let patch = routers::write(&seen, Shares { blue: 0, green: 100 });
+    let patch = written(&seen, Shares { blue: 0, green: 100 });
     assert_eq!((patch.kind, patch.name.as_str()), (PatchKind::GrpcRoute, "chat"));
     let mut after = value;
     assert!(obeys(&mut after, &patch.ops));
@@ -286,7 +292,7 @@ fn a_claim_clashes_with_its_own_kind_only() {
     let router = |rule: Option<&str>| RouteRouter { name: "chat".into(), rule: rule.map(ToOwned::to_owned) };
     let (any, one, other) = (router(None), router(Some("one")), router(Some("other")));
     let service = ServiceRouter { name: "chat".into(), key: None };
-    for kind in PatchKind::WATCHED {
+    for kind in [PatchKind::HttpRoute, PatchKind::GrpcRoute] {
         let [any, one, other] = [&any, &one, &other].map(|router| claim_of(kind, router));
         assert!(any.clashes(one) && one.clashes(any) && one.clashes(one));
         assert!(!one.clashes(other), "different rules are independent");
@@ -338,7 +344,7 @@ fn a_virtual_service_keeps_every_byte_but_two_numbers() {
     ] {
         let seen = read_istio(&value, http).unwrap();
         for share in [0, 5, 50, 100] {
-            let patch = routers::write(&seen, Shares { blue: 100 - share, green: share });
+            let patch = written(&seen, Shares { blue: 100 - share, green: share });
             let mut after = value.clone();
             assert!(obeys(&mut after, &patch.ops));
             let mut wanted = value.clone();
@@ -348,10 +354,7 @@ fn a_virtual_service_keeps_every_byte_but_two_numbers() {
         }
         let mut moved = value.clone();
         moved["spec"]["http"][http_at]["route"].as_array_mut().unwrap().reverse();
-        assert!(
-            !obeys(&mut moved, &routers::write(&seen, Shares { blue: 0, green: 100 }).ops),
-            "others stand there now"
-        );
+        assert!(!obeys(&mut moved, &written(&seen, Shares { blue: 0, green: 100 }).ops), "others stand there now");
     }
 }
 

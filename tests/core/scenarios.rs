@@ -13,6 +13,7 @@ use llmrollout::{
         snapshot::{JobSeen, OrderSeen, PriceListSeen, Rival, Standing},
     },
     metrics::NoData,
+    routers::PatchKind,
     stats::strata::Health,
 };
 use serde_json::{Value, json};
@@ -265,12 +266,38 @@ fn counted(world: &mut World, gate: &'static str, what: &str, words: &[&str]) {
 fn other_router(world: &mut World, words: &[&str]) {
     let [what, blue, green] = words else { panic!("{words:?} names no shares") };
     let [blue, green] = [blue, green].map(|n| n.parse().unwrap());
-    let istio = *what == "virtual-service";
-    let make = if istio { super::objects::virtual_service } else { super::objects::grpc_route };
-    let mut object = make(blue, green);
-    object["metadata"]["resourceVersion"] = json!("edited");
-    let place = if istio { &mut world.virtual_service } else { &mut world.grpc_route };
-    *place = Some(object.into());
+    let edited = |mut object: Value| {
+        object["metadata"]["resourceVersion"] = json!("edited");
+        Arc::new(object)
+    };
+    match *what {
+        "virtual-service" => world.virtual_service = Some(edited(super::objects::virtual_service(blue, green))),
+        "grpc-route" => world.grpc_route = Some(edited(super::objects::grpc_route(blue, green))),
+        "feature-flag" => drop(world.more.insert(flag(), edited(super::objects::feature_flag(blue, green)))),
+        "rewrite" => {
+            let rewrite = edited(super::objects::rewrite(blue, green));
+            drop(world.more.insert((PatchKind::ModelRewrite, "chat".to_owned()), rewrite));
+        }
+        _ => panic!("no router is called {what}"),
+    }
+}
+
+/// Somebody changes an object of another owner.
+fn of_others(world: &mut World, words: &[&str]) {
+    match words {
+        ["member", name, weight] => {
+            let mut member = super::objects::member(name, weight.parse().unwrap());
+            member["metadata"]["resourceVersion"] = json!("edited");
+            drop(world.more.insert((PatchKind::LlmInferenceService, (*name).to_owned()), member.into()));
+        }
+        ["member-gone", name] => drop(world.more.remove(&(PatchKind::LlmInferenceService, (*name).to_owned()))),
+        ["feature-flag-is", field, value] => {
+            let flag = Arc::make_mut(world.more.get_mut(&flag()).unwrap());
+            flag["spec"]["flagSpec"]["flags"]["new-model"][field] = serde_saphyr::from_str(value).unwrap();
+            flag["metadata"]["resourceVersion"] = json!("edited");
+        }
+        _ => panic!("unknown change: {}", words.join(" ")),
+    }
 }
 
 /// What the world does to the rollout.
@@ -290,7 +317,8 @@ fn disturbance(world: &mut World, words: &[&str]) {
         }
         ["route-gone"] => world.route = None,
         ["route-pins" | "git-takes-the-rule-out" | "rule-named" | "rule-for-testers", ..] => change_route(world, words),
-        ["grpc-route" | "virtual-service", ..] => other_router(world, words),
+        ["grpc-route" | "virtual-service" | "feature-flag" | "rewrite", ..] => other_router(world, words),
+        ["member" | "member-gone" | "feature-flag-is", ..] => of_others(world, words),
         ["grpc-route-gone"] => world.grpc_route = None,
         ["gateway", "follows"] => world.gateway = Gateway::Follows,
         ["gateway", "silent"] => world.gateway = Gateway::Silent,
@@ -348,6 +376,10 @@ fn change_route(world: &mut World, words: &[&str]) {
         _ => panic!("unknown change: {}", words.join(" ")),
     }
     route["metadata"]["resourceVersion"] = json!("edited");
+}
+
+fn flag() -> (PatchKind, String) {
+    (PatchKind::FeatureFlag, "chat".to_owned())
 }
 
 fn color_of(word: &str) -> Color {

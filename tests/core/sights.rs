@@ -150,7 +150,8 @@ fn routers(d: &mut Draw<'_>, rollout: &LlmRollout, status: &LlmRolloutStatus) ->
         let share = d.mostly(claim.share_at(at), &[0, 5, 50, 100]);
         let place = match claim {
             Claim::Service(s) => Place::Selector { service: s.name.clone(), key: labels::COLOR.to_owned() },
-            Claim::HttpRoute(_) | Claim::GrpcRoute(_) | Claim::VirtualService(_) => Place::Weights {
+            // A share is a share, wherever it stands.
+            _ => Place::Weights {
                 kind: claim.object().0,
                 name: claim.object().1.to_owned(),
                 weights: Weights {

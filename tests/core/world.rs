@@ -32,7 +32,10 @@ use super::{
     book::Book,
     counted::Counted,
     json_patch::obeys,
-    objects::{backends, color_of, front, grpc_route, offers, route, status, virtual_service, weight},
+    objects::{
+        backends, color_of, feature_flag, front, grpc_route, member, offers, rewrite, route, status, virtual_service,
+        weight,
+    },
 };
 
 /// Readings of a question that are kept, as on the operator's board.
@@ -74,6 +77,8 @@ pub(crate) struct World {
     pub(crate) route: Option<Arc<Value>>,
     pub(crate) grpc_route: Option<Arc<Value>>,
     pub(crate) virtual_service: Option<Arc<Value>>,
+    /// Routers of further kinds, by kind and name.
+    pub(crate) more: BTreeMap<(PatchKind, String), Arc<Value>>,
     pub(crate) front: Option<Arc<Value>>,
     pub(crate) signals: BTreeMap<&'static str, Signal>,
     pub(crate) counted: Counted,
@@ -113,6 +118,7 @@ pub(crate) struct World {
 /// The routers as they were read last, and of what: a route that nobody has touched is not read again.
 struct Read {
     of: ([Option<Arc<Value>>; 4], Gateway),
+    more: BTreeMap<(PatchKind, String), Arc<Value>>,
     traffic: Vec<Router>,
     detached: Vec<Detached>,
     seen: Vec<RouterSeen>,
@@ -137,6 +143,7 @@ impl World {
             route: Some(route(100, 0).into()),
             grpc_route: Some(grpc_route(100, 0).into()),
             virtual_service: Some(virtual_service(100, 0).into()),
+            more: of_others(),
             front: Some(front("blue").into()),
             signals: BTreeMap::new(),
             counted: Counted::default(),
@@ -269,23 +276,25 @@ impl World {
         let mut read = self.read.borrow_mut();
         let detached = self.rollout.status.as_ref().map(|s| s.detached.clone()).unwrap_or_default();
         let same = |r: &Read| {
-            r.of.0.each_ref() == now && r.of.1 == self.gateway && r.traffic == *traffic && r.detached == detached
+            let objects = r.of.0.each_ref() == now && r.more == self.more;
+            objects && r.of.1 == self.gateway && r.traffic == *traffic && r.detached == detached
         };
         if let Some(read) = read.as_ref().filter(|read| same(read)) {
             return read.seen.clone();
         }
         let seen: Vec<_> = traffic.iter().filter_map(Claim::of).map(|claim| self.router(claim)).collect();
         let of = (now.map(Clone::clone), self.gateway);
-        *read = Some(Read { of, traffic: traffic.clone(), detached, seen: seen.clone() });
+        *read = Some(Read { of, more: self.more.clone(), traffic: traffic.clone(), detached, seen: seen.clone() });
         seen
     }
 
     fn router(&self, claim: Claim<'_>) -> RouterSeen {
-        let mut route = match claim.object().0 {
+        let (kind, name) = claim.object();
+        let mut route = match kind {
             PatchKind::HttpRoute => self.route.as_deref().cloned(),
             PatchKind::GrpcRoute => self.grpc_route.as_deref().cloned(),
             PatchKind::VirtualService => self.virtual_service.as_deref().cloned(),
-            PatchKind::Service | PatchKind::Deployment | PatchKind::LlmRollout => None,
+            _ => self.more.get(&(kind, name.to_owned())).map(|object| (**object).clone()),
         };
         let first =
             route.as_mut().filter(|v| v["status"].is_object()).map(|v| &mut v["status"]["parents"][0]["conditions"][0]);
@@ -294,10 +303,13 @@ impl World {
             (Some(word), Gateway::Silent) => word["observedGeneration"] = json!(0),
             _ => {}
         }
+        let second = claim.second().and_then(|name| self.more.get(&(kind, name.to_owned())));
+        let second = second.map(|v| DynamicObject::deserialize(&**v).expect("an object"));
         let front = self.front.as_deref().map(|v| Service::deserialize(v).expect("a Service"));
         let route: Option<DynamicObject> = route.map(|v| serde_json::from_value(v).expect("an object"));
         let out = self.rollout.status.as_ref().and_then(|status| claim.out_of(&status.detached));
-        let found = Found { service: front.as_ref(), object: route.as_ref(), out: out.as_ref() };
+        let found =
+            Found { service: front.as_ref(), object: route.as_ref(), second: second.as_ref(), out: out.as_ref() };
         claim.read(["chat-blue", "chat-green"], found)
     }
 
@@ -453,6 +465,14 @@ impl World {
             PatchKind::GrpcRoute => ("grpc route", self.grpc_route.as_mut().map(Arc::make_mut)),
             PatchKind::VirtualService => ("virtual service", self.virtual_service.as_mut().map(Arc::make_mut)),
             PatchKind::Service if patch.name == "chat" => ("selector", self.front.as_mut().map(Arc::make_mut)),
+            PatchKind::FeatureFlag | PatchKind::LlmInferenceService | PatchKind::ModelRewrite => {
+                let what = match patch.kind {
+                    PatchKind::FeatureFlag => "feature flag",
+                    PatchKind::ModelRewrite => "rewrite",
+                    _ => "member",
+                };
+                (what, self.more.get_mut(&(patch.kind, patch.name.clone())).map(Arc::make_mut))
+            }
             PatchKind::LlmRollout => return self.patch_self(patch),
             PatchKind::Service | PatchKind::Deployment => {
                 let slot = self.slots.get_mut(&color_of(&patch.name)).unwrap();
@@ -472,11 +492,12 @@ impl World {
             object["status"] = status(generation);
         }
         let told = match what {
-            "route" | "grpc route" | "virtual service" => {
+            "route" | "grpc route" | "virtual service" | "feature flag" | "rewrite" => {
                 let alone = if backends(object).len() == 1 { ", one backend" } else { "" };
                 let beside = super::objects::beside(object);
                 format!("  {what} {}/{}{alone}{beside}", weight(object, 0), weight(object, 1))
             }
+            "member" => format!("  weight of {} {}", patch.name, object["spec"]["router"]["route"]["weight"]),
             "selector" => format!("  selector {}", object["spec"]["selector"][labels::COLOR].as_str().unwrap_or("?")),
             _ if patch.ops.iter().any(|op| op["path"] == "/spec/replicas") => {
                 let replicas = &object["spec"]["replicas"];
@@ -622,14 +643,32 @@ impl World {
 
     pub(crate) fn shares(&self) -> (i64, i64) {
         let claims = |kind| self.rollout.spec.traffic.iter().filter_map(Claim::of).any(|c| c.object().0 == kind);
-        let route = match () {
-            () if claims(PatchKind::HttpRoute) => &self.route,
-            () if claims(PatchKind::GrpcRoute) => &self.grpc_route,
-            () if claims(PatchKind::VirtualService) => &self.virtual_service,
-            () => &self.route,
+        let weight_of = |name: &str| {
+            let member = self.more.get(&(PatchKind::LlmInferenceService, name.to_owned()));
+            member.and_then(|m| m["spec"]["router"]["route"]["weight"].as_i64()).unwrap_or(0)
         };
-        route.as_ref().map_or((0, 0), |r| (weight(r, 0), weight(r, 1)))
+        if claims(PatchKind::LlmInferenceService) {
+            return (weight_of("chat-v1"), weight_of("chat-v2"));
+        }
+        let more = self.more.iter().find(|((kind, _), _)| claims(*kind)).map(|(_, object)| object);
+        let route = match () {
+            () if claims(PatchKind::HttpRoute) => self.route.as_ref(),
+            () if claims(PatchKind::GrpcRoute) => self.grpc_route.as_ref(),
+            () if claims(PatchKind::VirtualService) => self.virtual_service.as_ref(),
+            () => more.or(self.route.as_ref()),
+        };
+        route.map_or((0, 0), |r| (weight(r, 0), weight(r, 1)))
     }
+}
+
+/// What stands in the world of other kinds.
+fn of_others() -> BTreeMap<(PatchKind, String), Arc<Value>> {
+    BTreeMap::from([
+        ((PatchKind::FeatureFlag, "chat".to_owned()), feature_flag(100, 0).into()),
+        ((PatchKind::LlmInferenceService, "chat-v1".to_owned()), member("chat-v1", 100).into()),
+        ((PatchKind::LlmInferenceService, "chat-v2".to_owned()), member("chat-v2", 0).into()),
+        ((PatchKind::ModelRewrite, "chat".to_owned()), rewrite(100, 0).into()),
+    ])
 }
 
 /// Whether it moves traffic or takes a color away.
@@ -641,10 +680,10 @@ fn moves(intent: &Intent) -> bool {
     };
     let scales = || patch.ops.iter().any(|op| op["path"] == "/spec/replicas");
     match patch.kind {
-        PatchKind::HttpRoute | PatchKind::GrpcRoute | PatchKind::VirtualService => true,
         PatchKind::Service => patch.name == "chat",
         PatchKind::Deployment => scales(),
         PatchKind::LlmRollout => false,
+        _ => true,
     }
 }
 

@@ -206,7 +206,8 @@ fn stubborn(s: &Snapshot) -> Decision {
         .iter()
         .filter_map(|r| r.state.as_ref().ok())
         .filter(|seen| matches!(seen.place, llmrollout::routers::Place::Weights { .. }))
-        .map(|seen| Intent::Patch(llmrollout::routers::write(seen, Shares::giving(candidate, attempt.weight))))
+        .flat_map(|seen| llmrollout::routers::write(seen, Shares::giving(candidate, attempt.weight)))
+        .map(Intent::Patch)
         .collect();
     again
 }

@@ -7,6 +7,7 @@ mod cli;
 mod dialects;
 mod endpoints;
 mod evidence;
+mod foreign;
 mod forms;
 mod found;
 mod gatesets;
@@ -149,6 +150,9 @@ const CASES: &[Case] = cases![
     Beside "route edited by somebody else": hands::foreign_edit_blueward_is_an_abort,
     Beside "route edited by somebody else": hands::foreign_edit_greenward_is_put_right,
     Beside "a VirtualService beside the route": istio::a_virtual_service_moves_with_the_route,
+    Beside "a flag, a KServe group and an llm-d rewrite": foreign::a_feature_flag_moves_by_two_weights,
+    Beside "a flag, a KServe group and an llm-d rewrite": foreign::a_kserve_group_moves_by_two_objects,
+    Beside "a flag, a KServe group and an llm-d rewrite": foreign::a_model_rewrite_loses_and_regains_its_target,
     Beside "a GRPCRoute under calls": grpc::grpc_route_is_promoted_and_taken_back,
     Beside "a third backend in the rule": third::a_third_backend_keeps_its_part,
     Beside "silence after a rollback": silence::a_leak_takes_green_out_of_the_route_until_the_next_release,

@@ -46,9 +46,16 @@ pub(crate) fn resource(api_version: &str, kind: &str) -> ApiResource {
     ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind))
 }
 
+/// Kinds whose owners do not run here: what is read and written of them is taken and kept as their schemas demand.
+const FOREIGN: [&str; 3] =
+    [include_str!("crds/openfeature.yaml"), include_str!("crds/kserve.yaml"), include_str!("crds/llm-d.yaml")];
+
 /// Reads everything the lab applies.
 pub(crate) fn objects(state: &State) -> Result<Vec<DynamicObject>, LabError> {
     let mut objects = parse("objects.yaml", include_str!("objects.yaml"))?;
+    for crd in FOREIGN {
+        objects.extend(parse("a CRD of others", crd)?);
+    }
     for dir in tools::list(&state.path("manifests"))? {
         for file in tools::list(&dir)? {
             let text = fs::read_to_string(&file).map_err(LabError::file(&file))?;

@@ -202,6 +202,9 @@ fn object(schema: &Value, fields: &Map<String, Value>, at: &mut At<'_>) {
             at.wrong.push(Complaint { of: Refusal::Schema, path: below(name), words: "Required value".to_owned() });
         }
     }
+    if let Some(least) = schema["minProperties"].as_u64().filter(|least| count(fields.len()) < *least) {
+        at.say(format!("Invalid value: {}: {path} in body should have at least {least} properties", fields.len()));
+    }
     if let Some(most) = schema["maxProperties"].as_u64().filter(|most| count(fields.len()) > *most) {
         at.say(format!("Too many: {}: must have at most {most} items", fields.len()));
     }
