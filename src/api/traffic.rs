@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// One router, exactly one field.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("[has(self.service), has(self.httpRoute), has(self.grpcRoute), has(self.virtualService)].filter(x, x).size() == 1").message("traffic: each item names exactly one router; write `- service: {name: chat}`, or in its place `httpRoute`, `grpcRoute` or `virtualService`"))]
+#[x_kube(validation = Rule::new("[has(self.service), has(self.httpRoute), has(self.grpcRoute), has(self.virtualService), has(self.webhook)].filter(x, x).size() == 1").message("traffic: each item names exactly one router; write `- service: {name: chat}`, or in its place `httpRoute`, `grpcRoute`, `virtualService` or `webhook`"))]
 pub struct Router {
     /// A Service whose selector points to one color. It cannot split: 0 or 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -23,6 +23,9 @@ pub struct Router {
     /// An Istio VirtualService: the weights of the two colors in one of its HTTP routes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub virtual_service: Option<VirtualServiceRouter>,
+    /// Any other router, behind an HTTP endpoint of the operator's configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<WebhookRouter>,
 }
 
 /// The front Service. Only the color key of its selector is ever changed.
@@ -65,4 +68,13 @@ pub struct VirtualServiceRouter {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"), length(max = 253))]
     pub http: Option<String>,
+}
+
+/// A router behind an HTTP endpoint. Both weights are told it, and nothing else is asked of it.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookRouter {
+    /// Name of the webhook in `routers` of the operator's configuration.
+    #[schemars(regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"), length(max = 63))]
+    pub name: String,
 }

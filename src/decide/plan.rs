@@ -131,7 +131,7 @@ impl Plan {
         let offers = around.offers;
         if spec.traffic.iter().any(|t| Claim::of(t).is_none()) {
             return Err(invalid(
-                "traffic: each item names exactly one router; write `- service: {name: chat}`, or in its place `httpRoute`, `grpcRoute` or `virtualService`",
+                "traffic: each item names exactly one router; write `- service: {name: chat}`, or in its place `httpRoute`, `grpcRoute`, `virtualService` or `webhook`",
             ));
         }
         let claims = || spec.traffic.iter().filter_map(Claim::of).enumerate();

@@ -60,7 +60,7 @@ pub(super) fn drifted() -> Said {
 
 pub(super) fn contended(times: i32, v: &View<'_>) -> Said {
     let who = "`kubectl get -o yaml --show-managed-fields` of what `traffic` names tells who";
-    let leave = v.routers().map(|(_, seen)| routers::left_alone(seen)).collect::<Vec<_>>().join(", ");
+    let leave = v.routers().filter_map(|(_, seen)| routers::left_alone(seen)).collect::<Vec<_>>().join(", ");
     let git =
         format!("to Argo CD write `ignoreDifferences: [{leave}]` and `syncOptions: [RespectIgnoreDifferences=true]`");
     said(Reason::Contended, format!("somebody else changed the shares {times} times within ten minutes; {who}; {git}"))

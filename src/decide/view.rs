@@ -27,7 +27,7 @@ use crate::{
         status::{Attempt, Color},
     },
     metrics::Question,
-    routers::{self, Claim, Follows, Seen, Shares},
+    routers::{self, Claim, Follows, Seen, Shares, Trouble, webhook::Put},
 };
 
 /// Nothing beside the shares.
@@ -116,8 +116,8 @@ impl<'a> View<'a> {
 
     /// The routers that can be driven, with what they claim.
     pub(super) fn routers(&self) -> impl Iterator<Item = (Claim<'_>, &Seen)> {
-        let claims = self.spec().traffic.iter().map(Claim::of);
-        claims.zip(&self.s.routers).filter_map(|(claim, seen)| Some((claim?, seen.state.as_ref().ok()?)))
+        let claims = self.spec().traffic.iter().filter_map(Claim::of);
+        claims.zip(&self.s.routers).filter_map(|(claim, seen)| Some((claim, seen.state.as_ref().ok()?)))
     }
 
     /// The writes that bring every router to the shares of `color` at `weight`, and to what is to stand beside them; none
@@ -128,9 +128,10 @@ impl<'a> View<'a> {
             .map(|(claim, seen)| (claim, seen, Shares::giving(color, claim.share_at(weight))))
             .filter(|(_, seen, to)| seen.shares != *to || !seen.exact || !seen.holds(aside, color))
             .collect();
-        // The router that sends most is raised last and lowered first; a selector always sends everything.
-        all.sort_by_key(|(claim, _, _)| !claim.splits());
-        all.iter().map(|(_, seen, to)| Intent::Patch(routers::write_beside(seen, *to, aside, color))).collect()
+        // The router that sends most is raised last and lowered first; a selector always sends everything. A webhook may
+        // keep us waiting: nothing is raised before it, and everything else is lowered before it.
+        all.sort_by_key(|(claim, _, _)| (!claim.splits(), !matches!(claim, Claim::Webhook(_))));
+        all.iter().map(|(_, seen, to)| routers::write_beside(seen, *to, aside, color).into()).collect()
     }
 
     /// The writes that take back what the candidate has beyond `high`, and make explicit what is not; never one that gives
@@ -142,14 +143,31 @@ impl<'a> View<'a> {
             let beside = self.may_stand().find(|aside| seen.holds(aside, candidate));
             let to = Shares::giving(candidate, to);
             let write = || routers::write_beside(seen, to, beside.unwrap_or(self.stands()), candidate);
-            (has > may || !seen.exact || beside.is_none()).then(|| Intent::Patch(write()))
+            (has > may || !seen.exact || beside.is_none()).then(|| write().into())
         });
         lowered.collect()
     }
 
-    /// The writes that bring everything home to `color`, the selector first.
+    /// The writes that bring everything home to `color`, the selector first. A webhook that tells nothing is told all the
+    /// same, last: it may hear though it does not speak.
     pub(super) fn home(&self, color: Color) -> Vec<Intent> {
+        let shares = Shares::giving(color, 100);
+        let told = self.unheard().map(|(webhook, _)| Intent::Put(Put { webhook, version: None, shares }));
+        self.known_home(color).into_iter().chain(told).collect()
+    }
+
+    /// The same of what can be read.
+    pub(super) fn known_home(&self, color: Color) -> Vec<Intent> {
         self.writes(color, 100, &NOTHING).into_iter().rev().collect()
+    }
+
+    /// The webhooks of which nothing is known, and why.
+    pub(super) fn unheard(&self) -> impl Iterator<Item = (String, &Trouble)> {
+        let claims = self.spec().traffic.iter().filter_map(Claim::of);
+        claims.zip(&self.s.routers).filter_map(|(claim, seen)| match claim {
+            Claim::Webhook(router) => Some((router.name.clone(), seen.state.as_ref().err()?)),
+            Claim::Service(_) | Claim::HttpRoute(_) | Claim::GrpcRoute(_) | Claim::VirtualService(_) => None,
+        })
     }
 
     /// The largest share that any router gives a color.

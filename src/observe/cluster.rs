@@ -19,7 +19,7 @@ use crate::{
         snapshot::{ColorSeen, DependencySeen, DeploymentSeen, GateSetSeen, OwnedSeen, PriceListSeen, Rival, Standing},
         workload,
     },
-    routers::{Claim, Found, RouterSeen},
+    routers::{Claim, Found, RouterSeen, webhook::Heard},
 };
 
 /// The objects of one color as they were read.
@@ -95,11 +95,12 @@ pub(super) fn router(
     claim: Claim<'_>,
     service: Option<&Service>,
     object: Option<&DynamicObject>,
+    heard: Option<&Heard>,
 ) -> RouterSeen {
     let name = rollout.metadata.name.as_deref().unwrap_or_default();
     let [blue, green] = Color::BOTH.map(|color| workload::name_of(name, color));
     let out = rollout.status.as_ref().and_then(|status| claim.out_of(&status.detached));
-    claim.read([&blue, &green], Found { service, object, out: out.as_ref() })
+    claim.read([&blue, &green], Found { service, object, heard, out: out.as_ref() })
 }
 
 /// The rollouts that this one depends on, in the order of the manifest.
@@ -141,7 +142,7 @@ pub(super) fn rival<'a>(rollout: &LlmRollout, others: impl Iterator<Item = &'a L
     let clash = |other: &LlmRollout| {
         let ours = rollout.spec.traffic.iter().filter_map(Claim::of);
         let theirs: Vec<Claim<'_>> = other.spec.traffic.iter().filter_map(Claim::of).collect();
-        ours.into_iter().find(|c| theirs.iter().any(|t| c.clashes(*t))).map(Claim::name)
+        ours.into_iter().find(|c| theirs.iter().any(|t| c.rivals(*t))).map(Claim::name)
     };
     let mut rivals: Vec<_> = older.filter_map(|o| Some((age(o), o.name_any(), clash(o)?))).collect();
     rivals.sort();

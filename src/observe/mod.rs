@@ -10,6 +10,7 @@ pub mod live;
 pub mod memory;
 pub mod prometheus;
 pub mod stores;
+pub mod webhooks;
 
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ use self::{
     cluster::ColorObjects,
     memory::Memory,
     stores::{Stores, named},
+    webhooks::Webhooks,
 };
 use crate::{
     api::{LlmRollout, status::Color},
@@ -45,6 +47,8 @@ pub struct World {
     pub offers: Arc<Offers>,
     /// What was understood of the manifests.
     pub memory: Memory,
+    /// What webhooks tell.
+    pub webhooks: Webhooks,
 }
 
 /// A snapshot from the caches.
@@ -55,7 +59,9 @@ pub fn observe(rollout: &Arc<LlmRollout>, world: &World) -> Snapshot {
         let (kind, name) = claim.object();
         let service = named(&world.stores.services, namespace, name).filter(|_| kind == PatchKind::Service);
         let object = world.stores.router(kind, namespace, name);
-        cluster::router(rollout, claim, service.as_deref(), object.as_deref())
+        let heard = Some(kind).filter(|kind| *kind == PatchKind::Webhook);
+        let heard = heard.and_then(|_| world.webhooks.heard(&ObjectRef::from_obj(rollout), name));
+        cluster::router(rollout, claim, service.as_deref(), object.as_deref(), heard.as_ref())
     });
     let routers: Vec<RouterSeen> = routers.collect();
     let gate_sets = gate_sets(rollout, world);

@@ -19,7 +19,7 @@ impl Seen {
     /// The color whose reference was taken out of it by our own hand.
     pub const fn out(&self) -> Option<Color> {
         match &self.place {
-            Place::Selector { .. } => None,
+            Place::Selector { .. } | Place::Webhook { .. } => None,
             Place::Weights { weights, .. } => weights.out,
         }
     }
@@ -32,7 +32,7 @@ impl Seen {
                 let (at, whole) = weights.of(color);
                 Some((*at, whole))
             }
-            Place::Selector { .. } | Place::Weights { .. } => None,
+            Place::Selector { .. } | Place::Weights { .. } | Place::Webhook { .. } => None,
         }
     }
 }

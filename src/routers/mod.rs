@@ -7,22 +7,29 @@ pub mod route;
 pub mod service;
 pub mod split;
 pub mod virtual_service;
+pub mod webhook;
+mod write;
 
 use k8s_openapi::api::core::v1::Service;
 use kube::core::{ApiResource, DynamicObject};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use self::{aside::Room, split::Weights};
+use self::{
+    aside::Room,
+    split::Weights,
+    webhook::{Heard, Put},
+};
 pub use self::{
     detach::{put_back, take_out},
     split::Out,
+    write::{Write, write_beside},
 };
 use crate::api::{
     Reason,
     aside::Aside,
     status::Color,
-    traffic::{RouteRouter, Router, ServiceRouter, VirtualServiceRouter},
+    traffic::{RouteRouter, Router, ServiceRouter, VirtualServiceRouter, WebhookRouter},
 };
 
 /// A router as the manifest names it: exactly one of these.
@@ -36,18 +43,22 @@ pub enum Claim<'a> {
     GrpcRoute(&'a RouteRouter),
     /// An HTTP route of a VirtualService.
     VirtualService(&'a VirtualServiceRouter),
+    /// What stands behind an HTTP endpoint.
+    Webhook(&'a WebhookRouter),
 }
 
 impl<'a> Claim<'a> {
     /// What an item of `spec.traffic` claims; `None` when it names no router or several, which the schema refuses.
-    pub const fn of(router: &'a Router) -> Option<Self> {
-        match (&router.service, &router.http_route, &router.grpc_route, &router.virtual_service) {
-            (Some(s), None, None, None) => Some(Self::Service(s)),
-            (None, Some(r), None, None) => Some(Self::HttpRoute(r)),
-            (None, None, Some(r), None) => Some(Self::GrpcRoute(r)),
-            (None, None, None, Some(v)) => Some(Self::VirtualService(v)),
-            _ => None,
-        }
+    pub fn of(router: &'a Router) -> Option<Self> {
+        let all = [
+            router.service.as_ref().map(Self::Service),
+            router.http_route.as_ref().map(Self::HttpRoute),
+            router.grpc_route.as_ref().map(Self::GrpcRoute),
+            router.virtual_service.as_ref().map(Self::VirtualService),
+            router.webhook.as_ref().map(Self::Webhook),
+        ];
+        let mut named = all.into_iter().flatten();
+        named.next().filter(|_| named.next().is_none())
     }
 
     /// The object that it names: of which kind, and its name.
@@ -57,6 +68,7 @@ impl<'a> Claim<'a> {
             Self::HttpRoute(r) => (PatchKind::HttpRoute, &r.name),
             Self::GrpcRoute(r) => (PatchKind::GrpcRoute, &r.name),
             Self::VirtualService(v) => (PatchKind::VirtualService, &v.name),
+            Self::Webhook(w) => (PatchKind::Webhook, &w.name),
         }
     }
 
@@ -80,10 +92,15 @@ impl<'a> Claim<'a> {
             }
     }
 
+    /// Whether two rollouts would. A webhook is told whose weights are meant, and may keep some for each.
+    pub fn rivals(self, other: Self) -> bool {
+        !matches!(self, Self::Webhook(_)) && self.clashes(other)
+    }
+
     /// The rule of a route that is named.
     fn rule(self) -> Option<&'a str> {
         match self {
-            Self::Service(_) => None,
+            Self::Service(_) | Self::Webhook(_) => None,
             Self::HttpRoute(r) | Self::GrpcRoute(r) => r.rule.as_deref(),
             Self::VirtualService(v) => v.http.as_deref(),
         }
@@ -93,7 +110,7 @@ impl<'a> Claim<'a> {
     pub const fn splits(self) -> bool {
         match self {
             Self::Service(_) => false,
-            Self::HttpRoute(_) | Self::GrpcRoute(_) | Self::VirtualService(_) => true,
+            Self::HttpRoute(_) | Self::GrpcRoute(_) | Self::VirtualService(_) | Self::Webhook(_) => true,
         }
     }
 
@@ -109,6 +126,7 @@ impl<'a> Claim<'a> {
             Self::HttpRoute(r) => route::read(PatchKind::HttpRoute, r, [blue, green], found),
             Self::GrpcRoute(r) => route::read(PatchKind::GrpcRoute, r, [blue, green], found),
             Self::VirtualService(v) => virtual_service::read(v, [blue, green], found),
+            Self::Webhook(w) => webhook::read(w, found.heard),
         };
         RouterSeen { name: self.name(), state }
     }
@@ -123,6 +141,8 @@ pub struct Found<'a> {
     pub object: Option<&'a DynamicObject>,
     /// What we have taken out of it ourselves.
     pub out: Option<&'a Out>,
+    /// What it tells, if it is a webhook of the operator's configuration.
+    pub heard: Option<&'a Heard>,
 }
 
 /// What was seen of one router.
@@ -222,6 +242,11 @@ pub enum Place {
         /// The weights.
         weights: Weights,
     },
+    /// Whatever the webhook of this name drives.
+    Webhook {
+        /// Its name.
+        name: String,
+    },
 }
 
 /// Why a router cannot be driven.
@@ -282,6 +307,8 @@ pub enum PatchKind {
     GrpcRoute,
     /// Only two weights.
     VirtualService,
+    /// Both weights, told over HTTP: no object of the cluster.
+    Webhook,
 }
 
 /// What a kind is called.
@@ -315,6 +342,7 @@ impl PatchKind {
             Self::VirtualService => {
                 named(["virtualService", "networking.istio.io", "v1", "VirtualService", "virtualservices"])
             }
+            Self::Webhook => named(["webhook", "", "", "webhook", "webhooks"]),
         }
     }
 
@@ -343,30 +371,26 @@ pub fn guard(version: &str) -> Value {
     json!({"op": "replace", "path": "/metadata/resourceVersion", "value": version})
 }
 
-/// The write that gives `shares`, and leaves beside them just what a dark step wants to be there for `color`.
-pub fn write_beside(seen: &Seen, shares: Shares, aside: &Aside, color: Color) -> GuardedPatch {
-    let mut patch = write(seen, shares);
-    patch.ops.extend(seen.room.iter().flat_map(|room| room.write(aside, color)));
-    patch
-}
-
 /// The write that gives `shares`.
-pub fn write(seen: &Seen, shares: Shares) -> GuardedPatch {
+pub fn write(seen: &Seen, shares: Shares) -> Write {
     match &seen.place {
-        Place::Selector { service, key } => service::write(&seen.version, service, key, shares),
+        Place::Selector { service, key } => Write::Patch(service::write(&seen.version, service, key, shares)),
         Place::Weights { kind, name, weights } => {
             let ops = split::write(&seen.version, weights, shares);
-            GuardedPatch { kind: *kind, name: name.clone(), ops }
+            Write::Patch(GuardedPatch { kind: *kind, name: name.clone(), ops })
+        }
+        Place::Webhook { name } => {
+            Write::Put(Put { webhook: name.clone(), version: Some(seen.version.clone()), shares })
         }
     }
 }
 
 /// What a tool that holds objects to a Git is told to leave alone, as an item of Argo CD's `ignoreDifferences`: exactly what
-/// we write.
-pub fn left_alone(seen: &Seen) -> String {
-    let GuardedPatch { kind, name, ops } = write(seen, seen.shares);
+/// we write. Nothing of what stands in no Git.
+pub fn left_alone(seen: &Seen) -> Option<String> {
+    let GuardedPatch { kind, name, ops } = write(seen, seen.shares).patch()?;
     let Names { group, kind, .. } = kind.names();
     let group = if group.is_empty() { String::new() } else { format!("group: {group}, ") };
     let ours = ops.iter().filter(|op| op["op"] == "add").filter_map(|op| op["path"].as_str());
-    format!("{{{group}kind: {kind}, name: {name}, jsonPointers: [{}]}}", ours.collect::<Vec<_>>().join(", "))
+    Some(format!("{{{group}kind: {kind}, name: {name}, jsonPointers: [{}]}}", ours.collect::<Vec<_>>().join(", ")))
 }

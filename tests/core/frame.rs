@@ -104,7 +104,7 @@ fn a_write_changes_the_two_weights_of_any_route_and_not_a_byte_more() {
         assert_eq!(now, case.says["now"], "{file}");
         for green in [0, 1, 5, 20, 50, 99, 100] {
             let shares = Shares { blue: 100 - green, green };
-            let patch = routers::write(&seen, shares);
+            let patch = routers::write(&seen, shares).patch().unwrap();
             assert_eq!(patch.kind.names().kind, case.route["kind"], "{file}");
             let mut after = case.route.clone();
             assert!(obeys(&mut after, &patch.ops), "{file}: the write is refused");
@@ -153,7 +153,10 @@ fn a_rule_for_testers_comes_and_goes_and_leaves_any_route_as_it_was() {
         roomy += 1;
         let dark = Shares { blue: 100, green: 0 };
         let mut with = before.clone();
-        assert!(obeys(&mut with, &routers::write_beside(&seen, dark, &aside, Color::Green).ops), "{file}");
+        assert!(
+            obeys(&mut with, &routers::write_beside(&seen, dark, &aside, Color::Green).patch().unwrap().ops),
+            "{file}"
+        );
         let (mut rules, managed) = (with["spec"]["rules"].as_array().unwrap().clone(), case.says["blue"].clone());
         let made = rules.pop().unwrap();
         let own = &rules[managed.split('/').nth(3).unwrap().parse::<usize>().unwrap()];
@@ -167,12 +170,15 @@ fn a_rule_for_testers_comes_and_goes_and_leaves_any_route_as_it_was() {
         let again = case.read(&with).unwrap_or_else(|t| panic!("{file}: {}", t.message));
         assert!(again.holds(&aside, Color::Green) && !again.holds(&aside, Color::Blue), "{file}");
         assert_eq!(again.shares, dark, "{file}");
-        let twice = routers::write_beside(&again, dark, &aside, Color::Green);
+        let twice = routers::write_beside(&again, dark, &aside, Color::Green).patch().unwrap();
         assert_eq!(twice.ops.len(), 5, "{file}: what stands there is not written again");
         // The first share takes it out, and so does the way back.
         for shares in [Shares { blue: 95, green: 5 }, dark] {
             let mut after = with.clone();
-            assert!(obeys(&mut after, &routers::write_beside(&again, shares, &nothing, Color::Green).ops), "{file}");
+            assert!(
+                obeys(&mut after, &routers::write_beside(&again, shares, &nothing, Color::Green).patch().unwrap().ops),
+                "{file}"
+            );
             let mut wanted = before.clone();
             wanted["spec"]["rules"] = json!(wanted_rules(case, &before, shares));
             assert_eq!(after.to_string(), wanted.to_string(), "{file}: as it was but for the weights");
@@ -194,7 +200,7 @@ fn wanted_rules(case: &Case, route: &Value, shares: Shares) -> Vec<Value> {
 #[test]
 fn a_write_to_any_route_that_moved_meanwhile_changes_nothing() {
     for case in cases().iter().filter(|case| case.refused.is_none()) {
-        let patch = routers::write(&case.read(&case.route).unwrap(), Shares { blue: 100, green: 0 });
+        let patch = routers::write(&case.read(&case.route).unwrap(), Shares { blue: 100, green: 0 }).patch().unwrap();
         let mut newer = case.route.clone();
         newer["metadata"]["resourceVersion"] = json!("78");
         let mut reordered = case.route.clone();
@@ -236,7 +242,7 @@ fn what_is_taken_out_of_any_route_is_put_back_as_it_was() {
             assert!(obeys(&mut again, &routers::put_back(&known).unwrap().ops), "{file}");
             assert_eq!(again.to_string(), before.to_string(), "{file}");
             let raised = Shares { blue: 60, green: 40 };
-            assert!(obeys(&mut without, &routers::write(&known, raised).ops), "{file}");
+            assert!(obeys(&mut without, &routers::write(&known, raised).patch().unwrap().ops), "{file}");
             assert_eq!(without, case.wanted(raised), "{file}: whoever is given a share stands there");
         }
     }

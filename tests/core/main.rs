@@ -13,6 +13,7 @@ mod files;
 mod forecasts;
 mod forward;
 mod frame;
+mod hook;
 mod jobs;
 mod json_patch;
 mod objects;

@@ -83,7 +83,7 @@ fn a_write_changes_two_numbers_and_nothing_else() {
         [(route(95, 5), None, [0, 0, 1]), (rich(), Some("chat"), [1, 1, 0]), (rich(), None, [1, 1, 0])]
     {
         let seen = read(&value, rule).unwrap();
-        let patch = routers::write(&seen, Shares { blue: 50, green: 50 });
+        let patch = routers::write(&seen, Shares { blue: 50, green: 50 }).patch().unwrap();
         let mut after = value.clone();
         assert!(obeys(&mut after, &patch.ops));
         let mut wanted = value;
@@ -97,7 +97,7 @@ fn a_write_changes_two_numbers_and_nothing_else() {
 #[test]
 fn a_write_fails_when_the_rules_were_reordered_meanwhile() {
     let seen = read(&rich(), Some("chat")).unwrap();
-    let patch = routers::write(&seen, Shares { blue: 100, green: 0 });
+    let patch = routers::write(&seen, Shares { blue: 100, green: 0 }).patch().unwrap();
     let mut reordered = rich();
     reordered["spec"]["rules"].as_array_mut().unwrap().reverse();
     assert!(!obeys(&mut reordered, &patch.ops), "the names no longer stand where they did");
@@ -138,7 +138,7 @@ fn a_color_may_be_an_inference_pool() {
         let seen = read(&value, None).unwrap();
         assert_eq!((seen.shares.green, seen.exact), (20, true));
         let mut after = value;
-        assert!(obeys(&mut after, &routers::write(&seen, Shares { blue: 0, green: 100 }).ops));
+        assert!(obeys(&mut after, &routers::write(&seen, Shares { blue: 0, green: 100 }).patch().unwrap().ops));
         assert_eq!(
             after["spec"]["rules"][0]["backendRefs"],
             json!([pool(group, "chat-blue", 0), pool(group, "chat-green", 100)])
@@ -168,7 +168,7 @@ fn a_third_backend_keeps_its_part_and_the_rest_is_split() {
         let value = with_third(&json!(blue), &json!(green), "chat-old");
         let seen = read(&value, None).unwrap();
         assert_eq!((seen.shares.green, seen.exact), (if green > 0 { 100 } else { 0 }, true));
-        let patch = routers::write(&seen, Shares { blue: 100 - share, green: share });
+        let patch = routers::write(&seen, Shares { blue: 100 - share, green: share }).patch().unwrap();
         let mut after = value.clone();
         assert!(obeys(&mut after, &patch.ops));
         assert_eq!(after["spec"]["rules"][0]["backendRefs"][0], value["spec"]["rules"][0]["backendRefs"][0]);
@@ -235,7 +235,7 @@ fn a_grpc_route_is_read_and_written_as_one() {
     let seen = read_as(PatchKind::GrpcRoute, Some(&value), None).unwrap();
     assert_eq!((seen.shares.green, seen.exact, &seen.follows), (5, true, &Follows::Yes));
     assert!(matches!(seen.place, Place::Weights { kind: PatchKind::GrpcRoute, .. }));
-    let patch = routers::write(&seen, Shares { blue: 0, green: 100 });
+    let patch = routers::write(&seen, Shares { blue: 0, green: 100 }).patch().unwrap();
     assert_eq!((patch.kind, patch.name.as_str()), (PatchKind::GrpcRoute, "chat"));
     let mut after = value;
     assert!(obeys(&mut after, &patch.ops));
@@ -338,7 +338,7 @@ fn a_virtual_service_keeps_every_byte_but_two_numbers() {
     ] {
         let seen = read_istio(&value, http).unwrap();
         for share in [0, 5, 50, 100] {
-            let patch = routers::write(&seen, Shares { blue: 100 - share, green: share });
+            let patch = routers::write(&seen, Shares { blue: 100 - share, green: share }).patch().unwrap();
             let mut after = value.clone();
             assert!(obeys(&mut after, &patch.ops));
             let mut wanted = value.clone();
@@ -349,7 +349,7 @@ fn a_virtual_service_keeps_every_byte_but_two_numbers() {
         let mut moved = value.clone();
         moved["spec"]["http"][http_at]["route"].as_array_mut().unwrap().reverse();
         assert!(
-            !obeys(&mut moved, &routers::write(&seen, Shares { blue: 0, green: 100 }).ops),
+            !obeys(&mut moved, &routers::write(&seen, Shares { blue: 0, green: 100 }).patch().unwrap().ops),
             "others stand there now"
         );
     }

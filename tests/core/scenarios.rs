@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 
 use super::{
     counted::Rates,
+    hook::Mood,
     world::{Gateway, Signal, World},
 };
 
@@ -273,6 +274,17 @@ fn other_router(world: &mut World, words: &[&str]) {
     *place = Some(object.into());
 }
 
+fn mood_of(word: &str) -> Mood {
+    match word {
+        "well" => Mood::Well,
+        "hangs" => Mood::Hangs,
+        "lies" => Mood::Lies,
+        "deaf" => Mood::Deaf,
+        "unknown" => Mood::Unknown,
+        _ => panic!("unknown mood {word}"),
+    }
+}
+
 /// What the world does to the rollout.
 fn disturbance(world: &mut World, words: &[&str]) {
     match words {
@@ -292,6 +304,8 @@ fn disturbance(world: &mut World, words: &[&str]) {
         ["route-pins" | "git-takes-the-rule-out" | "rule-named" | "rule-for-testers", ..] => change_route(world, words),
         ["grpc-route" | "virtual-service", ..] => other_router(world, words),
         ["grpc-route-gone"] => world.grpc_route = None,
+        ["webhook", mood] => world.webhook.mood = mood_of(mood),
+        ["webhook", blue, green] => world.webhook.set(blue.parse().unwrap(), green.parse().unwrap()),
         ["gateway", "follows"] => world.gateway = Gateway::Follows,
         ["gateway", "silent"] => world.gateway = Gateway::Silent,
         ["gateway", "refuses"] => world.gateway = Gateway::Refuses,

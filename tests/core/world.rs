@@ -23,7 +23,7 @@ use llmrollout::{
         },
     },
     metrics::{About, NoData, Question, Reading, Sample},
-    routers::{Claim, Found, GuardedPatch, PatchKind, RouterSeen},
+    routers::{Claim, Found, GuardedPatch, PatchKind, RouterSeen, webhook::Put},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -31,6 +31,7 @@ use serde_json::{Value, json};
 use super::{
     book::Book,
     counted::Counted,
+    hook::Hook,
     json_patch::obeys,
     objects::{backends, color_of, front, grpc_route, offers, route, status, virtual_service, weight},
 };
@@ -75,6 +76,7 @@ pub(crate) struct World {
     pub(crate) grpc_route: Option<Arc<Value>>,
     pub(crate) virtual_service: Option<Arc<Value>>,
     pub(crate) front: Option<Arc<Value>>,
+    pub(crate) webhook: Hook,
     pub(crate) signals: BTreeMap<&'static str, Signal>,
     pub(crate) counted: Counted,
     pub(crate) readings: BTreeMap<Question, Vec<Reading>>,
@@ -112,7 +114,7 @@ pub(crate) struct World {
 
 /// The routers as they were read last, and of what: a route that nobody has touched is not read again.
 struct Read {
-    of: ([Option<Arc<Value>>; 4], Gateway),
+    of: ([Option<Arc<Value>>; 4], Gateway, Hook),
     traffic: Vec<Router>,
     detached: Vec<Detached>,
     seen: Vec<RouterSeen>,
@@ -138,6 +140,7 @@ impl World {
             grpc_route: Some(grpc_route(100, 0).into()),
             virtual_service: Some(virtual_service(100, 0).into()),
             front: Some(front("blue").into()),
+            webhook: Hook::default(),
             signals: BTreeMap::new(),
             counted: Counted::default(),
             readings: BTreeMap::new(),
@@ -269,13 +272,17 @@ impl World {
         let mut read = self.read.borrow_mut();
         let detached = self.rollout.status.as_ref().map(|s| s.detached.clone()).unwrap_or_default();
         let same = |r: &Read| {
-            r.of.0.each_ref() == now && r.of.1 == self.gateway && r.traffic == *traffic && r.detached == detached
+            r.of.0.each_ref() == now
+                && r.of.1 == self.gateway
+                && r.of.2 == self.webhook
+                && r.traffic == *traffic
+                && r.detached == detached
         };
         if let Some(read) = read.as_ref().filter(|read| same(read)) {
             return read.seen.clone();
         }
         let seen: Vec<_> = traffic.iter().filter_map(Claim::of).map(|claim| self.router(claim)).collect();
-        let of = (now.map(Clone::clone), self.gateway);
+        let of = (now.map(Clone::clone), self.gateway, self.webhook.clone());
         *read = Some(Read { of, traffic: traffic.clone(), detached, seen: seen.clone() });
         seen
     }
@@ -285,7 +292,7 @@ impl World {
             PatchKind::HttpRoute => self.route.as_deref().cloned(),
             PatchKind::GrpcRoute => self.grpc_route.as_deref().cloned(),
             PatchKind::VirtualService => self.virtual_service.as_deref().cloned(),
-            PatchKind::Service | PatchKind::Deployment | PatchKind::LlmRollout => None,
+            PatchKind::Service | PatchKind::Deployment | PatchKind::LlmRollout | PatchKind::Webhook => None,
         };
         let first =
             route.as_mut().filter(|v| v["status"].is_object()).map(|v| &mut v["status"]["parents"][0]["conditions"][0]);
@@ -296,8 +303,9 @@ impl World {
         }
         let front = self.front.as_deref().map(|v| Service::deserialize(v).expect("a Service"));
         let route: Option<DynamicObject> = route.map(|v| serde_json::from_value(v).expect("an object"));
+        let heard = self.webhook.heard();
         let out = self.rollout.status.as_ref().and_then(|status| claim.out_of(&status.detached));
-        let found = Found { service: front.as_ref(), object: route.as_ref(), out: out.as_ref() };
+        let found = Found { service: front.as_ref(), object: route.as_ref(), out: out.as_ref(), heard: heard.as_ref() };
         claim.read(["chat-blue", "chat-green"], found)
     }
 
@@ -373,6 +381,7 @@ impl World {
                     true
                 }
                 Intent::Patch(patch) => self.patch(patch),
+                Intent::Put(put) => self.put(put),
                 Intent::Delete { name, version } => self.delete(name, version),
             };
             stopped |= !done;
@@ -396,7 +405,9 @@ impl World {
             rollout.status = Some(decision.next.clone());
             rollout.metadata.resource_version = Some(version);
         }
-        changed || !decision.intents.is_empty() && !stopped
+        // Whoever is told without being heard is told again each time, and nobody can see that it did anything.
+        let blind = |intent: &Intent| matches!(intent, Intent::Put(put) if put.version.is_none());
+        changed || !decision.intents.iter().all(blind) && !stopped
     }
 
     fn apply(&mut self, kind: OwnedKind, name: &str, body: &Value) {
@@ -446,6 +457,14 @@ impl World {
         fits
     }
 
+    fn put(&mut self, put: &Put) -> bool {
+        let done = self.webhook.obeys(put);
+        let blind = if put.version.is_none() { ", whatever it has" } else { "" };
+        let failed = if done { "" } else { ": nothing came of it" };
+        self.log.push(format!("  webhook {}/{}{blind}{failed}", put.shares.blue, put.shares.green));
+        done
+    }
+
     fn patch(&mut self, patch: &GuardedPatch) -> bool {
         let version = self.next_version();
         let (what, object) = match patch.kind {
@@ -454,6 +473,7 @@ impl World {
             PatchKind::VirtualService => ("virtual service", self.virtual_service.as_mut().map(Arc::make_mut)),
             PatchKind::Service if patch.name == "chat" => ("selector", self.front.as_mut().map(Arc::make_mut)),
             PatchKind::LlmRollout => return self.patch_self(patch),
+            PatchKind::Webhook => panic!("a webhook is told, not patched"),
             PatchKind::Service | PatchKind::Deployment => {
                 let slot = self.slots.get_mut(&color_of(&patch.name)).unwrap();
                 let object =
@@ -623,6 +643,7 @@ impl World {
     pub(crate) fn shares(&self) -> (i64, i64) {
         let claims = |kind| self.rollout.spec.traffic.iter().filter_map(Claim::of).any(|c| c.object().0 == kind);
         let route = match () {
+            () if claims(PatchKind::Webhook) => return self.webhook.weights,
             () if claims(PatchKind::HttpRoute) => &self.route,
             () if claims(PatchKind::GrpcRoute) => &self.grpc_route,
             () if claims(PatchKind::VirtualService) => &self.virtual_service,
@@ -636,12 +657,12 @@ impl World {
 fn moves(intent: &Intent) -> bool {
     let patch = match intent {
         Intent::Apply(_) => return false,
-        Intent::Delete { .. } => return true,
+        Intent::Delete { .. } | Intent::Put(_) => return true,
         Intent::Patch(patch) => patch,
     };
     let scales = || patch.ops.iter().any(|op| op["path"] == "/spec/replicas");
     match patch.kind {
-        PatchKind::HttpRoute | PatchKind::GrpcRoute | PatchKind::VirtualService => true,
+        PatchKind::HttpRoute | PatchKind::GrpcRoute | PatchKind::VirtualService | PatchKind::Webhook => true,
         PatchKind::Service => patch.name == "chat",
         PatchKind::Deployment => scales(),
         PatchKind::LlmRollout => false,

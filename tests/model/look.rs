@@ -139,7 +139,10 @@ fn color(table: &Table, color: Color, slot: Slot) -> ColorSeen {
 fn router(claim: Claim<'_>, things: &Things) -> RouterSeen {
     let front: Service = serde_json::from_value(front(things)).expect("a Service");
     let route: DynamicObject = serde_json::from_value(route(things)).expect("a route");
-    claim.read(["chat-blue", "chat-green"], Found { service: Some(&front), object: Some(&route), out: None })
+    claim.read(
+        ["chat-blue", "chat-green"],
+        Found { service: Some(&front), object: Some(&route), out: None, heard: None },
+    )
 }
 
 /// The routers as the code reads them.
