@@ -60,7 +60,7 @@ pub(super) async fn every_command_tells_of_a_release_under_way(stand: &Stand) ->
     tells(stand, &["history", NAME], &["Promoted"]).await?;
     tells(stand, &["plan", NAME, "--rps", "50"], &["KNOWN AFTER"]).await?;
     tells(stand, &["explain", "GateFailed"], &["GateFailed: "]).await?;
-    tells(stand, &["completion", "bash"], &["_kubectl-llmrollout"]).await?;
+    tells(stand, &["completion", "bash"], &["kubectl-llmrollout", "complete -F"]).await?;
     tells(stand, &["version", "--request-timeout", "5s"], &["llmrollout.io/v1alpha1"]).await?;
     let status = document(stand, &["status", NAME]).await?;
     claim(status["status"]["weight"] == "20%", || status.to_string())?;
