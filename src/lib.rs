@@ -16,6 +16,8 @@
 //!         routers · metrics · stats · api   pure: one file a router, tables of metrics, arithmetic of evidence, the types
 //! ```
 //!
+//! `line` holds the connections to whom the operator's configuration names: `observe` asks over them, `act` tells over them.
+//!
 //! One pass (`control::reconcile`): observe → decide → act → record → look again. A pass never waits for Prometheus:
 //! a task for each provider (`observe::prometheus`) puts readings on a board and wakes the rollout, as a watch would.
 //!
@@ -35,7 +37,7 @@
 //!
 //! # Deliberately absent
 //!
-//! No retries inside a call, no server-side apply on routes or selectors, no webhook, no cluster-wide Secrets, no
+//! No retries inside a call, no server-side apply on routes or selectors, no admission webhook, no cluster-wide Secrets, no
 //! memory that a restart would miss, no clock outside `observe::clock`.
 //!
 //! # Where does it live?
@@ -49,6 +51,7 @@ pub use llmrollout_core::{api, decide, metrics, routers, stats};
 pub mod act;
 pub mod cli;
 pub mod control;
+pub mod line;
 pub mod observe;
 pub mod record;
 pub mod serve;

@@ -1,10 +1,10 @@
 //! What the operator is told: flags over one strict YAML file, with the pod's environment for what is left out.
 //! The only reader of the environment. Never talks to a cluster.
 
+mod lists;
 mod text;
 
 use std::{
-    collections::BTreeSet,
     fs,
     hash::{BuildHasher, RandomState},
     io,
@@ -16,12 +16,11 @@ use std::{
 use clap::{ArgAction, Parser, ValueEnum};
 use serde::{Deserialize, Deserializer, de};
 
-use self::text::Listen;
-use crate::{
-    api::v1alpha1::Prices,
-    metrics::unit,
-    observe::prometheus::{Provider, ProviderError, ProviderSettings, Speaks},
+use self::{
+    lists::{endpoints, providers, routers},
+    text::Listen,
 };
+use crate::{api::v1alpha1::Prices, line::ProviderSettings, metrics::unit};
 
 /// Flags. Each wins over the same setting in the file.
 #[derive(Debug, Default, Parser)]
@@ -65,6 +64,8 @@ struct File {
     providers: Vec<ProviderSettings>,
     #[serde(deserialize_with = "endpoints")]
     endpoints: Vec<ProviderSettings>,
+    #[serde(deserialize_with = "routers")]
+    routers: Vec<ProviderSettings>,
     #[serde(deserialize_with = "prices")]
     prices: Option<Prices>,
     #[serde(deserialize_with = "gpu_price")]
@@ -150,6 +151,8 @@ pub struct Settings {
     pub providers: Vec<ProviderSettings>,
     /// Where gates ask for numbers beside metrics.
     pub endpoints: Vec<ProviderSettings>,
+    /// Webhooks that drive routers.
+    pub routers: Vec<ProviderSettings>,
     /// Prices for rollouts that give none.
     pub prices: Option<Prices>,
     /// What a GPU costs by hour, for rollouts that do not say.
@@ -261,6 +264,7 @@ fn settle(flags: Flags, around: &Environment) -> Result<Asked, SettingsError> {
     Ok(Asked::Run(Box::new(Settings {
         providers: file.providers,
         endpoints: file.endpoints,
+        routers: file.routers,
         prices: file.prices,
         gpu_price: file.gpu_price,
         limits: file.limits,
@@ -297,52 +301,6 @@ fn parse(text: &str) -> Result<File, serde_saphyr::Error> {
 fn plain(message: &str) -> String {
     let end = message.rfind(" at line ").unwrap_or(message.len());
     message.get(..end).unwrap_or(message).to_owned()
-}
-
-fn providers<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<ProviderSettings>, D::Error> {
-    each_named(Vec::<Usable>::deserialize(from)?.into_iter().map(|usable| usable.0).collect(), "providers")
-}
-
-fn endpoints<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<ProviderSettings>, D::Error> {
-    each_named(Vec::<UsableEndpoint>::deserialize(from)?.into_iter().map(|usable| usable.0).collect(), "endpoints")
-}
-
-fn each_named<E: de::Error>(all: Vec<ProviderSettings>, what: &str) -> Result<Vec<ProviderSettings>, E> {
-    let mut names = BTreeSet::new();
-    match all.iter().find(|one| !names.insert(one.name.as_str())) {
-        Some(twice) => Err(E::custom(format!("two {what} are named `{}`; give each its own name", twice.name))),
-        None => Ok(all),
-    }
-}
-
-/// A provider whose fields make sense, so that what does not is said with its place.
-#[derive(Deserialize)]
-#[serde(try_from = "ProviderSettings")]
-struct Usable(ProviderSettings);
-
-impl TryFrom<ProviderSettings> for Usable {
-    type Error = ProviderError;
-
-    fn try_from(settings: ProviderSettings) -> Result<Self, Self::Error> {
-        match Provider::new(settings.clone()) {
-            Err(error @ ProviderError::Invalid { .. }) => Err(error),
-            // Files with certificates may be missing where settings are only checked; the start will say so.
-            Ok(_) | Err(ProviderError::Unreadable { .. }) => Ok(Self(settings)),
-        }
-    }
-}
-
-/// The same of an endpoint.
-#[derive(Deserialize)]
-#[serde(try_from = "ProviderSettings")]
-struct UsableEndpoint(ProviderSettings);
-
-impl TryFrom<ProviderSettings> for UsableEndpoint {
-    type Error = ProviderError;
-
-    fn try_from(settings: ProviderSettings) -> Result<Self, Self::Error> {
-        Usable::try_from(ProviderSettings { speaks: Speaks::Json, ..settings }).map(|usable| Self(usable.0))
-    }
 }
 
 fn prices<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Prices>, D::Error> {

@@ -11,6 +11,9 @@ mod book;
 #[expect(dead_code, reason = "the scenarios need more of it")]
 #[path = "../../tests/core/counted.rs"]
 mod counted;
+#[expect(dead_code, reason = "the scenarios need more of it")]
+#[path = "../../tests/core/hook.rs"]
+mod hook;
 #[path = "../../tests/core/json_patch.rs"]
 mod json_patch;
 #[path = "../../tests/core/objects.rs"]

@@ -75,6 +75,14 @@ pub enum ActError {
         #[source]
         source: Box<kube::Error>,
     },
+    /// A webhook could not be told, or says that it fails; it may or may not have done it.
+    #[error("{what} failed: {why}")]
+    Unheard {
+        /// The write.
+        what: String,
+        /// Why, in our words.
+        why: String,
+    },
     /// The deadline passed; the write may or may not have happened.
     #[error("{what} took longer than allowed")]
     Late {
@@ -120,7 +128,7 @@ impl ActError {
             Self::Moved { .. } | Self::Gone { .. } => Class::Stale,
             Self::Refused { .. } => Class::Refused,
             Self::Denied { .. } => Class::Denied,
-            Self::Server { .. } | Self::Late { .. } => Class::Transient,
+            Self::Server { .. } | Self::Unheard { .. } | Self::Late { .. } => Class::Transient,
             Self::NotLeading => Class::Fatal,
             Self::Request { .. } => Class::Bug,
         }
@@ -141,6 +149,7 @@ impl ActError {
             Self::Moved { .. }
             | Self::Gone { .. }
             | Self::Server { .. }
+            | Self::Unheard { .. }
             | Self::Late { .. }
             | Self::NotLeading
             | Self::Request { .. } => None,

@@ -3,6 +3,7 @@
 //! Doing a list twice equals doing it once. Never decides, never retries: the next pass does.
 
 mod error;
+mod webhook;
 
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use kube::{
 };
 
 pub use error::{ActError, Class};
+pub use webhook::Webhooks;
 
 use crate::{
     api::labels,
@@ -22,6 +24,7 @@ use crate::{
         Decision, Intent,
         intent::{Owned, OwnedKind},
     },
+    line::Whose,
     routers::{GuardedPatch, Names},
 };
 
@@ -34,6 +37,8 @@ pub struct Hands {
     pub deadline: Duration,
     /// Whether the lease is held, asked before every single write.
     pub may_write: std::sync::Arc<dyn Fn() -> bool + Send + Sync>,
+    /// The lines to webhooks that drive routers.
+    pub webhooks: std::sync::Arc<Webhooks>,
 }
 
 /// What was carried out. Only `act` makes one, so `record` cannot claim what was not done.
@@ -55,14 +60,17 @@ impl Acted {
     }
 }
 
-/// Carries out the writes of a decision in `namespace`.
-pub async fn act(decision: &Decision, namespace: &str, hands: &Hands) -> Acted {
+/// Carries out the writes of a decision about the rollout of this namespace and name.
+pub async fn act(decision: &Decision, [namespace, name]: [&str; 2], hands: &Hands) -> Acted {
+    let attempt = decision.next.attempt.as_ref().map_or(0, |a| a.id);
+    let whose = Whose { namespace, name, attempt };
     let mut acted = Acted { done: Vec::new(), stopped: None };
     for intent in &decision.intents {
         let outcome = match intent {
             _ if !(hands.may_write)() => Err(ActError::NotLeading),
             Intent::Apply(owned) => hands.apply(namespace, owned).await,
             Intent::Patch(patch) => hands.patch(namespace, patch).await,
+            Intent::Put(put) => hands.webhooks.put(put, whose).await,
             Intent::Delete { name, version } => hands.delete(namespace, name, version).await,
         };
         match outcome {

@@ -117,6 +117,12 @@ reasons! {
     ProviderUnknown,
     /// A gate's `http.name` names an endpoint that the operator's configuration does not have.
     EndpointUnknown,
+    /// `traffic` names a webhook that the operator's configuration does not have.
+    WebhookUnknown,
+    /// A webhook that drives a router does not answer, or not with its weights.
+    WebhookUnreachable,
+    /// A webhook that drives a router tells weights that cannot be: the message says what to mend in it.
+    WebhookInvalid,
     /// `gates` takes over an `LlmGateSet` that is not there, or that cannot be read.
     GateSetMissing,
     /// A cost gate has no prices to work with, or the `ConfigMap` of `metrics.prices` or its model is not there.

@@ -10,7 +10,7 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// What an item with no router, or with several, is told.
-pub const ONE_ROUTER: &str = "traffic: each item names exactly one router; write `- service: {name: chat}`, or in its place `httpRoute`, `grpcRoute`, `virtualService`, `featureFlag`, `llmInferenceService` or `modelRewrite`";
+pub const ONE_ROUTER: &str = "traffic: each item names exactly one router; write `- service: {name: chat}`, or in its place `httpRoute`, `grpcRoute`, `virtualService`, `featureFlag`, `llmInferenceService`, `modelRewrite` or `webhook`";
 
 /// What a flag that would choose between Deployments of ours is told.
 pub const OF_A_TEMPLATE: &str = "traffic: a `featureFlag` chooses between two ways through what somebody else deploys, and whoever has no key gets `off` whichever color is released; write `release: {external: {revision: v2}}`, or another router for `release.template`";
@@ -18,7 +18,7 @@ pub const OF_A_TEMPLATE: &str = "traffic: a `featureFlag` chooses between two wa
 /// One router, exactly one field.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("[has(self.service), has(self.httpRoute), has(self.grpcRoute), has(self.virtualService), has(self.featureFlag), has(self.llmInferenceService), has(self.modelRewrite)].filter(x, x).size() == 1").message(ONE_ROUTER))]
+#[x_kube(validation = Rule::new("[has(self.service), has(self.httpRoute), has(self.grpcRoute), has(self.virtualService), has(self.featureFlag), has(self.llmInferenceService), has(self.modelRewrite), has(self.webhook)].filter(x, x).size() == 1").message(ONE_ROUTER))]
 pub struct Router {
     /// A Service whose selector points to one color. It cannot split: 0 or 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -41,6 +41,9 @@ pub struct Router {
     /// An llm-d `InferenceModelRewrite`: the weights of two targets in one rule. A color without traffic is no target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model_rewrite: Option<RewriteRouter>,
+    /// Any other router, behind an HTTP endpoint of the operator's configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<WebhookRouter>,
 }
 
 /// The front Service. Only the color key of its selector is ever changed.
@@ -164,4 +167,13 @@ fn attributes(_: &mut SchemaGenerator) -> Schema {
         "maxProperties": 4,
         "additionalProperties": {"type": "string", "maxLength": 128}
     })
+}
+
+/// A router behind an HTTP endpoint. Both weights are told it, and nothing else is asked of it.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookRouter {
+    /// Name of the webhook in `routers` of the operator's configuration.
+    #[schemars(regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"), length(max = 63))]
+    pub name: String,
 }

@@ -36,17 +36,13 @@ use self::{
     retry::Attempts,
 };
 use crate::{
-    act::Hands,
+    act::{self, Hands},
     api::LlmRollout,
     decide::snapshot::{EndpointOffer, Offers},
+    line::{ProviderError, ProviderSettings},
     metrics::Reading,
     observe::{
-        World,
-        board::Board,
-        clock::Clock,
-        live::Eyes,
-        memory::Memory,
-        prometheus::{Provider, ProviderError, ProviderSettings},
+        World, board::Board, clock::Clock, live::Eyes, memory::Memory, prometheus::Provider, webhooks::Webhooks,
     },
     record::{
         Pen,
@@ -70,15 +66,9 @@ pub enum ControlError {
     /// The client could not be made.
     #[error("the client could not be made")]
     Client(#[source] kube::Error),
-    /// A provider's settings are wrong.
-    #[error("provider {name}")]
-    Provider {
-        /// Its name.
-        name: String,
-        /// Why.
-        #[source]
-        source: ProviderError,
-    },
+    /// The settings of a provider, an endpoint or a webhook are wrong.
+    #[error("the operator's configuration")]
+    Provider(#[from] ProviderError),
     /// The address for probes and metrics could not be opened.
     #[error("cannot listen for probes and metrics")]
     Listen(#[source] std::io::Error),
@@ -99,8 +89,7 @@ pub async fn run(settings: Settings) -> Result<(), ControlError> {
     let client = |config: &Config| Client::try_from(config.clone()).map_err(ControlError::Client);
     let (stopping, stop) = cell::channel(false);
     let (metrics, registry) = Metrics::new();
-    let metrics = Arc::new(metrics);
-    let ready = Ready::default();
+    let (metrics, ready) = (Arc::new(metrics), Ready::default());
     let listener = serve::bind(settings.listen).await.map_err(ControlError::Listen)?;
     let mut tasks = JoinSet::new();
     let probes = serve::serve(listener, Arc::new(registry), ready.clone(), stopped(stop.clone()));
@@ -115,15 +104,14 @@ pub async fn run(settings: Settings) -> Result<(), ControlError> {
         None => (LeaseHandle::without_election(), Box::pin(future::pending())),
     };
     let (clock, board) = (Clock::start(), Board::default());
-    for asking in providers(&settings, &board, clock, &metrics, &stop)? {
-        tasks.spawn(asking);
-    }
+    let webhooks = webhooks(&settings, &board)?;
+    tasks.spawn(webhooks.0.clone().run(stopped(stop.clone())));
+    providers(&settings, &board, clock, &metrics, &stop)?.into_iter().for_each(|asking| drop(tasks.spawn(asking)));
     let (herald, speak) = Herald::start(client(&config)?, identity(&settings));
     tasks.spawn(speak);
     let (desk, keep) = ledger(client(&config)?, &settings, &metrics);
     tasks.spawn(keep);
     let parts = Parts {
-        settings,
         eyes: client(&config)?,
         hands: client(&config)?,
         board: board.clone(),
@@ -132,9 +120,10 @@ pub async fn run(settings: Settings) -> Result<(), ControlError> {
         herald,
         desk,
         lease,
+        webhooks,
+        settings,
     };
-    let work = parts.loops(&stop, &ready);
-    let (dials, loops): (Vec<Dial>, Vec<_>) = work.into_iter().unzip();
+    let (dials, loops): (Vec<Dial>, Vec<_>) = parts.loops(&stop, &ready).into_iter().unzip();
     tasks.spawn(dispatch(board, dials, stopped(stop)));
     let mut working = std::pin::pin!(future::join_all(loops));
     let mut election = std::pin::pin!(election);
@@ -170,6 +159,11 @@ fn ledger(client: Client, settings: &Settings, metrics: &Arc<Metrics>) -> (Desk,
     (desk, ledger.keep())
 }
 
+/// Who asks webhooks, and who tells them.
+fn webhooks(settings: &Settings, board: &Board) -> Result<(Webhooks, Arc<act::Webhooks>), ProviderError> {
+    Ok((Webhooks::new(&settings.routers, board)?, Arc::new(act::Webhooks::new(&settings.routers)?)))
+}
+
 /// One task for each provider and endpoint.
 fn providers(
     settings: &Settings,
@@ -179,8 +173,7 @@ fn providers(
     stop: &cell::Receiver<bool>,
 ) -> Result<Vec<future::BoxFuture<'static, ()>>, ControlError> {
     let one = |provider: &ProviderSettings| {
-        let name = provider.name.clone();
-        let provider = Provider::new(provider.clone()).map_err(|source| ControlError::Provider { name, source })?;
+        let provider = Provider::new(provider.clone())?;
         let tally = Arc::clone(metrics);
         let told = move |name: &str, reading: &Reading, took| tally.provider_asked(name, reading, took);
         Ok(provider.run(board.clone(), clock, told, stopped(stop.clone())).boxed())
@@ -231,6 +224,7 @@ struct Parts {
     herald: Herald,
     desk: Desk,
     lease: LeaseHandle,
+    webhooks: (Webhooks, Arc<act::Webhooks>),
 }
 
 impl Parts {
@@ -302,12 +296,20 @@ impl Parts {
         let offers = Arc::new(Offers { providers, endpoints, prices, gpu_price });
         let lease = self.lease.clone();
         Context {
-            world: World { stores, board: self.board.clone(), clock: self.clock, offers, memory: Memory::default() },
+            world: World {
+                stores,
+                board: self.board.clone(),
+                clock: self.clock,
+                offers,
+                memory: Memory::default(),
+                webhooks: self.webhooks.0.clone(),
+            },
             eyes: Eyes { client: self.eyes.clone(), deadline },
             hands: Hands {
                 client: self.hands.clone(),
                 deadline,
                 may_write: Arc::new(move || lease.is_leader() && full.load(Ordering::Acquire)),
+                webhooks: Arc::clone(&self.webhooks.1),
             },
             pen: Pen { client: self.hands.clone(), deadline },
             herald: self.herald.clone(),

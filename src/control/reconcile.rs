@@ -12,7 +12,7 @@ use crate::{
     act::{self, Class, Hands},
     api::{LlmRollout, Moment},
     decide::{
-        self, Decision, Snapshot,
+        self, Decision, Intent, Snapshot,
         chronicle::{self, Page},
     },
     observe::{self, ObserveError, World, live::Eyes},
@@ -40,7 +40,9 @@ impl Context {
         self.attempts.forget(&format!("{namespace}/{name}"));
         self.metrics.forget(namespace, name);
         self.desk.forget(namespace, name);
-        self.world.memory.keep(&ObjectRef::new(name).within(namespace), None);
+        let owner = ObjectRef::new(name).within(namespace);
+        self.world.memory.keep(&owner, None);
+        self.world.webhooks.forget(&owner);
     }
 }
 
@@ -84,6 +86,7 @@ pub(super) async fn reconcile(rollout: Arc<LlmRollout>, ctx: Arc<Context>) -> Re
         return Ok(Action::await_change());
     }
     let _timed = ctx.metrics.pass();
+    ctx.world.webhooks.meet(&rollout).await;
     let mut snapshot = observe::observe(&rollout, &ctx.world);
     let mut decision = decide::decide(&snapshot);
     if decision.wants_live {
@@ -92,8 +95,9 @@ pub(super) async fn reconcile(rollout: Arc<LlmRollout>, ctx: Arc<Context>) -> Re
     }
     ctx.metrics.decided(&decision);
     ctx.metrics.weighs(&rollout, &decision.odds);
-    let namespace = rollout.namespace().unwrap_or_default();
-    let acted = act::act(&decision, &namespace, &ctx.hands).await;
+    let (namespace, name) = (rollout.namespace().unwrap_or_default(), rollout.name_any());
+    let acted = act::act(&decision, [&namespace, &name], &ctx.hands).await;
+    look_at_those_told(&ctx, &decision);
     tell_log(&snapshot, &decision, &acted);
     ctx.metrics.acted(&decision, &acted);
     ctx.hand_in(&rollout, Page::of_writes(&snapshot, &decision, acted.done()));
@@ -101,6 +105,7 @@ pub(super) async fn reconcile(rollout: Arc<LlmRollout>, ctx: Arc<Context>) -> Re
     let owner = ObjectRef::from_obj(rollout.as_ref());
     ctx.world.board.subscribe(&owner, decision.asks.clone());
     ctx.world.memory.keep(&owner, decision.meant.clone());
+    ctx.world.webhooks.follow(&rollout, &status);
     let written = match ctx.pen.write(&snapshot.rollout, &status).await {
         Err(error) if decision.latched && error.class() == Class::Stale => {
             tell_the_cause(&ctx, &snapshot, &acted).await?.ok_or(error)?
@@ -121,6 +126,14 @@ pub(super) async fn reconcile(rollout: Arc<LlmRollout>, ctx: Arc<Context>) -> Re
         ctx.hand_in(&rollout, Page::of_status(&snapshot, &decision, &status));
     }
     Ok(again(&rollout, &ctx, &decision, &acted, snapshot.now, written))
+}
+
+fn look_at_those_told(ctx: &Context, decision: &Decision) {
+    for intent in &decision.intents {
+        if let Intent::Put(put) = intent {
+            ctx.world.webhooks.look_at(&put.webhook);
+        }
+    }
 }
 
 /// Traffic is on its way back, and status had moved on: the same is decided of the same look once more, on the status as

@@ -13,11 +13,14 @@ use super::{
     step,
     view::{Stray, View},
 };
-use crate::api::{
-    LlmRolloutStatus, Phase, Reason,
-    around::{OnDependencyRollback, OnUndecided},
-    aside::Aside,
-    status::{Color, Home},
+use crate::{
+    api::{
+        LlmRolloutStatus, Phase, Reason,
+        around::{OnDependencyRollback, OnUndecided},
+        aside::Aside,
+        status::{Color, Home},
+    },
+    routers::Trouble,
 };
 
 /// How long a shrunk color is waited for.
@@ -117,12 +120,11 @@ fn undecided(v: &View<'_>) -> Option<Cause> {
 /// One pass on the way home: write what is not home yet, or end the attempt when everything is.
 fn walk_home(v: &View<'_>, cause: &Said) -> Answer {
     let Some(active) = v.status.active else { return ended(v, cause) };
-    let writes = v.home(active);
+    let attempt = v.status.attempt.as_ref();
+    let never_served =
+        attempt.is_none_or(|a| a.weight == 0 && a.aside.is_nothing()) && v.status.intent.is_none() && !v.going_back();
+    let writes = if never_served { v.known_home(active) } else { v.home(active) };
     if writes.is_empty() {
-        let attempt = v.status.attempt.as_ref();
-        let never_served = attempt.is_none_or(|a| a.weight == 0 && a.aside.is_nothing())
-            && v.status.intent.is_none()
-            && !v.going_back();
         if never_served {
             return ended(v, cause);
         }
@@ -137,9 +139,14 @@ fn walk_home(v: &View<'_>, cause: &Said) -> Answer {
     if shrunk(v, cause, active) {
         return going(v, cause, say::until_full_size(cause, active));
     }
-    let mut back = going(v, cause, cause.clone()).doing(writes).changing(|s| written(v, s));
+    let unheard = v.unheard().next().map(|(_, trouble)| until_it_tells(cause, trouble));
+    let mut back = going(v, cause, unheard.unwrap_or_else(|| cause.clone())).doing(writes).changing(|s| written(v, s));
     back.home = true;
     back
+}
+
+fn until_it_tells(cause: &Said, trouble: &Trouble) -> Said {
+    say::said(cause.reason, format!("{}; sent home without knowing where it stands: {}", cause.words, trouble.message))
 }
 
 /// Every router gives the old color everything, and has confirmed it: what is left is the proof that nothing reaches the

@@ -8,7 +8,7 @@ use super::meant::Meant;
 use crate::{
     api::{LlmRolloutStatus, Moment, Reason, status::GateStatus},
     metrics::Question,
-    routers::GuardedPatch,
+    routers::{GuardedPatch, Write, webhook::Put},
 };
 
 /// A decision, complete: `act` and `record` have no choice left.
@@ -59,6 +59,8 @@ pub enum Intent {
     Apply(Owned),
     /// A guarded patch of a slice of an object that is not, or not only, ours.
     Patch(GuardedPatch),
+    /// Both weights, told to a webhook.
+    Put(Put),
     /// Deletion of a color's Deployment, if it is still the one that was seen.
     Delete {
         /// Its name.
@@ -77,6 +79,15 @@ pub struct Owned {
     pub name: String,
     /// The object as it is to be.
     pub body: Value,
+}
+
+impl From<Write> for Intent {
+    fn from(write: Write) -> Self {
+        match write {
+            Write::Patch(patch) => Self::Patch(patch),
+            Write::Put(put) => Self::Put(put),
+        }
+    }
 }
 
 /// The kinds we own.

@@ -11,7 +11,7 @@ use crate::{
     routers::{GuardedPatch, PatchKind, guard},
 };
 
-/// How long a deletion waits for a color to become healthy before it lets go anyway.
+/// How long a deletion waits for a color to become healthy, or for a webhook to tell its weights, before it lets go anyway.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The rollout is being deleted.
@@ -26,13 +26,14 @@ pub(super) fn leaving(v: &View<'_>) -> Option<Answer> {
     if v.s.rival.is_some() || v.status.active.is_none() {
         return Some(let_go());
     }
+    let give_up = v.now().since(since.0.into()) >= PATIENCE;
     let Some(stay) = healthy(v) else {
-        let give_up = v.now().since(since.0.into()) >= PATIENCE;
         let wait =
             answer("no color has a ready endpoint; traffic stays where it is").by(v.now().plus(Duration::from_secs(5)));
         return Some(if give_up { let_go() } else { wait });
     };
-    let mut home = v.home(stay);
+    // A webhook that tells nothing is not waited for any longer either.
+    let mut home = if give_up { v.known_home(stay) } else { v.home(stay) };
     if home.is_empty() {
         home = detach::writes(v);
     }

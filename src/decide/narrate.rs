@@ -207,7 +207,8 @@ fn show(v: &View<'_>, next: &mut LlmRolloutStatus) {
         Some(_) if running => next.candidate.map(|c| v.share(c)),
         Some(_) => next.active.map(|a| v.share(a)),
     };
-    next.weight = share.map_or_else(|| "-".to_owned(), |s| format!("{s}%"));
+    let known = share.filter(|_| v.unheard().next().is_none());
+    next.weight = known.map_or_else(|| "-".to_owned(), |s| format!("{s}%"));
     next.next = next.next_decision_at.map_or_else(|| "-".to_owned(), Moment::short);
     next.summary = summary(next);
     next.observed_weights = observed(v);
@@ -334,7 +335,9 @@ fn traffic_confirmed(v: &View<'_>, next: &LlmRolloutStatus) -> Word {
     let weight = if next.phase == Some(Phase::RollingBack) { 0 } else { weight };
     let strays = v.strays(other, weight, weight).is_some();
     let waits = v.routers().find(|(_, seen)| seen.follows != Follows::Yes);
+    let unheard = v.unheard().next().map(|(_, trouble)| trouble);
     match waits {
+        _ if let Some(trouble) = unheard => no(trouble.reason, clipped(trouble.message.clone())),
         _ if strays => no(next.reason.unwrap_or(Reason::Drifted), format!("{} should have {weight}%", other.word())),
         Some((claim, Seen { follows: Follows::Refuses(words), .. })) => {
             no(Reason::RouteNotReady, clipped(format!("{}: {words}", claim.name())))

@@ -27,7 +27,7 @@ use crate::{
         status::{Attempt, Color},
     },
     metrics::Question,
-    routers::{self, Claim, Follows, GuardedPatch, Seen, Shares},
+    routers::{self, Claim, Follows, Seen, Shares, Trouble, Write, webhook::Put},
 };
 
 /// Nothing beside the shares.
@@ -116,25 +116,26 @@ impl<'a> View<'a> {
 
     /// The routers that can be driven, with what they claim.
     pub(super) fn routers(&self) -> impl Iterator<Item = (Claim<'_>, &Seen)> {
-        let claims = self.spec().traffic.iter().map(Claim::of);
-        claims.zip(&self.s.routers).filter_map(|(claim, seen)| Some((claim?, seen.state.as_ref().ok()?)))
+        let claims = self.spec().traffic.iter().filter_map(Claim::of);
+        claims.zip(&self.s.routers).filter_map(|(claim, seen)| Some((claim, seen.state.as_ref().ok()?)))
     }
 
     /// The writes that bring every router to the shares of `color` at `weight`, and to what is to stand beside them; none
     /// when all stand there.
     pub(super) fn writes(&self, color: Color, weight: i32, aside: &Aside) -> Vec<Intent> {
-        self.by_router(color, weight, aside).into_iter().flatten().map(Intent::Patch).collect()
+        self.by_router(color, weight, aside).into_iter().flatten().map(Intent::from).collect()
     }
 
     /// The same, router by router: one that is two objects has two writes, in an order of their own.
-    fn by_router(&self, color: Color, weight: i32, aside: &Aside) -> Vec<Vec<GuardedPatch>> {
+    fn by_router(&self, color: Color, weight: i32, aside: &Aside) -> Vec<Vec<Write>> {
         let mut all: Vec<_> = self
             .routers()
             .map(|(claim, seen)| (claim, seen, Shares::giving(color, claim.share_at(weight))))
             .filter(|(_, seen, to)| seen.shares != *to || !seen.exact || !seen.holds(aside, color))
             .collect();
-        // The router that sends most is raised last and lowered first; a selector always sends everything.
-        all.sort_by_key(|(claim, _, _)| !claim.splits());
+        // The router that sends most is raised last and lowered first; a selector always sends everything. A webhook may
+        // keep us waiting: nothing is raised before it, and everything else is lowered before it.
+        all.sort_by_key(|(claim, _, _)| (!claim.splits(), !matches!(claim, Claim::Webhook(_))));
         all.iter().map(|(_, seen, to)| routers::write_beside(seen, *to, aside, color)).collect()
     }
 
@@ -149,12 +150,29 @@ impl<'a> View<'a> {
             let write = || routers::write_beside(seen, to, beside.unwrap_or(self.stands()), candidate);
             (has > may || !seen.exact || beside.is_none()).then(write)
         });
-        lowered.flatten().map(Intent::Patch).collect()
+        lowered.flatten().map(Intent::from).collect()
     }
 
-    /// The writes that bring everything home to `color`, the selector first.
+    /// The writes that bring everything home to `color`, the selector first. A webhook that tells nothing is told all the
+    /// same, last: it may hear though it does not speak.
     pub(super) fn home(&self, color: Color) -> Vec<Intent> {
-        self.by_router(color, 100, &NOTHING).into_iter().rev().flatten().map(Intent::Patch).collect()
+        let shares = Shares::giving(color, 100);
+        let told = self.unheard().map(|(webhook, _)| Intent::Put(Put { webhook, version: None, shares }));
+        self.known_home(color).into_iter().chain(told).collect()
+    }
+
+    /// The same of what can be read.
+    pub(super) fn known_home(&self, color: Color) -> Vec<Intent> {
+        self.by_router(color, 100, &NOTHING).into_iter().rev().flatten().map(Intent::from).collect()
+    }
+
+    /// The webhooks of which nothing is known, and why.
+    pub(super) fn unheard(&self) -> impl Iterator<Item = (String, &Trouble)> {
+        let claims = self.spec().traffic.iter().filter_map(Claim::of);
+        claims.zip(&self.s.routers).filter_map(|(claim, seen)| {
+            let Claim::Webhook(router) = claim else { return None };
+            Some((router.name.clone(), seen.state.as_ref().err()?))
+        })
     }
 
     /// The largest share that any router gives a color.

@@ -106,6 +106,12 @@ impl Board {
         }
     }
 
+    /// Queues a rollout of which something else than a reading is new.
+    pub fn wake_up(&self, owner: &Owner) {
+        self.state().queue(&owner.into());
+        self.0.queued.notify_one();
+    }
+
     /// Rollouts that have something new to look at, each queued at most once until it is taken.
     pub fn wakes(&self) -> impl Stream<Item = Owner> + Send + use<> {
         stream::unfold(self.clone(), |board| async move { Some((board.wake().await, board)) })
@@ -180,12 +186,16 @@ impl State {
         }
         entry.readings.push_back(reading);
         let before = self.queue.len();
-        for owner in &entry.owners {
-            if !self.queue.contains(owner) {
-                self.queue.push_back(owner.clone());
-            }
+        for owner in entry.owners.clone() {
+            self.queue(&owner);
         }
         self.queue.len() > before
+    }
+
+    fn queue(&mut self, owner: &Key) {
+        if !self.queue.contains(owner) {
+            self.queue.push_back(owner.clone());
+        }
     }
 
     /// The first in the queue, and whether there are more.

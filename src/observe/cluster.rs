@@ -11,7 +11,7 @@ use k8s_openapi::{
     },
     jiff::Timestamp,
 };
-use kube::{Resource, ResourceExt, core::DynamicObject};
+use kube::{Resource, ResourceExt};
 
 use crate::{
     api::{LlmGateSet, LlmRollout, Moment, labels, status::Color},
@@ -136,7 +136,7 @@ pub(super) fn rival<'a>(rollout: &LlmRollout, others: impl Iterator<Item = &'a L
     let clash = |other: &LlmRollout| {
         let ours = rollout.spec.traffic.iter().filter_map(Claim::of);
         let theirs: Vec<Claim<'_>> = other.spec.traffic.iter().filter_map(Claim::of).collect();
-        ours.into_iter().find(|c| theirs.iter().any(|t| c.clashes(*t))).map(Claim::name)
+        ours.into_iter().find(|c| theirs.iter().any(|t| c.rivals(*t))).map(Claim::name)
     };
     let mut rivals: Vec<_> = older.filter_map(|o| Some((age(o), o.name_any(), clash(o)?))).collect();
     rivals.sort();

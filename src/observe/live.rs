@@ -3,6 +3,7 @@
 
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
+use futures::future;
 use k8s_openapi::{
     NamespaceResourceScope,
     api::{apps::v1::Deployment, core::v1::Service, discovery::v1::EndpointSlice},
@@ -13,6 +14,7 @@ use serde::de::DeserializeOwned;
 use super::{
     World,
     cluster::{self, ColorObjects},
+    webhooks::Webhooks,
 };
 use crate::{
     api::{LlmGateSet, LlmRollout, status::Color},
@@ -21,7 +23,7 @@ use crate::{
         snapshot::{ColorSeen, GateSets},
         workload,
     },
-    routers::{Claim, PatchKind, RouterSeen},
+    routers::{Claim, Found, PatchKind, RouterSeen},
 };
 
 /// Why the world could not be read.
@@ -75,10 +77,9 @@ pub async fn observe_live(rollout: &LlmRollout, world: &World, eyes: &Eyes) -> R
     // What we have taken out of a router stands in status: routers are read beside the newest that is known.
     let mut known = rollout.clone();
     for _ in 0..LOOKS {
-        let mut routers = Vec::new();
-        for claim in rollout.spec.traffic.iter().filter_map(Claim::of) {
-            routers.push(eyes.router(&known, claim).await?);
-        }
+        let claims = rollout.spec.traffic.iter().filter_map(Claim::of);
+        // All at once: what stands in no cluster may keep us waiting.
+        let routers = future::try_join_all(claims.map(|claim| eyes.router(&known, claim, &world.webhooks))).await?;
         let (blue, green) = tokio::try_join!(eyes.color(rollout, Color::Blue), eyes.color(rollout, Color::Green))?;
         let fresh: LlmRollout = eyes.get(namespace, name).await?.ok_or(ObserveError::Gone)?;
         if fresh.metadata.uid != rollout.metadata.uid {
@@ -110,12 +111,21 @@ pub async fn same_look(seen: &Snapshot, eyes: &Eyes) -> Result<Snapshot, Observe
 }
 
 impl Eyes {
-    async fn router(&self, rollout: &LlmRollout, claim: Claim<'_>) -> Result<RouterSeen, ObserveError> {
+    async fn router(
+        &self,
+        rollout: &LlmRollout,
+        claim: Claim<'_>,
+        webhooks: &Webhooks,
+    ) -> Result<RouterSeen, ObserveError> {
         let namespace = rollout.metadata.namespace.as_deref().unwrap_or_default();
         let (kind, name) = claim.object();
         if kind == PatchKind::Service {
             let front: Option<Service> = self.get(namespace, name).await?;
             return Ok(cluster::router(rollout, claim, Found { service: front.as_ref(), ..Found::default() }));
+        }
+        if kind == PatchKind::Webhook {
+            let heard = webhooks.hear_now(rollout, name).await;
+            return Ok(cluster::router(rollout, claim, Found { heard: heard.as_ref(), ..Found::default() }));
         }
         let object = self.object(kind, namespace, name).await?;
         let second = match claim.second() {
@@ -203,7 +213,7 @@ mod tests {
     use kube::{Client, client::Body};
     use serde_json::json;
 
-    use super::Eyes;
+    use super::{Eyes, Webhooks};
     use crate::{
         api::{LlmRollout, Reason},
         routers::Claim,
@@ -224,7 +234,7 @@ mod tests {
             }))
             .unwrap();
             let claim = Claim::of(&rollout.spec.traffic[0]).unwrap();
-            let seen = eyes.router(&rollout, claim).await.unwrap();
+            let seen = eyes.router(&rollout, claim, &Webhooks::default()).await.unwrap();
             assert_eq!(seen.name, format!("{word}/chat"));
             let reason = if word == "service" { Reason::ServiceNotFound } else { Reason::RouteNotFound };
             assert_eq!(seen.state.unwrap_err().reason, reason);

@@ -10,6 +10,7 @@ pub mod live;
 pub mod memory;
 pub mod prometheus;
 pub mod stores;
+pub mod webhooks;
 
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ use self::{
     cluster::ColorObjects,
     memory::Memory,
     stores::{Stores, named},
+    webhooks::Webhooks,
 };
 use crate::{
     api::{LlmRollout, status::Color},
@@ -30,7 +32,7 @@ use crate::{
         snapshot::{ColorSeen, GateSets, Offers},
         workload,
     },
-    routers::{Claim, PatchKind, RouterSeen},
+    routers::{Claim, Found, PatchKind, RouterSeen},
 };
 
 /// Everything that `observe` looks at.
@@ -45,6 +47,8 @@ pub struct World {
     pub offers: Arc<Offers>,
     /// What was understood of the manifests.
     pub memory: Memory,
+    /// What webhooks tell.
+    pub webhooks: Webhooks,
 }
 
 /// A snapshot from the caches.
@@ -56,11 +60,14 @@ pub fn observe(rollout: &Arc<LlmRollout>, world: &World) -> Snapshot {
         let service = named(&world.stores.services, namespace, name).filter(|_| kind == PatchKind::Service);
         let [object, second] =
             [Some(name), claim.second()].map(|name| name.and_then(|name| world.stores.router(kind, namespace, name)));
+        let heard = Some(kind).filter(|kind| *kind == PatchKind::Webhook);
+        let heard = heard.and_then(|_| world.webhooks.heard(&ObjectRef::from_obj(rollout.as_ref()), name));
         let found = Found {
             service: service.as_deref(),
             object: object.as_deref(),
             second: second.as_deref(),
-            ..Found::default()
+            heard: heard.as_ref(),
+            out: None,
         };
         cluster::router(rollout, claim, found)
     });

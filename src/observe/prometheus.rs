@@ -5,29 +5,26 @@
 //! A client crate for Prometheus is left out on purpose: it would read a whole body before anyone can stop it, and be
 //! as forgiving about shapes as a client should be. Sixty lines give the byte cap, the total deadline and the strictness.
 
-mod address;
 mod line;
 mod schedule;
-mod settings;
 #[cfg(test)]
 mod tests;
 mod trial;
-mod url;
 
 use std::{fmt, future::Future, pin::pin, sync::Arc, time::Duration};
 
 use futures::{StreamExt, stream::FuturesUnordered};
 use tokio::time::{sleep, timeout};
 
-pub use self::settings::{BasicAuth, ProviderError, ProviderSettings, Speaks};
 use self::{
-    line::{Fault, Line},
+    line::{Asking, Fault},
     schedule::Schedule,
     trial::{Fetch, Progress, Trials},
 };
 use super::{board::Board, clock::Clock};
 use crate::{
     api::Moment,
+    line::{ProviderError, ProviderSettings},
     metrics::{
         NoData, Question, Reading, Sample, answer, probe,
         raw::{Raw, Series},
@@ -37,7 +34,7 @@ use crate::{
 /// A provider that can be asked.
 pub struct Provider {
     settings: ProviderSettings,
-    line: Line,
+    line: Asking,
 }
 
 /// As its settings: an endpoint is an address too.
@@ -50,7 +47,7 @@ impl fmt::Debug for Provider {
 impl Provider {
     /// A provider from its settings; reads the files with certificates.
     pub fn new(settings: ProviderSettings) -> Result<Self, ProviderError> {
-        Ok(Self { line: Line::new(&settings)?, settings })
+        Ok(Self { line: Asking::new(&settings)?, settings })
     }
 
     /// Asks until `stop` resolves; questions on the way are then dropped. Each answer is told with how long it took.
@@ -120,7 +117,7 @@ impl Provider {
     ) -> (Arc<Question>, Option<Answered>) {
         let (at, began) = (clock.now(), clock.running());
         let Some(window) = question.window_at(at) else { return (question, None) };
-        let deadline = Duration::from_secs(self.settings.timeout_seconds);
+        let deadline = self.settings.timeout();
         let ask = async {
             match (&question.raw, fetch) {
                 (None, _) if question.asks_for_samples() => {

@@ -18,7 +18,7 @@ use crate::{
     api::{LlmRollout, LlmRolloutStatus, Phase, Reason},
     decide::{Decision, Intent, intent::Odds},
     metrics::{NoData, Reading},
-    routers::{GuardedPatch, Names, PatchKind},
+    routers::{GuardedPatch, Names, PatchKind, webhook::Put},
 };
 
 /// One rollout.
@@ -202,9 +202,12 @@ impl Metrics {
     pub fn acted(&self, decision: &Decision, acted: &Acted) {
         let direction = Word(if decision.home { "back" } else { "forward" });
         for intent in &decision.intents {
-            if let Intent::Patch(patch) = intent
-                && let Some(router_kind) = router_moved(patch, acted)
-            {
+            let moved = match intent {
+                Intent::Patch(patch) => router_moved(patch, acted),
+                Intent::Put(put) => told(put, acted),
+                Intent::Apply(_) | Intent::Delete { .. } => None,
+            };
+            if let Some(router_kind) = moved {
                 self.traffic_writes.get_or_create(&TrafficWrite { router_kind, direction }).inc();
             }
         }
@@ -335,6 +338,12 @@ fn router_moved(patch: &GuardedPatch, acted: &Acted) -> Option<Word> {
     (sent && patch.ops.iter().any(moves)).then_some(Word(word))
 }
 
+/// The same of a webhook.
+fn told(put: &Put, acted: &Acted) -> Option<Word> {
+    let begin = format!("tell webhook {} of ", put.webhook);
+    acted.done().iter().any(|what| what.starts_with(&begin)).then_some(Word(PatchKind::Webhook.names().word))
+}
+
 impl Rollout {
     fn of(namespace: &str, name: &str) -> Self {
         Self { namespace: namespace.to_owned(), name: name.to_owned() }
@@ -417,7 +426,7 @@ mod tests {
             )
         });
         let client = kube::Client::new(service, "llm");
-        Hands { client, deadline: Duration::from_secs(1), may_write: Arc::new(|| true) }
+        Hands { client, deadline: Duration::from_secs(1), may_write: Arc::new(|| true), webhooks: Arc::default() }
     }
 
     fn decision(home: bool, intents: Vec<Intent>) -> Decision {
@@ -452,7 +461,7 @@ mod tests {
             ],
         );
         metrics.decided(&decision);
-        metrics.acted(&decision, &act(&decision, "llm", &hands()).await);
+        metrics.acted(&decision, &act(&decision, ["llm", "chat"], &hands()).await);
         metrics.recorded();
         metrics.stands(&rollout("chat"), &decision.next);
         metrics.weighs(&rollout("chat"), &[odds("errors", Some(90.5))]);

@@ -20,7 +20,7 @@ impl Seen {
     pub const fn out(&self) -> Option<Color> {
         match &self.place {
             Place::Weights { weights, .. } => weights.out,
-            Place::Selector { .. } | Place::Members { .. } | Place::Targets { .. } => None,
+            Place::Selector { .. } | Place::Members { .. } | Place::Targets { .. } | Place::Webhook { .. } => None,
         }
     }
 
@@ -33,7 +33,11 @@ impl Seen {
                 let (at, whole) = weights.of(color);
                 Some((*at, whole))
             }
-            Place::Selector { .. } | Place::Weights { .. } | Place::Members { .. } | Place::Targets { .. } => None,
+            Place::Selector { .. }
+            | Place::Weights { .. }
+            | Place::Members { .. }
+            | Place::Targets { .. }
+            | Place::Webhook { .. } => None,
         }
     }
 }

@@ -23,6 +23,8 @@ pub enum PatchKind {
     LlmInferenceService,
     /// Only two weights, or targets.
     ModelRewrite,
+    /// Both weights, told over HTTP: no object of the cluster.
+    Webhook,
 }
 
 /// What a kind is called.
@@ -76,6 +78,7 @@ impl PatchKind {
             Self::ModelRewrite => {
                 named(["modelRewrite", "llm-d.ai", "v1alpha2", "InferenceModelRewrite", "inferencemodelrewrites"])
             }
+            Self::Webhook => named(["webhook", "", "", "webhook", "webhooks"]),
         }
     }
 

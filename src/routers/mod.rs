@@ -11,17 +11,20 @@ pub mod route;
 pub mod service;
 pub mod split;
 pub mod virtual_service;
+pub mod webhook;
+mod write;
 
 use k8s_openapi::api::core::v1::Service;
 use kube::core::DynamicObject;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use self::{aside::Room, llm_inference_service::Member, model_rewrite::Targets, split::Weights};
+use self::{aside::Room, llm_inference_service::Member, model_rewrite::Targets, split::Weights, webhook::Heard};
 pub use self::{
     detach::{put_back, take_out},
     kind::{Names, PatchKind},
     split::Out,
+    write::{Write, left_alone, write, write_beside},
 };
 use crate::api::{
     Reason,
@@ -29,6 +32,7 @@ use crate::api::{
     status::Color,
     traffic::{
         FeatureFlagRouter, GroupRouter, RewriteRouter, RouteRouter, Router, ServiceRouter, VirtualServiceRouter,
+        WebhookRouter,
     },
 };
 
@@ -49,6 +53,8 @@ pub enum Claim<'a> {
     LlmInferenceService(&'a GroupRouter),
     /// A rule of an `InferenceModelRewrite`.
     ModelRewrite(&'a RewriteRouter),
+    /// What stands behind an HTTP endpoint.
+    Webhook(&'a WebhookRouter),
 }
 
 impl<'a> Claim<'a> {
@@ -62,6 +68,7 @@ impl<'a> Claim<'a> {
             router.feature_flag.as_ref().map(Self::FeatureFlag),
             router.llm_inference_service.as_ref().map(Self::LlmInferenceService),
             router.model_rewrite.as_ref().map(Self::ModelRewrite),
+            router.webhook.as_ref().map(Self::Webhook),
         ]
         .into_iter()
         .flatten();
@@ -78,6 +85,7 @@ impl<'a> Claim<'a> {
             Self::FeatureFlag(f) => (PatchKind::FeatureFlag, &f.name),
             Self::LlmInferenceService(g) => (PatchKind::LlmInferenceService, &g.blue),
             Self::ModelRewrite(r) => (PatchKind::ModelRewrite, &r.name),
+            Self::Webhook(w) => (PatchKind::Webhook, &w.name),
         }
     }
 
@@ -114,10 +122,15 @@ impl<'a> Claim<'a> {
             }
     }
 
+    /// Whether two rollouts would. A webhook is told whose weights are meant, and may keep some for each.
+    pub fn rivals(self, other: Self) -> bool {
+        !matches!(self, Self::Webhook(_)) && self.clashes(other)
+    }
+
     /// What of the object is named, where an object has several: a rule of a route, a flag, a model.
     fn rule(self) -> Option<&'a str> {
         match self {
-            Self::Service(_) | Self::LlmInferenceService(_) => None,
+            Self::Service(_) | Self::LlmInferenceService(_) | Self::Webhook(_) => None,
             Self::HttpRoute(r) | Self::GrpcRoute(r) => r.rule.as_deref(),
             Self::VirtualService(v) => v.http.as_deref(),
             Self::FeatureFlag(f) => Some(&f.flag),
@@ -145,6 +158,7 @@ impl<'a> Claim<'a> {
             Self::FeatureFlag(f) => feature_flag::read(f, found.object),
             Self::LlmInferenceService(g) => llm_inference_service::read(g, [found.object, found.second]),
             Self::ModelRewrite(r) => model_rewrite::read(r, found.object),
+            Self::Webhook(w) => webhook::read(w, found.heard),
         };
         RouterSeen { name: self.name(), state }
     }
@@ -161,6 +175,8 @@ pub struct Found<'a> {
     pub second: Option<&'a DynamicObject>,
     /// What we have taken out of it ourselves.
     pub out: Option<&'a Out>,
+    /// What it tells, if it is a webhook of the operator's configuration.
+    pub heard: Option<&'a Heard>,
 }
 
 /// What was seen of one router.
@@ -274,6 +290,11 @@ pub enum Place {
         /// The targets.
         targets: Targets,
     },
+    /// Whatever the webhook of this name drives.
+    Webhook {
+        /// Its name.
+        name: String,
+    },
 }
 
 /// Why a router cannot be driven.
@@ -329,42 +350,4 @@ pub fn guard(version: &str) -> Value {
 /// A name as a part of a path in a JSON patch.
 fn escaped(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
-}
-
-/// The writes that give `shares`, and leave beside them just what a dark step wants to be there for `color`.
-pub fn write_beside(seen: &Seen, shares: Shares, aside: &Aside, color: Color) -> Vec<GuardedPatch> {
-    let mut patches = write(seen, shares);
-    // Only a route has room, and it is one object.
-    if let (Some(room), Some(patch)) = (&seen.room, patches.first_mut()) {
-        patch.ops.extend(room.write(aside, color));
-    }
-    patches
-}
-
-/// The writes that give `shares`, in their order: one for each object.
-pub fn write(seen: &Seen, shares: Shares) -> Vec<GuardedPatch> {
-    let version = &seen.version;
-    match &seen.place {
-        Place::Selector { service, key } => vec![service::write(version, service, key, shares)],
-        Place::Weights { kind, name, weights } => {
-            vec![GuardedPatch { kind: *kind, name: name.clone(), ops: split::write(version, weights, shares) }]
-        }
-        Place::Members { blue, green } => llm_inference_service::write(blue, green, shares),
-        Place::Targets { name, targets } => vec![model_rewrite::write(version, name, targets, shares)],
-    }
-}
-
-/// What a tool that holds objects to a Git is told to leave alone, as items of Argo CD's `ignoreDifferences`: exactly what
-/// we write.
-pub fn left_alone(seen: &Seen) -> Vec<String> {
-    let item = |GuardedPatch { kind, name, ops }: GuardedPatch| {
-        let Names { group, kind, .. } = kind.names();
-        let group = if group.is_empty() { String::new() } else { format!("group: {group}, ") };
-        let ours: Vec<&str> = match &seen.place {
-            Place::Targets { targets, .. } => vec![&targets.list],
-            _ => ops.iter().filter(|op| op["op"] != "test").filter_map(|op| op["path"].as_str()).skip(1).collect(),
-        };
-        format!("{{{group}kind: {kind}, name: {name}, jsonPointers: [{}]}}", ours.join(", "))
-    };
-    write(seen, seen.shares).into_iter().map(item).collect()
 }

@@ -66,9 +66,10 @@ fn spec(d: &mut Draw<'_>) -> Value {
     let service = json!({"service": {"name": "chat"}});
     let route = json!({"httpRoute": {"name": "chat"}});
     let more = json!({"grpcRoute": {"name": "chat", "rule": "big"}});
+    let hook = json!({"webhook": {"name": "lb"}});
     let mesh = json!({"virtualService": {"name": "chat"}});
     let traffic =
-        d.pick(&[json!([service, route]), json!([route]), json!([service, route, more, mesh]), json!([service])]);
+        d.pick(&[json!([service, route]), json!([route]), json!([service, route, more, mesh, hook]), json!([service])]);
     let selector_only = traffic.as_array().is_some_and(|all| all.iter().all(|t| t.get("service").is_some()));
     let weights: &[i32] = if selector_only {
         d.pick::<&[i32]>(&[&[100], &[0, 100]])

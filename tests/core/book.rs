@@ -57,6 +57,9 @@ fn what(intent: &Intent) -> String {
     match intent {
         Intent::Apply(owned) => format!("apply {:?} llm/{}", owned.kind, owned.name),
         Intent::Patch(patch) => format!("patch {} llm/{}", patch.kind.names().plural, patch.name),
+        Intent::Put(put) => {
+            format!("tell webhook {} of llm/chat {}/{}", put.webhook, put.shares.blue, put.shares.green)
+        }
         Intent::Delete { name, .. } => format!("delete Deployment llm/{name}"),
     }
 }

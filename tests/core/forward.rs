@@ -23,7 +23,7 @@ use llmrollout::{
         workload,
     },
     metrics::{self, Question, Reading, Subject, raw::What},
-    routers::{Claim, GuardedPatch, PatchKind, Place, Seen, Shares},
+    routers::{Claim, GuardedPatch, PatchKind, Seen, Shares},
     stats::strata::Health,
 };
 
@@ -88,35 +88,44 @@ impl Case<'_> {
     fn patches(&self) -> impl Iterator<Item = &GuardedPatch> {
         self.d.intents.iter().filter_map(|i| match i {
             Intent::Patch(p) => Some(p),
-            Intent::Apply(_) | Intent::Delete { .. } => None,
+            Intent::Put(_) | Intent::Apply(_) | Intent::Delete { .. } => None,
         })
     }
 
-    /// The router that a patch writes, with what it claims.
-    fn router(&self, patch: &GuardedPatch) -> Option<(Claim<'_>, &Seen)> {
-        let claims = self.s.rollout.spec.traffic.iter().map(Claim::of).zip(&self.s.routers);
-        let mut seen = claims.filter_map(|(claim, r)| Some((claim?, r.state.as_ref().ok()?)));
-        seen.find(|(_, seen)| match &seen.place {
-            Place::Selector { service, .. } => patch.kind == PatchKind::Service && *service == patch.name,
-            Place::Weights { kind, name, .. } => patch.kind == *kind && *name == patch.name,
-            // `anything` draws none of these; `tests/core/groups.rs` has what holds of them.
-            Place::Members { .. } | Place::Targets { .. } => false,
-        })
+    /// The router of this kind and name that can be driven, with what it claims.
+    fn router(&self, of: (PatchKind, &str)) -> Option<(Claim<'_>, &Seen)> {
+        let claims = self.s.rollout.spec.traffic.iter().filter_map(Claim::of).zip(&self.s.routers);
+        let mut seen = claims.filter_map(|(claim, r)| Some((claim, r.state.as_ref().ok()?)));
+        seen.find(|(claim, _)| claim.object() == of)
     }
 
     /// I1, I2, I5, I6, I7, I8: what is written to routers.
     fn writes(&self) -> Law {
         for patch in self.patches() {
             demand(patch.ops[0]["path"] == "/metadata/resourceVersion", "I6: every patch is guarded")?;
-            let Some((claim, seen)) = self.router(patch) else { continue };
+            let Some((claim, seen)) = self.router((patch.kind, &patch.name)) else { continue };
             demand(patch.ops[0]["value"] == seen.version.as_str(), "I6: by the version that was seen")?;
-            let after = written(patch).ok_or("a patch of a router writes shares")?;
-            let sound = after.blue >= 0 && after.green >= 0 && after.blue + after.green == 100;
-            demand(sound, &format!("I1: shares {}/{}", after.blue, after.green))?;
-            for color in Color::BOTH.into_iter().filter(|c| after.of(*c) > seen.shares.of(*c)) {
-                demand(self.ready(color) > 0, "I2: a raise needs a ready endpoint")?;
-                self.raise(claim, color, after.of(color))?;
+            self.gives(claim, seen, written(patch).ok_or("a patch of a router writes shares")?)?;
+        }
+        let puts = self.d.intents.iter().filter_map(|i| if let Intent::Put(put) = i { Some(put) } else { None });
+        for put in puts {
+            match self.router((PatchKind::Webhook, &put.webhook)) {
+                None => demand(self.d.home && put.version.is_none(), "nobody unknown is told anything but to go home")?,
+                Some((claim, seen)) => {
+                    demand(put.version.as_ref() == Some(&seen.version), "I6: by the version that was heard")?;
+                    self.gives(claim, seen, put.shares)?;
+                }
             }
+        }
+        Ok(())
+    }
+
+    fn gives(&self, claim: Claim<'_>, seen: &Seen, after: Shares) -> Law {
+        let sound = after.blue >= 0 && after.green >= 0 && after.blue + after.green == 100;
+        demand(sound, &format!("I1: shares {}/{}", after.blue, after.green))?;
+        for color in Color::BOTH.into_iter().filter(|c| after.of(*c) > seen.shares.of(*c)) {
+            demand(self.ready(color) > 0, "I2: a raise needs a ready endpoint")?;
+            self.raise(claim, color, after.of(color))?;
         }
         Ok(())
     }
@@ -251,6 +260,7 @@ impl Case<'_> {
             let (name, deployment) = match intent {
                 Intent::Apply(o) => (&o.name, o.body["kind"] == "Deployment"),
                 Intent::Patch(p) => (&p.name, p.kind == PatchKind::Deployment),
+                Intent::Put(put) => (&put.webhook, false),
                 Intent::Delete { name, .. } => (name, true),
             };
             let leaving = self.s.rollout.metadata.deletion_timestamp.is_some();

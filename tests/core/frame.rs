@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::{
     json_patch::obeys,
-    routes::{read_without, written},
+    routes::{one, read_without, written},
 };
 
 /// A route, and what its file says of it.
@@ -181,7 +181,7 @@ fn a_rule_for_testers_comes_and_goes_and_leaves_any_route_as_it_was() {
         roomy += 1;
         let dark = Shares { blue: 100, green: 0 };
         let mut with = before.clone();
-        assert!(obeys(&mut with, &routers::write_beside(&seen, dark, &aside, Color::Green)[0].ops), "{file}");
+        assert!(obeys(&mut with, &one(routers::write_beside(&seen, dark, &aside, Color::Green)).ops), "{file}");
         let (mut rules, managed) = (with["spec"]["rules"].as_array().unwrap().clone(), case.says["blue"].clone());
         let made = rules.pop().unwrap();
         let own = &rules[managed.split('/').nth(3).unwrap().parse::<usize>().unwrap()];
@@ -195,12 +195,15 @@ fn a_rule_for_testers_comes_and_goes_and_leaves_any_route_as_it_was() {
         let again = case.read(&with).unwrap_or_else(|t| panic!("{file}: {}", t.message));
         assert!(again.holds(&aside, Color::Green) && !again.holds(&aside, Color::Blue), "{file}");
         assert_eq!(again.shares, dark, "{file}");
-        let twice = routers::write_beside(&again, dark, &aside, Color::Green).remove(0);
+        let twice = one(routers::write_beside(&again, dark, &aside, Color::Green));
         assert_eq!(twice.ops.len(), 5, "{file}: what stands there is not written again");
         // The first share takes it out, and so does the way back.
         for shares in [Shares { blue: 95, green: 5 }, dark] {
             let mut after = with.clone();
-            assert!(obeys(&mut after, &routers::write_beside(&again, shares, &nothing, Color::Green)[0].ops), "{file}");
+            assert!(
+                obeys(&mut after, &one(routers::write_beside(&again, shares, &nothing, Color::Green)).ops),
+                "{file}"
+            );
             let mut wanted = before.clone();
             wanted["spec"]["rules"] = json!(wanted_rules(case, &before, shares));
             assert_eq!(after.to_string(), wanted.to_string(), "{file}: as it was but for the weights");

@@ -4,7 +4,7 @@
 use kube::core::DynamicObject;
 use llmrollout::{
     api::{Reason, traffic::Router},
-    routers::{self, Claim, Follows, Found, GuardedPatch, PatchKind, Seen, Shares, Trouble},
+    routers::{self, Claim, Follows, Found, GuardedPatch, PatchKind, Seen, Shares, Trouble, Write},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -43,7 +43,7 @@ fn steps(blue: i64, green: i64, share: i32) -> Vec<[i64; 2]> {
     let seen = read_group(&both[0], &both[1]).unwrap();
     let weight = |member: &Value| member["spec"]["router"]["route"]["weight"].as_i64().unwrap();
     let mut all = Vec::new();
-    for GuardedPatch { kind, name, ops } in routers::write(&seen, to(share)) {
+    for GuardedPatch { kind, name, ops } in routers::write(&seen, to(share)).into_iter().filter_map(Write::patch) {
         assert_eq!(kind, PatchKind::LlmInferenceService);
         let one = both.iter_mut().find(|m| m["metadata"]["name"] == name).unwrap();
         assert!(obeys(one, &ops));
@@ -81,6 +81,7 @@ fn each_write_of_a_group_is_guarded_by_its_own_version_and_group() {
     let (mut blue, green) = (member("chat-v1", 80), member("chat-v2", 20));
     blue["metadata"]["resourceVersion"] = json!("41");
     let writes = routers::write(&read_group(&blue, &green).unwrap(), to(50));
+    let writes: Vec<_> = writes.into_iter().filter_map(Write::patch).collect();
     for (mut moved, at) in [(blue.clone(), 0), (green.clone(), 1)] {
         let patch = writes.iter().find(|p| moved["metadata"]["name"] == p.name).unwrap();
         let mut other = moved.clone();
@@ -180,7 +181,7 @@ fn rich(targets: &Value) -> Value {
 }
 
 fn written(mut object: Value, share: i32) -> Value {
-    let [patch] = routers::write(&read_rewrite(&object).unwrap(), to(share)).try_into().expect("one object, one write");
+    let patch = super::routes::written(&read_rewrite(&object).unwrap(), to(share));
     assert!(obeys(&mut object, &patch.ops));
     let again = read_rewrite(&object).unwrap();
     assert_eq!((again.shares, again.exact), (to(share), true), "what was written is read as it was meant");
@@ -210,7 +211,7 @@ fn a_rewrite_keeps_every_byte_but_its_two_targets() {
 #[test]
 fn a_rewrite_that_moved_meanwhile_is_not_written() {
     let object = rich(&json!([{"modelRewrite": "chat-v1", "weight": 80}, {"modelRewrite": "chat-v2", "weight": 20}]));
-    let [patch] = routers::write(&read_rewrite(&object).unwrap(), to(0)).try_into().expect("one write");
+    let patch = super::routes::written(&read_rewrite(&object).unwrap(), to(0));
     let mut newer = object.clone();
     newer["metadata"]["resourceVersion"] = json!("78");
     let mut turned = object;

@@ -15,6 +15,7 @@ mod forecasts;
 mod forward;
 mod frame;
 mod groups;
+mod hook;
 mod jobs;
 mod json_patch;
 mod objects;

@@ -46,10 +46,15 @@ pub(crate) fn read_without(
     claim_of(kind, &router).read(["chat-blue", "chat-green"], found).state
 }
 
+/// The one patch among the writes of a router that is one object.
+pub(crate) fn one(writes: Vec<routers::Write>) -> GuardedPatch {
+    let [write] = writes.try_into().expect("one object, one write");
+    write.patch().expect("a patch")
+}
+
 /// The one write of a router that is one object.
 pub(crate) fn written(seen: &routers::Seen, shares: Shares) -> GuardedPatch {
-    let [patch] = routers::write(seen, shares).try_into().expect("one object, one write");
-    patch
+    one(routers::write(seen, shares))
 }
 
 fn reason(value: &Value, rule: Option<&str>) -> Reason {

@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 
 use super::{
     counted::Rates,
+    hook::Mood,
     world::{Gateway, Signal, World},
 };
 
@@ -300,6 +301,17 @@ fn of_others(world: &mut World, words: &[&str]) {
     }
 }
 
+fn mood_of(word: &str) -> Mood {
+    match word {
+        "well" => Mood::Well,
+        "hangs" => Mood::Hangs,
+        "lies" => Mood::Lies,
+        "deaf" => Mood::Deaf,
+        "unknown" => Mood::Unknown,
+        _ => panic!("unknown mood {word}"),
+    }
+}
+
 /// What the world does to the rollout.
 fn disturbance(world: &mut World, words: &[&str]) {
     match words {
@@ -320,6 +332,8 @@ fn disturbance(world: &mut World, words: &[&str]) {
         ["grpc-route" | "virtual-service" | "feature-flag" | "rewrite", ..] => other_router(world, words),
         ["member" | "member-gone" | "feature-flag-is", ..] => of_others(world, words),
         ["grpc-route-gone"] => world.grpc_route = None,
+        ["webhook", mood] => world.webhook.mood = mood_of(mood),
+        ["webhook", blue, green] => world.webhook.set(blue.parse().unwrap(), green.parse().unwrap()),
         ["gateway", "follows"] => world.gateway = Gateway::Follows,
         ["gateway", "silent"] => world.gateway = Gateway::Silent,
         ["gateway", "refuses"] => world.gateway = Gateway::Refuses,

@@ -67,7 +67,7 @@ pub(crate) fn snapshot(bytes: &[u8]) -> Option<Snapshot> {
     }
     let begun = first.intents.iter().filter_map(|intent| match intent {
         Intent::Apply(owned) if owned.kind == OwnedKind::Job => Some(owned.name.clone()),
-        Intent::Apply(_) | Intent::Patch(_) | Intent::Delete { .. } => None,
+        Intent::Apply(_) | Intent::Patch(_) | Intent::Put(_) | Intent::Delete { .. } => None,
     });
     snapshot.jobs = jobs(d, begun, now);
     if snapshot.rollout.spec.gates.iter().any(|gate| gate.job.is_some()) && d.rarely() {
@@ -149,6 +149,7 @@ fn routers(d: &mut Draw<'_>, rollout: &LlmRollout, status: &LlmRolloutStatus) ->
         let at = d.pick(&[confirmed, confirmed, intended]);
         let share = d.mostly(claim.share_at(at), &[0, 5, 50, 100]);
         let place = match claim {
+            Claim::Webhook(w) => Place::Webhook { name: w.name.clone() },
             Claim::Service(s) => Place::Selector { service: s.name.clone(), key: labels::COLOR.to_owned() },
             // A share is a share, wherever it stands.
             _ => Place::Weights {
@@ -169,7 +170,7 @@ fn routers(d: &mut Draw<'_>, rollout: &LlmRollout, status: &LlmRolloutStatus) ->
         let seen = Seen {
             version: "9".to_owned(),
             shares: Shares::giving(candidate, if selector { whole } else { share.clamp(0, 100) }),
-            exact: selector || !d.rarely(),
+            exact: selector || matches!(claim, Claim::Webhook(_)) || !d.rarely(),
             pins: d.rarely(),
             follows: d.mostly(Follows::Yes, &[Follows::NotYet, Follows::Refuses("no".to_owned())]),
             place,

@@ -7,7 +7,11 @@ use llmrollout::{
 };
 use serde_json::{Value, json};
 
-use super::{json_patch::obeys, objects::route, routes::read_as};
+use super::{
+    json_patch::obeys,
+    objects::route,
+    routes::{one, read_as},
+};
 
 fn named() -> Value {
     let mut value = route(100, 0);
@@ -31,7 +35,7 @@ const DARK: Shares = Shares { blue: 100, green: 0 };
 
 fn with_rule(before: &Value, aside: &Aside) -> Value {
     let mut after = before.clone();
-    assert!(obeys(&mut after, &routers::write_beside(&read(before), DARK, aside, Color::Green)[0].ops));
+    assert!(obeys(&mut after, &one(routers::write_beside(&read(before), DARK, aside, Color::Green)).ops));
     after
 }
 
@@ -116,7 +120,7 @@ fn a_rule_for_testers_is_found_again_whatever_was_done_to_the_route() {
     moved["spec"]["rules"].as_array_mut().unwrap().rotate_left(1);
     assert!(read(&moved).holds(&aside, Color::Green), "another order of rules changes nothing");
     let gone =
-        routers::write_beside(&read(&moved), Shares { blue: 95, green: 5 }, &Aside::default(), Color::Green).remove(0);
+        one(routers::write_beside(&read(&moved), Shares { blue: 95, green: 5 }, &Aside::default(), Color::Green));
     assert!(obeys(&mut moved, &gone.ops));
     assert_eq!(moved["spec"]["rules"].as_array().unwrap().len(), 1);
     assert_eq!(moved["spec"]["rules"][0]["backendRefs"][1]["weight"], 5);
@@ -156,7 +160,7 @@ fn a_rule_for_testers_that_was_changed_is_put_right() {
         *changed.pointer_mut(path).unwrap() = value;
         let seen = read(&changed);
         assert!(!seen.holds(&aside, Color::Green) && !seen.lacks(&aside), "{what}");
-        assert!(obeys(&mut changed, &routers::write_beside(&seen, DARK, &aside, Color::Green)[0].ops), "{what}");
+        assert!(obeys(&mut changed, &one(routers::write_beside(&seen, DARK, &aside, Color::Green)).ops), "{what}");
         assert_eq!(changed, with_rule(&named(), &aside), "{what}");
     }
 }

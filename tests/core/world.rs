@@ -23,7 +23,7 @@ use llmrollout::{
         },
     },
     metrics::{About, NoData, Question, Reading, Sample},
-    routers::{Claim, Found, GuardedPatch, PatchKind, RouterSeen},
+    routers::{Claim, Found, GuardedPatch, PatchKind, RouterSeen, webhook::Put},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -31,6 +31,7 @@ use serde_json::{Value, json};
 use super::{
     book::Book,
     counted::Counted,
+    hook::Hook,
     json_patch::obeys,
     objects::{
         backends, color_of, feature_flag, front, grpc_route, member, offers, rewrite, route, status, virtual_service,
@@ -80,6 +81,7 @@ pub(crate) struct World {
     /// Routers of further kinds, by kind and name.
     pub(crate) more: BTreeMap<(PatchKind, String), Arc<Value>>,
     pub(crate) front: Option<Arc<Value>>,
+    pub(crate) webhook: Hook,
     pub(crate) signals: BTreeMap<&'static str, Signal>,
     pub(crate) counted: Counted,
     pub(crate) readings: BTreeMap<Question, Vec<Reading>>,
@@ -117,7 +119,7 @@ pub(crate) struct World {
 
 /// The routers as they were read last, and of what: a route that nobody has touched is not read again.
 struct Read {
-    of: ([Option<Arc<Value>>; 4], Gateway),
+    of: ([Option<Arc<Value>>; 4], Gateway, Hook),
     more: BTreeMap<(PatchKind, String), Arc<Value>>,
     traffic: Vec<Router>,
     detached: Vec<Detached>,
@@ -145,6 +147,7 @@ impl World {
             virtual_service: Some(virtual_service(100, 0).into()),
             more: of_others(),
             front: Some(front("blue").into()),
+            webhook: Hook::default(),
             signals: BTreeMap::new(),
             counted: Counted::default(),
             readings: BTreeMap::new(),
@@ -277,13 +280,14 @@ impl World {
         let detached = self.rollout.status.as_ref().map(|s| s.detached.clone()).unwrap_or_default();
         let same = |r: &Read| {
             let objects = r.of.0.each_ref() == now && r.more == self.more;
-            objects && r.of.1 == self.gateway && r.traffic == *traffic && r.detached == detached
+            let around = r.of.1 == self.gateway && r.of.2 == self.webhook;
+            objects && around && r.traffic == *traffic && r.detached == detached
         };
         if let Some(read) = read.as_ref().filter(|read| same(read)) {
             return read.seen.clone();
         }
         let seen: Vec<_> = traffic.iter().filter_map(Claim::of).map(|claim| self.router(claim)).collect();
-        let of = (now.map(Clone::clone), self.gateway);
+        let of = (now.map(Clone::clone), self.gateway, self.webhook.clone());
         *read = Some(Read { of, more: self.more.clone(), traffic: traffic.clone(), detached, seen: seen.clone() });
         seen
     }
@@ -307,9 +311,10 @@ impl World {
         let second = second.map(|v| DynamicObject::deserialize(&**v).expect("an object"));
         let front = self.front.as_deref().map(|v| Service::deserialize(v).expect("a Service"));
         let route: Option<DynamicObject> = route.map(|v| serde_json::from_value(v).expect("an object"));
+        let heard = self.webhook.heard();
         let out = self.rollout.status.as_ref().and_then(|status| claim.out_of(&status.detached));
-        let found =
-            Found { service: front.as_ref(), object: route.as_ref(), second: second.as_ref(), out: out.as_ref() };
+        let (service, object, second) = (front.as_ref(), route.as_ref(), second.as_ref());
+        let found = Found { service, object, second, out: out.as_ref(), heard: heard.as_ref() };
         claim.read(["chat-blue", "chat-green"], found)
     }
 
@@ -385,6 +390,7 @@ impl World {
                     true
                 }
                 Intent::Patch(patch) => self.patch(patch),
+                Intent::Put(put) => self.put(put),
                 Intent::Delete { name, version } => self.delete(name, version),
             };
             stopped |= !done;
@@ -408,7 +414,9 @@ impl World {
             rollout.status = Some(decision.next.clone());
             rollout.metadata.resource_version = Some(version);
         }
-        changed || !decision.intents.is_empty() && !stopped
+        // Whoever is told without being heard is told again each time, and nobody can see that it did anything.
+        let blind = |intent: &Intent| matches!(intent, Intent::Put(put) if put.version.is_none());
+        changed || !decision.intents.iter().all(blind) && !stopped
     }
 
     fn apply(&mut self, kind: OwnedKind, name: &str, body: &Value) {
@@ -458,6 +466,14 @@ impl World {
         fits
     }
 
+    fn put(&mut self, put: &Put) -> bool {
+        let done = self.webhook.obeys(put);
+        let blind = if put.version.is_none() { ", whatever it has" } else { "" };
+        let failed = if done { "" } else { ": nothing came of it" };
+        self.log.push(format!("  webhook {}/{}{blind}{failed}", put.shares.blue, put.shares.green));
+        done
+    }
+
     fn patch(&mut self, patch: &GuardedPatch) -> bool {
         let version = self.next_version();
         let (what, object) = match patch.kind {
@@ -474,6 +490,7 @@ impl World {
                 (what, self.more.get_mut(&(patch.kind, patch.name.clone())).map(Arc::make_mut))
             }
             PatchKind::LlmRollout => return self.patch_self(patch),
+            PatchKind::Webhook => panic!("a webhook is told, not patched"),
             PatchKind::Service | PatchKind::Deployment => {
                 let slot = self.slots.get_mut(&color_of(&patch.name)).unwrap();
                 let object =
@@ -647,6 +664,9 @@ impl World {
             let member = self.more.get(&(PatchKind::LlmInferenceService, name.to_owned()));
             member.and_then(|m| m["spec"]["router"]["route"]["weight"].as_i64()).unwrap_or(0)
         };
+        if claims(PatchKind::Webhook) {
+            return self.webhook.weights;
+        }
         if claims(PatchKind::LlmInferenceService) {
             return (weight_of("chat-v1"), weight_of("chat-v2"));
         }
@@ -675,7 +695,7 @@ fn of_others() -> BTreeMap<(PatchKind, String), Arc<Value>> {
 fn moves(intent: &Intent) -> bool {
     let patch = match intent {
         Intent::Apply(_) => return false,
-        Intent::Delete { .. } => return true,
+        Intent::Delete { .. } | Intent::Put(_) => return true,
         Intent::Patch(patch) => patch,
     };
     let scales = || patch.ops.iter().any(|op| op["path"] == "/spec/replicas");

@@ -44,7 +44,15 @@ fn hands(answers: Vec<(u16, Value)>, may_write: bool) -> (Hands, Arc<Mutex<Vec<S
         }
     });
     let client = Client::new(service, "llm");
-    (Hands { client, deadline: Duration::from_millis(100), may_write: Arc::new(move || may_write) }, sent)
+    (
+        Hands {
+            client,
+            deadline: Duration::from_millis(100),
+            may_write: Arc::new(move || may_write),
+            webhooks: Arc::default(),
+        },
+        sent,
+    )
 }
 
 fn weights() -> Intent {
@@ -96,7 +104,7 @@ fn refusal(code: u16, message: &str) -> (u16, Value) {
 
 async fn run(intents: Vec<Intent>, home: bool, answers: Vec<(u16, Value)>) -> (Acted, Vec<Sent>) {
     let (hands, sent) = hands(answers, true);
-    let acted = act(&decision(intents, home), "llm", &hands).await;
+    let acted = act(&decision(intents, home), ["llm", "chat"], &hands).await;
     let sent = sent.lock().unwrap().clone();
     (acted, sent)
 }
@@ -184,7 +192,7 @@ async fn forward_stops_at_the_first_failure_and_home_tries_everything() {
 #[tokio::test]
 async fn without_the_lease_nothing_is_sent() {
     let (hands, sent) = hands(vec![], false);
-    let acted = act(&decision(vec![weights()], true), "llm", &hands).await;
+    let acted = act(&decision(vec![weights()], true), ["llm", "chat"], &hands).await;
     assert_eq!(acted.stopped().map(llmrollout::act::ActError::class), Some(Class::Fatal));
     assert!(sent.lock().unwrap().is_empty());
 }

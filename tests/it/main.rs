@@ -15,4 +15,5 @@ mod samples;
 mod schema;
 mod source;
 mod watch;
+mod webhook_wire;
 mod yaml;

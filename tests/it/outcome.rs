@@ -82,10 +82,14 @@ async fn after(latched: bool, code: u16) -> (LlmRolloutStatus, usize) {
             Response::builder().status(code).body(Body::from(body.to_string().into_bytes())).unwrap(),
         )
     });
-    let hands =
-        Hands { client: Client::new(service, "llm"), deadline: Duration::from_secs(1), may_write: Arc::new(|| true) };
+    let hands = Hands {
+        client: Client::new(service, "llm"),
+        deadline: Duration::from_secs(1),
+        may_write: Arc::new(|| true),
+        webhooks: Arc::default(),
+    };
     let decision = decision(latched);
-    let acted = act(&decision, "llm", &hands).await;
+    let acted = act(&decision, ["llm", "chat"], &hands).await;
     let (status, news) = record::outcome(&seen(), &decision, &acted);
     (status, news.len())
 }

@@ -16,7 +16,8 @@ use llmrollout::{
         plan::Plan,
         snapshot::{Around, GateSetSeen, GateSets, Offers, PriceListSeen},
     },
-    routers::{Claim, Found, Shares},
+    line::{Line, ProviderSettings, Speaks},
+    routers::{Claim, Found, Shares, webhook},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -69,8 +70,21 @@ fn judge(schemas: &Schemas, document: &Value) -> Vec<String> {
         | "InferenceModelRewrite" => {
             vec![]
         }
+        // Values of the chart: what they offer has to be usable.
+        "" if document["config"].is_object() => webhooks(document).err().into_iter().collect(),
         kind => vec![format!("kind {kind} is not expected in a sample; teach tests/it/samples.rs to check it")],
     }
+}
+
+/// The webhooks that values of the chart name.
+fn webhooks(document: &Value) -> Result<Vec<String>, String> {
+    let all = document["config"]["routers"].as_array().into_iter().flatten();
+    let usable = |one: &Value| {
+        let settings: ProviderSettings = serde_json::from_value(one.clone()).map_err(|e| e.to_string())?;
+        let settings = ProviderSettings { speaks: Speaks::Weights, ..settings };
+        Line::new(&settings).map(|_| settings.name).map_err(|e| e.to_string())
+    };
+    all.map(usable).collect()
 }
 
 /// What a type does not know of a document.
@@ -120,7 +134,10 @@ fn fits(folder: &Path, documents: &[Value], rollout: &LlmRollout) {
         let objects: Vec<DynamicObject> = of_kind(documents, kind.names().kind);
         let service = services.iter().find(|o| o.name_any() == name);
         let named = |name: &str| objects.iter().find(|o| o.name_any() == name);
-        let found = Found { service, object: named(name), second: claim.second().and_then(named), out: None };
+        let offered = documents.iter().any(|d| webhooks(d).is_ok_and(|all| all.iter().any(|one| one == name)));
+        let heard = offered.then(|| webhook::understand(name, Some("\"1\""), br#"{"weights":{"blue":100,"green":0}}"#));
+        let second = claim.second().and_then(named);
+        let found = Found { service, object: named(name), second, heard: heard.as_ref(), out: None };
         let seen = claim.read([&blue, &green], found).state;
         let seen = seen.unwrap_or_else(|t| panic!("{}: {}", folder.display(), t.message));
         assert_eq!((seen.shares, seen.exact), (Shares { blue: 100, green: 0 }, true), "{}", folder.display());

@@ -155,6 +155,10 @@ impl Brain {
                     outcome.guarded[n] = version == "5";
                     self.deleted(name, breaches)
                 }
+                Intent::Put(put) => {
+                    breaches.push(Breach::new(Law::I14, format!("a webhook that nobody named: {}", put.webhook)));
+                    None
+                }
                 Intent::Patch(p) => match patch::read(&look.things, p) {
                     Ok(read) => {
                         laws::of_patch(self, read, breaches);

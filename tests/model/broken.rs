@@ -77,7 +77,7 @@ pub(crate) fn with_status(s: &Snapshot, change: impl FnOnce(&mut LlmRolloutStatu
 fn patches(d: &mut Decision) -> impl Iterator<Item = &mut llmrollout::routers::GuardedPatch> {
     d.intents.iter_mut().filter_map(|i| match i {
         Intent::Patch(p) => Some(p),
-        Intent::Apply(_) | Intent::Delete { .. } => None,
+        Intent::Put(_) | Intent::Apply(_) | Intent::Delete { .. } => None,
     })
 }
 
@@ -207,7 +207,7 @@ fn stubborn(s: &Snapshot) -> Decision {
         .filter_map(|r| r.state.as_ref().ok())
         .filter(|seen| matches!(seen.place, llmrollout::routers::Place::Weights { .. }))
         .flat_map(|seen| llmrollout::routers::write(seen, Shares::giving(candidate, attempt.weight)))
-        .map(Intent::Patch)
+        .map(Intent::from)
         .collect();
     again
 }

@@ -11,7 +11,7 @@ use llmrollout::{
     control::retry::{self, Attempts},
     decide::{self, Decision, Snapshot, snapshot::Offers},
     metrics::{Reading, Sample},
-    observe::{self, ObserveError, World, board::Board, clock::Clock, live::Eyes, memory::Memory},
+    observe::{self, ObserveError, World, board::Board, clock::Clock, live::Eyes, memory::Memory, webhooks::Webhooks},
     record::{self, Pen, RecordError},
 };
 use tokio::{
@@ -96,9 +96,15 @@ async fn run(cluster: Arc<Cluster>, op: usize) {
             clock: Clock::start(),
             offers: Arc::new(Offers { providers: vec!["default".into()], ..Offers::default() }),
             memory: Memory::default(),
+            webhooks: Webhooks::default(),
         },
         eyes: Eyes { client: client.clone(), deadline },
-        hands: Hands { client: client.clone(), deadline, may_write: Arc::new(move || lease.sim().ops[op].leads) },
+        hands: Hands {
+            client: client.clone(),
+            deadline,
+            may_write: Arc::new(move || lease.sim().ops[op].leads),
+            webhooks: Arc::default(),
+        },
         pen: Pen { client, deadline },
         attempts: Attempts::default(),
         cluster: Arc::clone(&cluster),
@@ -178,7 +184,7 @@ impl Process {
             snapshot = self.timed(Box::pin(live).await.map_err(Ended::Observe)?);
             decision = decide::decide(&snapshot);
         }
-        let acted = act::act(&decision, &rollout.namespace().unwrap_or_default(), &self.hands).await;
+        let acted = act::act(&decision, ["llm", &rollout.name_any()], &self.hands).await;
         let (status, _) = record::outcome(&snapshot, &decision, &acted);
         let owner = ObjectRef::from_obj(rollout.as_ref());
         self.world.board.subscribe(&owner, decision.asks.clone());

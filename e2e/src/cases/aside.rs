@@ -13,7 +13,7 @@ use super::{
 use crate::kit::{KitError, LoadPlan, Wish, claim, prometheus::http};
 
 const STEP: Duration = Duration::from_mins(1);
-const TESTERS: u64 = 25;
+const TESTERS: u64 = 10;
 
 /// A service on a route that holds more than our two weights, at a dark step with this beside it; and the route before.
 async fn dark(stand: &Stand, aside: &Value, hold: &str) -> Result<(Service, Value), KitError> {
@@ -67,12 +67,12 @@ async fn goes_to(stand: &Stand, header: (&str, &str), version: &str) -> Result<(
 }
 
 fn by_header_or_cookie() -> Value {
-    json!({"match": [{"header": {"name": "x-tester", "value": "yes"}}, {"cookie": {"name": "tester", "value": "v1.2"}}], "minRequests": 20})
+    json!({"match": [{"header": {"name": "x-tester", "value": "yes"}}, {"cookie": {"name": "tester", "value": "v1.2"}}], "minRequests": 10})
 }
 
 /// Testers reach green while everybody else gets blue; with the first share the rule is gone, and the route is as it was.
 pub(super) async fn testers_reach_the_candidate_and_nobody_else_does(stand: &Stand) -> Result<(), KitError> {
-    let (service, before) = dark(stand, &by_header_or_cookie(), "5s").await?;
+    let (service, before) = dark(stand, &by_header_or_cookie(), "15s").await?;
     goes_to(stand, ("x-tester", "yes"), "v2").await?;
     goes_to(stand, ("X-Tester", "no"), "v1").await?;
     goes_to(stand, ("cookie", "a=b; tester=v1.2; c=d"), "v2").await?;

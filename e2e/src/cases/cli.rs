@@ -60,7 +60,7 @@ pub(super) async fn every_command_tells_of_a_release_under_way(stand: &Stand) ->
     tells(stand, &["history", NAME], &["Promoted"]).await?;
     tells(stand, &["plan", NAME, "--rps", "50"], &["KNOWN AFTER"]).await?;
     tells(stand, &["explain", "GateFailed"], &["GateFailed: "]).await?;
-    tells(stand, &["completion", "bash"], &["_kubectl-llmrollout"]).await?;
+    tells(stand, &["completion", "bash"], &["kubectl-llmrollout", "complete -F"]).await?;
     tells(stand, &["version", "--request-timeout", "5s"], &["llmrollout.io/v1alpha1"]).await?;
     let status = document(stand, &["status", NAME]).await?;
     claim(status["status"]["weight"] == "20%", || status.to_string())?;
@@ -97,7 +97,11 @@ async fn with_file(stand: &Stand, file: &Path) -> Result<(), KitError> {
 async fn is_drawn(stand: &Stand) -> Result<(), KitError> {
     let watch = format!("kubectl-llmrollout -n {} watch {NAME}", stand.space.name);
     let mut command = Command::new("sh");
-    command.env("TERM", "xterm-256color").args(["-c", &format!("printf q | script -qefc '{watch}' /dev/null")]);
+    // The key is typed once something is drawn: one that comes before ends it before.
+    let typed = format!(
+        "seen=$(mktemp); {{ timeout 30 sh -c 'until grep -q pause \"$0\"; do sleep 0.1; done' \"$seen\"; printf q; }} | script -qefc '{watch}' \"$seen\"; code=$?; rm \"$seen\"; exit $code"
+    );
+    command.env("TERM", "xterm-256color").args(["-c", &typed]);
     let (code, out, note) = ran(command).await?;
     claim(code == 0 && out.contains("in namespace") && out.contains("pause"), || {
         format!("{watch}: {code}: {out:?} {note}")

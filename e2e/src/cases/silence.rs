@@ -63,7 +63,7 @@ async fn leak_to_green(stand: &Stand) -> Result<tokio::task::JoinHandle<()>, Kit
     let client = prometheus::http()?;
     Ok(tokio::spawn(async move {
         loop {
-            let words = json!({"model": "chat", "messages": [{"role": "user", "content": "past the route"}]});
+            let words = json!({"messages": [{"role": "user", "content": "past the route"}]});
             let _ = client.post(&url).json(&words).send().await;
             tokio::time::sleep(Duration::from_millis(200)).await;
         }

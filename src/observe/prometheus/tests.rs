@@ -10,9 +10,10 @@ use std::{collections::BTreeSet, time::Duration};
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use self::server::{Server, gzip, json, response, value};
-use super::{Provider, ProviderSettings};
+use super::Provider;
 use crate::{
     api::Moment,
+    line::ProviderSettings,
     metrics::{NoData, Question, Reading, Sample, Template},
     observe::{
         board::{Board, Owner},
@@ -27,7 +28,7 @@ fn settings(name: &str, url: &str) -> ProviderSettings {
 
 /// Settings with a deadline that no test waits for.
 fn patient(name: &str, url: &str) -> ProviderSettings {
-    ProviderSettings { timeout_seconds: 60, ..settings(name, url) }
+    ProviderSettings { timeout_seconds: Some(60), ..settings(name, url) }
 }
 
 fn question(provider: &str, text: &str) -> Question {
@@ -279,7 +280,7 @@ async fn credentials_come_from_files_and_stay_secret() {
     std::fs::write(&file, "canary-2").unwrap();
     ask(with_token.clone()).await.unwrap();
     let mut basic = settings("default", &server.url);
-    basic.basic_auth = Some(super::BasicAuth { username: "me".into(), password_file: file.clone() });
+    basic.basic_auth = Some(crate::line::BasicAuth { username: "me".into(), password_file: file.clone() });
     ask(basic).await.unwrap();
     let requests = server.requests();
     assert!(requests[0].contains("\r\nauthorization: Bearer canary-1\r\n"), "{}", requests[0]);
@@ -295,17 +296,6 @@ async fn credentials_come_from_files_and_stay_secret() {
     with_token.headers.insert("x-key".into(), "canary".into());
     let shown = format!("{with_token:?} {:?}", Provider::new(with_token.clone()).unwrap());
     assert!(!shown.contains("canary") && !shown.contains("127.0.0.1"), "{shown}");
-}
-
-#[tokio::test]
-async fn a_name_that_leads_to_a_refused_address_is_not_dialed() {
-    let resolver = super::address::Resolver { host: "169.254.169.254".into() };
-    let refused = reqwest::dns::Resolve::resolve(&resolver, "prometheus.example".parse().unwrap()).await;
-    assert!(refused.is_err_and(|error| error.is::<super::address::Refused>()));
-    // As the client hands it on, and as it is told.
-    let client = reqwest::Client::builder().no_proxy().dns_resolver(resolver).tls_certs_only([]).build().unwrap();
-    let error = client.get("http://prometheus.example:9090").send().await.unwrap_err();
-    assert_eq!(super::line::failure(&error), NoData::Unreachable("its name leads to an address that is refused"));
 }
 
 #[tokio::test]

@@ -9,11 +9,12 @@ use super::{
 };
 use crate::{
     api::{Moment, sources::Http, status::Color},
+    line::{ProviderSettings, Speaks},
     metrics::{self, Ask, NoData, Number, Question, Sample, Source, Subject},
     observe::{
         board::{Board, Owner},
         clock::Clock,
-        prometheus::{Provider, ProviderSettings, Speaks},
+        prometheus::Provider,
     },
 };
 

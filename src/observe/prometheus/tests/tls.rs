@@ -19,12 +19,13 @@ use tokio_rustls::{
 };
 
 use super::{
-    super::{Provider, ProviderSettings},
+    super::Provider,
     question,
     server::{json, read_request, value},
     settings,
 };
 use crate::{
+    line::ProviderSettings,
     metrics::{NoData, Sample},
     observe::clock::Clock,
 };
@@ -94,7 +95,7 @@ impl TlsServer {
         ProviderSettings {
             ca_file: Some(files.file("ca.pem", CA)),
             server_name: Some("prometheus.test".into()),
-            timeout_seconds: 10,
+            timeout_seconds: Some(10),
             ..settings("default", &format!("https://127.0.0.1:{}/prom", self.port))
         }
     }

@@ -33,7 +33,7 @@ pub(super) fn tells_colors(url: &str) -> bool {
 }
 
 /// The URL about somebody: each word is replaced once, in a value, and what is put in is encoded.
-pub(super) fn about(url: &Url, about: &About) -> Url {
+pub fn about(url: &Url, about: &About) -> Url {
     let mut filled = url.clone();
     let pairs: Vec<_> = url.query_pairs().map(|(name, value)| (name.into_owned(), fill(&value, about))).collect();
     if !pairs.is_empty() {

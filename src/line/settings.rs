@@ -24,6 +24,8 @@ pub enum Speaks {
     Prometheus,
     /// One JSON document for each GET.
     Json,
+    /// The protocol of docs/webhook-router.md.
+    Weights,
 }
 
 /// A provider that speaks the Prometheus query API, or an endpoint.
@@ -60,9 +62,9 @@ pub struct ProviderSettings {
     /// The name that the provider's certificate bears, where it is not the host of `url`.
     #[serde(default)]
     pub server_name: Option<String>,
-    /// Seconds that a question may take in all.
-    #[serde(default = "five")]
-    pub timeout_seconds: u64,
+    /// Seconds that a request may take in all; 5, for a webhook 3.
+    #[serde(default)]
+    pub timeout_seconds: Option<u64>,
     /// Questions on the way at the same time.
     #[serde(default = "four")]
     pub max_in_flight: usize,
@@ -79,10 +81,6 @@ pub struct BasicAuth {
     pub username: String,
     /// File with the password, read anew for every question.
     pub password_file: PathBuf,
-}
-
-const fn five() -> u64 {
-    5
 }
 
 const fn four() -> usize {
@@ -190,10 +188,16 @@ impl ProviderSettings {
         let example = match self.speaks {
             Speaks::Prometheus => "url: write for example http://prometheus.monitoring:9090",
             Speaks::Json => "url: write for example https://eval.example/score?revision={{revision}}",
+            Speaks::Weights => "url: write for example https://balancer.example/weights?of={{namespace}}/{{name}}",
         };
         // Before it is parsed: a `{` of a path is encoded then.
-        if let Some(problem) = url::wrong(&self.url).filter(|_| self.speaks == Speaks::Json) {
+        if let Some(problem) = url::wrong(&self.url).filter(|_| self.speaks != Speaks::Prometheus) {
             return Err(self.invalid(problem));
+        }
+        if self.speaks == Speaks::Weights && (self.url.contains("{{color}}") || self.url.contains("{{revision}}")) {
+            return Err(
+                self.invalid("url: a webhook is asked about both colors; it knows `{{namespace}}` and `{{name}}`")
+            );
         }
         let url = Url::parse(&self.url).map_err(|_| self.invalid(example))?;
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
@@ -205,7 +209,7 @@ impl ProviderSettings {
         if url.query().is_some() && self.speaks == Speaks::Prometheus || url.fragment().is_some() {
             return Err(self.invalid(match self.speaks {
                 Speaks::Prometheus => "url: must end with its path, without ? or #",
-                Speaks::Json => "url: must not hold a #",
+                Speaks::Json | Speaks::Weights => "url: must not hold a #",
             }));
         }
         if bare_host(&url).parse().is_ok_and(is_refused) {
@@ -261,8 +265,12 @@ impl ProviderSettings {
     }
 
     pub(super) fn check(&self) -> Result<(), ProviderError> {
-        if !(1..=60).contains(&self.timeout_seconds) {
-            return Err(self.invalid("timeoutSeconds: write 1 to 60"));
+        let longest = if self.speaks == Speaks::Weights { 10 } else { 60 };
+        if !(1..=longest).contains(&self.timeout().as_secs()) {
+            return Err(self.invalid(match self.speaks {
+                Speaks::Prometheus | Speaks::Json => "timeoutSeconds: write 1 to 60",
+                Speaks::Weights => "timeoutSeconds: write 1 to 10; the way back must not wait longer for a webhook",
+            }));
         }
         if !(1..=64).contains(&self.max_in_flight) {
             return Err(self.invalid("maxInFlight: write 1 to 64"));
@@ -322,15 +330,22 @@ impl ProviderSettings {
         match self.speaks {
             Speaks::Prometheus => "provider",
             Speaks::Json => "endpoint",
+            Speaks::Weights => "router",
         }
     }
 
     /// As questions name it.
-    pub(super) fn asked_as(&self) -> String {
+    pub fn asked_as(&self) -> String {
         match self.speaks {
             Speaks::Prometheus => self.name.clone(),
             Speaks::Json => ask::endpoint(&self.name),
+            Speaks::Weights => format!("router {}", self.name),
         }
+    }
+
+    /// How long a request may take in all.
+    pub fn timeout(&self) -> Duration {
+        Duration::from_secs(self.timeout_seconds.unwrap_or(if self.speaks == Speaks::Weights { 3 } else { 5 }))
     }
 
     /// Whether it can be asked about one color.

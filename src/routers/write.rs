@@ -1,0 +1,67 @@
+//! What brings a router to its shares: patches of objects, or a word to a webhook. Only data; `act` sends it.
+
+use super::{
+    GuardedPatch, Names, Place, Seen, Shares, llm_inference_service, model_rewrite, service, split, webhook::Put,
+};
+use crate::api::{aside::Aside, status::Color};
+
+/// One write that brings a router to its shares.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Write {
+    /// Of an object of the cluster.
+    Patch(GuardedPatch),
+    /// Of a webhook.
+    Put(Put),
+}
+
+impl Write {
+    /// The patch, if it is one.
+    pub fn patch(self) -> Option<GuardedPatch> {
+        match self {
+            Self::Patch(patch) => Some(patch),
+            Self::Put(_) => None,
+        }
+    }
+}
+
+/// The writes that give `shares`, and leave beside them just what a dark step wants to be there for `color`.
+pub fn write_beside(seen: &Seen, shares: Shares, aside: &Aside, color: Color) -> Vec<Write> {
+    let mut writes = write(seen, shares);
+    // Only a route has room, and it is one object.
+    if let (Some(room), Some(Write::Patch(patch))) = (&seen.room, writes.first_mut()) {
+        patch.ops.extend(room.write(aside, color));
+    }
+    writes
+}
+
+/// The writes that give `shares`, in their order: one for each object.
+pub fn write(seen: &Seen, shares: Shares) -> Vec<Write> {
+    let version = &seen.version;
+    let patches = match &seen.place {
+        Place::Selector { service, key } => vec![service::write(version, service, key, shares)],
+        Place::Weights { kind, name, weights } => {
+            vec![GuardedPatch { kind: *kind, name: name.clone(), ops: split::write(version, weights, shares) }]
+        }
+        Place::Members { blue, green } => llm_inference_service::write(blue, green, shares),
+        Place::Targets { name, targets } => vec![model_rewrite::write(version, name, targets, shares)],
+        Place::Webhook { name } => {
+            return vec![Write::Put(Put { webhook: name.clone(), version: Some(version.clone()), shares })];
+        }
+    };
+    patches.into_iter().map(Write::Patch).collect()
+}
+
+/// What a tool that holds objects to a Git is told to leave alone, as items of Argo CD's `ignoreDifferences`: exactly what
+/// we write. Nothing of what stands in no Git.
+pub fn left_alone(seen: &Seen) -> Vec<String> {
+    let item = |GuardedPatch { kind, name, ops }: GuardedPatch| {
+        let Names { group, kind, .. } = kind.names();
+        let group = if group.is_empty() { String::new() } else { format!("group: {group}, ") };
+        let ours: Vec<&str> = match &seen.place {
+            Place::Targets { targets, .. } => vec![&targets.list],
+            _ => ops.iter().filter(|op| op["op"] != "test").filter_map(|op| op["path"].as_str()).skip(1).collect(),
+        };
+        format!("{{{group}kind: {kind}, name: {name}, jsonPointers: [{}]}}", ours.join(", "))
+    };
+    write(seen, seen.shares).into_iter().filter_map(Write::patch).map(item).collect()
+}
