@@ -59,13 +59,7 @@ impl Acted {
 pub async fn act(decision: &Decision, namespace: &str, hands: &Hands) -> Acted {
     let mut acted = Acted { done: Vec::new(), stopped: None };
     for intent in &decision.intents {
-        let outcome = match intent {
-            _ if !(hands.may_write)() => Err(ActError::NotLeading),
-            Intent::Apply(owned) => hands.apply(namespace, owned).await,
-            Intent::Patch(patch) => hands.patch(namespace, patch).await,
-            Intent::Delete { name, version } => hands.delete(namespace, name, version).await,
-        };
-        match outcome {
+        match hands.one(intent, namespace).await {
             Ok(what) => acted.done.push(what),
             Err(error) => {
                 acted.stopped.get_or_insert(error);
@@ -79,7 +73,28 @@ pub async fn act(decision: &Decision, namespace: &str, hands: &Hands) -> Acted {
     acted
 }
 
+/// Carries out what nothing waits for, each by itself.
+pub async fn beside(intents: &[Intent], namespace: &str, hands: &Hands) -> Acted {
+    let mut acted = Acted { done: Vec::new(), stopped: None };
+    for intent in intents {
+        match hands.one(intent, namespace).await {
+            Ok(what) => acted.done.push(what),
+            Err(error) => drop(acted.stopped.get_or_insert(error)),
+        }
+    }
+    acted
+}
+
 impl Hands {
+    async fn one(&self, intent: &Intent, namespace: &str) -> Result<String, ActError> {
+        match intent {
+            _ if !(self.may_write)() => Err(ActError::NotLeading),
+            Intent::Apply(owned) => self.apply(namespace, owned).await,
+            Intent::Patch(patch) => self.patch(namespace, patch).await,
+            Intent::Delete { name, version } => self.delete(namespace, name, version).await,
+        }
+    }
+
     async fn apply(&self, namespace: &str, owned: &Owned) -> Result<String, ActError> {
         let (group, kind) = match owned.kind {
             OwnedKind::Deployment => ("apps", "Deployment"),

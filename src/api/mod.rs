@@ -3,6 +3,8 @@
 
 pub mod around;
 pub mod aside;
+pub mod checked;
+pub mod checks;
 pub mod conditions;
 pub mod exporters;
 pub mod found;

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, Moment, Reason, aside::Aside, found::MetricsFound, order::Verb};
+use super::{Condition, Moment, Reason, aside::Aside, checked::Checked, found::MetricsFound, order::Verb};
 pub use super::{
     home::{Detached, Home},
     verdict::{GateStatus, Kept, Reference, Stood, VerdictWord},
@@ -105,7 +105,9 @@ pub enum Phase {
     Idle,
     /// A release is wanted and has to wait: for another rollout, or for its window.
     Pending,
-    /// The candidate is coming up.
+    /// Checks before anything moves.
+    Preflight,
+    /// The candidate is coming up, and is looked at before it gets any traffic.
     Preparing,
     /// A weight is being written and confirmed.
     Shifting,
@@ -135,6 +137,7 @@ impl Phase {
         match self {
             Self::Idle => "Idle",
             Self::Pending => "Pending",
+            Self::Preflight => "Preflight",
             Self::Preparing => "Preparing",
             Self::Shifting => "Shifting",
             Self::Holding => "Holding",
@@ -219,6 +222,15 @@ pub struct Attempt {
     /// When everything that had to come before the start had come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cleared_at: Option<Moment>,
+    /// When the checks before the candidate had passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checked_at: Option<Moment>,
+    /// The checks that have begun, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<Checked>,
+    /// The hooks that have begun, the oldest first; the last sixteen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<Checked>,
     /// The bake window it is in, 1 for the first; 0 before.
     #[serde(default, skip_serializing_if = "is_zero")]
     #[schemars(range(min = 0, max = 100))]
