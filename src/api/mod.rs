@@ -14,6 +14,7 @@ pub mod home;
 pub mod labels;
 pub mod moment;
 pub mod order;
+pub mod phase;
 pub mod record;
 pub mod release;
 pub mod route;
