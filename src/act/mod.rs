@@ -62,18 +62,10 @@ impl Acted {
 
 /// Carries out the writes of a decision about the rollout of this namespace and name.
 pub async fn act(decision: &Decision, [namespace, name]: [&str; 2], hands: &Hands) -> Acted {
-    let attempt = decision.next.attempt.as_ref().map_or(0, |a| a.id);
-    let whose = Whose { namespace, name, attempt };
+    let whose = whose(decision, namespace, name);
     let mut acted = Acted { done: Vec::new(), stopped: None };
     for intent in &decision.intents {
-        let outcome = match intent {
-            _ if !(hands.may_write)() => Err(ActError::NotLeading),
-            Intent::Apply(owned) => hands.apply(namespace, owned).await,
-            Intent::Patch(patch) => hands.patch(namespace, patch).await,
-            Intent::Put(put) => hands.webhooks.put(put, whose).await,
-            Intent::Delete { name, version } => hands.delete(namespace, name, version).await,
-        };
-        match outcome {
+        match hands.one(intent, whose).await {
             Ok(what) => acted.done.push(what),
             Err(error) => {
                 acted.stopped.get_or_insert(error);
@@ -87,7 +79,35 @@ pub async fn act(decision: &Decision, [namespace, name]: [&str; 2], hands: &Hand
     acted
 }
 
+/// Carries out what nothing waits for, each by itself.
+pub async fn beside(decision: &Decision, [namespace, name]: [&str; 2], hands: &Hands) -> Acted {
+    let whose = whose(decision, namespace, name);
+    let mut acted = Acted { done: Vec::new(), stopped: None };
+    for intent in &decision.beside {
+        match hands.one(intent, whose).await {
+            Ok(what) => acted.done.push(what),
+            Err(error) => drop(acted.stopped.get_or_insert(error)),
+        }
+    }
+    acted
+}
+
+fn whose<'a>(decision: &Decision, namespace: &'a str, name: &'a str) -> Whose<'a> {
+    Whose { namespace, name, attempt: decision.next.attempt.as_ref().map_or(0, |a| a.id) }
+}
+
 impl Hands {
+    async fn one(&self, intent: &Intent, whose: Whose<'_>) -> Result<String, ActError> {
+        let namespace = whose.namespace;
+        match intent {
+            _ if !(self.may_write)() => Err(ActError::NotLeading),
+            Intent::Apply(owned) => self.apply(namespace, owned).await,
+            Intent::Patch(patch) => self.patch(namespace, patch).await,
+            Intent::Put(put) => self.webhooks.put(put, whose).await,
+            Intent::Delete { name, version } => self.delete(namespace, name, version).await,
+        }
+    }
+
     async fn apply(&self, namespace: &str, owned: &Owned) -> Result<String, ActError> {
         let (group, kind) = match owned.kind {
             OwnedKind::Deployment => ("apps", "Deployment"),

@@ -135,6 +135,14 @@ reasons! {
     NotOurs,
     /// Nothing to release.
     UpToDate,
+    /// A check of `preflight` is under way.
+    Checking,
+    /// A check cannot begin: what it names is not there.
+    CheckWaits,
+    /// A check of `preflight` failed, and no try is left.
+    CheckFailed,
+    /// A hook failed; nothing waits for it.
+    HookFailed,
     /// The candidate is coming up.
     Preparing,
     /// The candidate was not ready within `readyTimeout`.

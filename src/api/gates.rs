@@ -160,11 +160,11 @@ pub struct Gate {
     pub dashboard: Option<String>,
 }
 
-fn limit(_: &mut SchemaGenerator) -> Schema {
+pub(super) fn limit(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "pattern": LIMIT, "minLength": 1, "maxLength": 24})
 }
 
-fn limits(_: &mut SchemaGenerator) -> Schema {
+pub(super) fn limits(_: &mut SchemaGenerator) -> Schema {
     let one = json_schema!({"type": "string", "pattern": LIMIT, "minLength": 1, "maxLength": 24});
     json_schema!({"type": "array", "items": one, "minItems": 2, "maxItems": 2})
 }

@@ -10,6 +10,10 @@ pub const COLOR: &str = "llmrollout.io/color";
 pub const REVISION: &str = "llmrollout.io/revision";
 /// Name of the gate on the Jobs that are run for it, and on their pods.
 pub const GATE: &str = "llmrollout.io/gate";
+/// Name of the check on the Jobs that are run for it, and on their pods.
+pub const CHECK: &str = "llmrollout.io/check";
+/// Name of the hook on the Jobs that are run for it, and on their pods.
+pub const HOOK: &str = "llmrollout.io/hook";
 /// On the `ConfigMaps` that hold price lists: no other is looked at.
 pub const PRICES: &str = "llmrollout.io/prices";
 /// Annotation: hash of what we last applied, so that an unchanged object costs no request.

@@ -3,6 +3,8 @@
 
 pub mod around;
 pub mod aside;
+pub mod checked;
+pub mod checks;
 pub mod conditions;
 pub mod exporters;
 pub mod found;
@@ -12,6 +14,7 @@ pub mod home;
 pub mod labels;
 pub mod moment;
 pub mod order;
+pub mod phase;
 pub mod record;
 pub mod release;
 pub mod route;

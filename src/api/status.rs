@@ -3,9 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, Moment, Reason, aside::Aside, found::MetricsFound, order::Verb};
+use super::{Condition, Moment, Reason, aside::Aside, checked::Checked, found::MetricsFound, order::Verb};
 pub use super::{
     home::{Detached, Home},
+    phase::Phase,
     verdict::{GateStatus, Kept, Reference, Stood, VerdictWord},
 };
 
@@ -98,58 +99,6 @@ pub struct LlmRolloutStatus {
     pub conditions: Vec<Condition>,
 }
 
-/// What is going on.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Phase {
-    /// Nothing to release.
-    Idle,
-    /// A release is wanted and has to wait: for another rollout, or for its window.
-    Pending,
-    /// The candidate is coming up.
-    Preparing,
-    /// A weight is being written and confirmed.
-    Shifting,
-    /// Measuring at a step.
-    Holding,
-    /// A person is asked; the message says who and what for.
-    AwaitingApproval,
-    /// `paused` is set, or a gate asks a person.
-    Paused,
-    /// 100 %, the old color is warm, gates still watch.
-    Baking,
-    /// The revision is live; the old color is drained and retired.
-    Decommissioning,
-    /// The revision is live.
-    Completed,
-    /// Traffic is on its way back.
-    RollingBack,
-    /// Back on the old color; the reason is kept.
-    RolledBack,
-    /// Needs a person; the condition says what to do.
-    Blocked,
-}
-
-impl Phase {
-    /// The word itself.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Idle => "Idle",
-            Self::Pending => "Pending",
-            Self::Preparing => "Preparing",
-            Self::Shifting => "Shifting",
-            Self::Holding => "Holding",
-            Self::AwaitingApproval => "AwaitingApproval",
-            Self::Paused => "Paused",
-            Self::Baking => "Baking",
-            Self::Decommissioning => "Decommissioning",
-            Self::Completed => "Completed",
-            Self::RollingBack => "RollingBack",
-            Self::RolledBack => "RolledBack",
-            Self::Blocked => "Blocked",
-        }
-    }
-}
-
 /// A slot: one Deployment and one Service.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[serde(rename_all = "lowercase")]
@@ -219,6 +168,15 @@ pub struct Attempt {
     /// When everything that had to come before the start had come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cleared_at: Option<Moment>,
+    /// When the checks before the candidate had passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checked_at: Option<Moment>,
+    /// The checks that have begun, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<Checked>,
+    /// The hooks that have begun, the oldest first; the last sixteen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<Checked>,
     /// The bake window it is in, 1 for the first; 0 before.
     #[serde(default, skip_serializing_if = "is_zero")]
     #[schemars(range(min = 0, max = 100))]

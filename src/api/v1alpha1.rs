@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     around::{Approval, Bake, Decommission, Dependency, FastTrack, OnDependencyRollback, RollbackPolicy, Step, Window},
+    checks::{Check, Hooks},
     exporters::Metrics,
     gates::Gate,
     release::Release,
@@ -160,6 +161,14 @@ pub struct LlmRolloutSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 24))]
     pub approvals: Vec<Approval>,
+    /// What has to be true before any traffic moves, in this order, once in each attempt.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 12))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub preflight: Vec<Check>,
+    /// What is run beside the steps. Nothing waits for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hooks: Option<Hooks>,
     /// Windows after 100 %, one after the other: the old color stays warm and gates may still take traffic back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]

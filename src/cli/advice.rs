@@ -19,6 +19,7 @@ pub fn advice(rollout: &LlmRollout, now: Moment) -> String {
         Phase::Idle => format!("Nothing; a change of {} starts a release.", wish(rollout)),
         Phase::Completed => format!("Nothing; the next change of {} starts the next release.", wish(rollout)),
         Phase::Preparing => preparing(rollout, status, &target),
+        Phase::Preflight => format!("Wait for the check that the message names. {}", target.way_back()),
         Phase::Shifting => format!("Wait until the routers confirm the weight. {}", target.way_back()),
         Phase::Holding => holding(status, &target),
         Phase::Pending => format!("Wait for what the message names. {}", target.way_back()),
@@ -141,9 +142,10 @@ mod tests {
         cli::args::Args,
     };
 
-    const PHASES: [&str; 13] = [
+    const PHASES: [&str; 14] = [
         "Idle",
         "Pending",
+        "Preflight",
         "Preparing",
         "Shifting",
         "Holding",

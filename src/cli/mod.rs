@@ -4,6 +4,7 @@
 pub mod advice;
 pub mod args;
 pub mod backtest;
+pub mod checklist;
 pub mod cluster;
 pub mod completion;
 pub mod convert;

@@ -3,7 +3,7 @@
 
 use super::{
     advice::advice,
-    history, people,
+    checklist, history, people,
     table::{Table, age, ago, clean},
 };
 use crate::api::{
@@ -19,6 +19,7 @@ pub fn story(rollout: &LlmRollout, wide: bool, now: Moment) -> String {
     let parts = [
         head(rollout, status, now),
         routers(&status.observed_weights),
+        checklist::checked(status.attempt.as_ref(), now),
         gates(&status.gates, now),
         conditions(&status.conditions, wide, now),
         people::approvals(rollout, now),

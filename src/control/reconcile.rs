@@ -112,6 +112,9 @@ pub(super) async fn reconcile(rollout: Arc<LlmRollout>, ctx: Arc<Context>) -> Re
         }
         written => written?,
     };
+    if acted.stopped().is_none() || decision.latched {
+        begin_beside(&ctx, &namespace, &snapshot.rollout, &decision);
+    }
     ctx.metrics.stands(&snapshot.rollout, &status);
     if written {
         ctx.metrics.recorded();
@@ -146,6 +149,25 @@ async fn tell_the_cause(ctx: &Context, seen: &Snapshot, acted: &act::Acted) -> R
     }
     let (status, _) = record::outcome(&snapshot, &decision, acted);
     Ok(Some(ctx.pen.write(&snapshot.rollout, &status).await?))
+}
+
+/// Hooks are begun once they are written down, beside everything else: not even an API server that hangs may make the
+/// next pass wait. What could not be begun is tried again by the next pass.
+fn begin_beside(ctx: &Arc<Context>, namespace: &str, rollout: &LlmRollout, decision: &Decision) {
+    if decision.beside.is_empty() {
+        return;
+    }
+    let (ctx, decision) = (Arc::clone(ctx), decision.clone());
+    let (namespace, name, rollout) = (namespace.to_owned(), rollout.name_any(), key(rollout));
+    tokio::spawn(async move {
+        let acted = act::beside(&decision, [&namespace, &name], &ctx.hands).await;
+        for what in acted.done() {
+            tracing::info!(%rollout, "{what}");
+        }
+        if let Some(error) = acted.stopped() {
+            tracing::warn!(%rollout, class = error.class().word(), "a hook could not be begun: {error}");
+        }
+    });
 }
 
 /// When to look again.

@@ -155,7 +155,7 @@ fn watch_routers(
     (stream::select_all(wakes).boxed(), stores)
 }
 
-/// What gates on Jobs need: the Jobs and their pods, and the `CronJobs` that they are made of.
+/// What is run for rollouts: our Jobs, and the `CronJobs` that they are made of; and every pod of ours.
 fn watch_jobs(
     client: &Client,
     namespace: Option<&str>,
@@ -165,19 +165,17 @@ fn watch_jobs(
     let (jobs, job_writer) = reflector::store();
     let (pods, pod_writer) = reflector::store();
     let (cron_jobs, cron_job_writer) = reflector::store();
-    let of_gates = watcher::Config::default().labels(labels::GATE).timeout(WATCH_FOR);
+    let ours = watcher::Config::default().labels(labels::ROLLOUT).timeout(WATCH_FOR);
     let all = watcher::Config::default().timeout(WATCH_FOR);
     let by_name = {
         let rollouts = rollouts.clone();
         move |c: &CronJob| waiting_for(&rollouts, c)
     };
     let wakes = stream::select_all([
-        watch(api::<Job>(client, namespace), of_gates.clone(), job_writer, full, "Job", |j| {
+        watch(api::<Job>(client, namespace), ours.clone(), job_writer, full, "Job", |j| {
             rollout_of(j).into_iter().collect()
         }),
-        watch(api::<Pod>(client, namespace), of_gates, pod_writer, full, "Pod", |p| {
-            rollout_of(p).into_iter().collect()
-        }),
+        watch_pods(api(client, namespace), ours, pod_writer, full),
         watch(api::<CronJob>(client, namespace), all, cron_job_writer, full, "CronJob", by_name),
     ]);
     (wakes.boxed(), JobStores { jobs, pods, cron_jobs })
@@ -197,7 +195,7 @@ fn watch_prices(
     (watch(api::<ConfigMap>(client, namespace), labeled, writer, full, "ConfigMap", by_list), price_lists)
 }
 
-/// The rollouts of the namespace in which a release is measured: a gate of theirs may name this `CronJob`.
+/// The rollouts of the namespace in which a release is measured: a gate, a check or a hook may name this `CronJob`.
 fn waiting_for(rollouts: &Store<LlmRollout>, cron_job: &CronJob) -> Vec<ObjectRef<LlmRollout>> {
     let all: Vec<Arc<LlmRollout>> = rollouts.state();
     let here = all.iter().filter(|r| r.metadata.namespace == cron_job.metadata.namespace);
@@ -236,6 +234,16 @@ where
         object.managed_fields_mut().clear();
     });
     touched(events.reflect(writer), full, kind, wakes)
+}
+
+/// Pods without what they were made of: there are many, and only how they are is looked at.
+fn watch_pods(api: Api<Pod>, config: watcher::Config, writer: Writer<Pod>, full: &Filled) -> Wakes {
+    let events = watcher::watcher(api, config).default_backoff().modify(|pod| {
+        pod.metadata.managed_fields = None;
+        pod.metadata.annotations = None;
+        pod.spec = None;
+    });
+    touched(events.reflect(writer), full, "Pod", |pod| rollout_of(pod).into_iter().collect())
 }
 
 /// Objects whose schema is ours are decoded one by one, so that a broken one cannot blind the watch for all.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{
     calendar::Calendar,
+    checklist::{self, PlannedCheck, PlannedHook},
     plan::{Wrong, duration_or, invalid},
 };
 use crate::{
@@ -126,6 +127,10 @@ pub struct Course {
     pub on_dependency_rollback: OnDependencyRollback,
     /// When steps may advance.
     pub window: Option<Calendar>,
+    /// What has to be true before any traffic moves, in its order.
+    pub checks: Vec<PlannedCheck>,
+    /// What is run beside the steps.
+    pub hooks: Vec<PlannedHook>,
 }
 
 impl Course {
@@ -154,6 +159,8 @@ impl Course {
             fast_track,
             on_dependency_rollback: spec.on_dependency_rollback.unwrap_or_default(),
             window: spec.window.as_ref().map(Calendar::read).transpose().map_err(invalid)?,
+            checks: checklist::checks(spec)?,
+            hooks: checklist::hooks(spec)?,
         })
     }
 

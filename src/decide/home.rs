@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     answer::{Answer, end_attempt},
-    awaiting,
+    awaiting, checks,
     detach::{self, References},
     orders, prepare,
     say::{self, Said},
@@ -75,7 +75,10 @@ fn ordered_back(v: &View<'_>) -> Option<Cause> {
 fn driven_back(v: &View<'_>) -> Option<Cause> {
     let attempt = v.running()?;
     let candidate = v.candidate()?;
-    let active = v.status.active?;
+    let Some(active) = v.status.active else {
+        // The first revision has nowhere to go back to, and is not to go on.
+        return checks::failed(v).filter(|_| !v.spec().paused).map(Cause::sure);
+    };
     let serving = attempt.weight > 0 || v.share(candidate) > 0 || !attempt.aside.is_nothing();
     if serving && v.ready(candidate) == 0 && v.ready(active) > 0 {
         return Some(Cause::seen(say::candidate_dead(candidate)));
@@ -93,13 +96,13 @@ fn driven_back(v: &View<'_>) -> Option<Cause> {
     }
     let depends = plan.filter(|p| p.on_dependency_rollback == OnDependencyRollback::Rollback);
     let dependency = depends.and_then(|_| awaiting::taken_back(v)).map(|d| Cause::sure(say::dependency_taken_back(d)));
-    late(v).or(dependency).or_else(|| failed(v)).or_else(|| undecided(v))
+    late(v).or_else(|| checks::failed(v).map(Cause::sure)).or(dependency).or_else(|| failed(v)).or_else(|| undecided(v))
 }
 
 /// The candidate has not come up in its time. One that has, and waits for something else, is not late.
 fn late(v: &View<'_>) -> Option<Cause> {
     let attempt = v.running().filter(|a| a.step_entered_at.is_none() && a.paused_at.is_none())?;
-    attempt.cleared_at?;
+    attempt.cleared_at.filter(|_| !checks::come_first(v))?;
     let timeout = v.plan.ok()?.ready_timeout;
     // An operator that was away looks first: pods may have become ready meanwhile.
     let late = v.now().since(attempt.clock_from.max(v.s.watching_since)) >= timeout;
@@ -235,6 +238,7 @@ fn stuck(v: &View<'_>, cause: &Said, active: Color) -> Answer {
 /// Writes down, once, that this revision goes back and why.
 fn latch(v: &View<'_>, status: &mut LlmRolloutStatus, cause: &Said) {
     let intent = status.intent.take();
+    checks::keep(v, status);
     let Some(attempt) = status.attempt.as_mut().filter(|_| !v.going_back()) else { return };
     if let Some(intent) = intent.filter(|i| !i.aside.is_nothing()) {
         // It may stand there already.

@@ -16,6 +16,8 @@ use crate::{
 pub struct Decision {
     /// The writes, in order.
     pub intents: Vec<Intent>,
+    /// Writes that nothing waits for and that change nothing else when they fail: hooks.
+    pub beside: Vec<Intent>,
     /// The status after the writes.
     pub next: LlmRolloutStatus,
     /// Whether `next` is recorded even if a write failed: a latched rollback is, a step is not.

@@ -7,6 +7,8 @@ mod answer;
 mod awaiting;
 mod bound;
 pub mod calendar;
+pub mod checklist;
+mod checks;
 pub mod chronicle;
 pub mod course;
 pub mod criterion;
@@ -16,6 +18,7 @@ pub mod forecast;
 pub mod gate;
 mod gate_sets;
 mod home;
+mod hooks;
 pub mod intent;
 mod jobs;
 mod leave;
@@ -31,6 +34,7 @@ mod reference;
 pub mod release;
 mod rest;
 mod retire;
+mod runs;
 mod say;
 mod say_back;
 mod silence;
@@ -58,7 +62,7 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
     let status = sound::sound(snapshot.rollout.status.clone().unwrap_or_default());
     let meant = Meant::of(snapshot, sources::found_out(&status));
     let view = View::of(snapshot, status, &meant);
-    let answer = jobs::begin(&view, questions(&view));
+    let answer = hooks::beside(&view, jobs::begin(&view, questions(&view)));
     narrate::tell(&view, answer)
 }
 
@@ -83,7 +87,9 @@ const QUESTIONS: &[Question] = &[
     rest::forbidden,
     rest::begin,
     awaiting::start,
+    checks::before,
     prepare::preparing,
+    checks::of_candidate,
     prepare::installed,
     detach::put_back,
     sources::unfound,

@@ -6,6 +6,7 @@ use super::{
     answer::Answer,
     chronicle, detach,
     gate::{NO_ANSWER, NOT_YET, OF_A_JOB},
+    hooks,
     intent::{Decision, News},
     reference, say, say_back, sources,
     view::{self, View},
@@ -27,7 +28,7 @@ const LONGEST_MESSAGE: usize = 1024;
 
 /// The decision that an answer stands for.
 pub(super) fn tell(v: &View<'_>, answer: Answer) -> Decision {
-    let Answer { phase, reason, message, status, intents, latched, home, wants_live, wake, until, .. } = answer;
+    let Answer { phase, reason, message, status, intents, beside, latched, home, wants_live, wake, until, .. } = answer;
     let mut next = status;
     let message = clipped(message);
     let told = heard(v, &next)
@@ -35,7 +36,8 @@ pub(super) fn tell(v: &View<'_>, answer: Answer) -> Decision {
         .chain(warnings(v))
         .chain(pinned(v, &next))
         .chain(corrected(v))
-        .chain(say_back::news(v, &next));
+        .chain(say_back::news(v, &next))
+        .chain(hooks::news(v, &next));
     let news = told.chain(news(v, phase, reason, &message)).collect();
     next.observed_generation = v.s.rollout.metadata.generation.unwrap_or_default();
     next.phase = Some(phase);
@@ -61,7 +63,7 @@ pub(super) fn tell(v: &View<'_>, answer: Answer) -> Decision {
     };
     let (odds, meant) = (weigh::odds(v), Some(Arc::clone(v.meant)));
     let judged = chronicle::rested_on(v, &next);
-    Decision { intents, next, latched, home, wants_live, news, judged, wake, asks, odds, meant }
+    Decision { intents, beside, next, latched, home, wants_live, news, judged, wake, asks, odds, meant }
 }
 
 pub(super) fn clipped(mut message: String) -> String {
@@ -109,6 +111,7 @@ const fn odd(reason: Reason) -> bool {
             | Reason::ActiveUnready
             | Reason::Drifted
             | Reason::Contended
+            | Reason::CheckWaits
     )
 }
 
@@ -306,7 +309,14 @@ fn ready(v: &View<'_>) -> Word {
 fn progressing(next: &LlmRolloutStatus, reason: Reason) -> Word {
     let moving = matches!(
         next.phase,
-        Some(Phase::Preparing | Phase::Shifting | Phase::Holding | Phase::Baking | Phase::Decommissioning)
+        Some(
+            Phase::Preflight
+                | Phase::Preparing
+                | Phase::Shifting
+                | Phase::Holding
+                | Phase::Baking
+                | Phase::Decommissioning
+        )
     );
     if moving { yes(reason, next.message.clone()) } else { no(reason, next.message.clone()) }
 }

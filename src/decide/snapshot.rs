@@ -40,10 +40,12 @@ pub struct Snapshot {
     pub gate_sets: GateSets,
     /// The price list that the manifest names.
     pub price_list: PriceListSeen,
-    /// The Jobs that are run for its gates, by name.
+    /// The Jobs that are run for it, by name.
     pub jobs: BTreeMap<String, JobSeen>,
-    /// The templates of the `CronJobs` that its gates name, as far as those are there.
+    /// The templates of the `CronJobs` that its gates, checks and hooks name, as far as those are there.
     pub cron_jobs: BTreeMap<String, Value>,
+    /// When a Job of these `CronJobs` last ended well, where one has.
+    pub succeeded: BTreeMap<String, Moment>,
     /// What the operator's configuration offers.
     pub offers: Arc<Offers>,
     /// What the last decision understood of the manifest, if there was one.
@@ -194,8 +196,13 @@ pub enum PriceListSeen {
 pub enum JobSeen {
     /// It has not ended.
     Running,
-    /// It failed, and why.
-    Failed(&'static str),
+    /// It failed.
+    Failed {
+        /// Why.
+        why: &'static str,
+        /// What its last pod left as its termination message.
+        words: Option<String>,
+    },
     /// It ended well.
     Done {
         /// When.

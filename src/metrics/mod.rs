@@ -10,6 +10,7 @@ mod buckets;
 mod cost;
 mod gpu;
 pub mod hints;
+pub mod k6;
 pub mod metric;
 mod need;
 pub mod number;

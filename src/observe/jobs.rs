@@ -29,17 +29,31 @@ fn seen(job: &Job, pods: &[Arc<Pod>]) -> JobSeen {
     let mut ends = conditions.filter(|c| c.status == "True" && matches!(c.type_.as_str(), "Complete" | "Failed"));
     let Some(end) = ends.next() else { return JobSeen::Running };
     if end.type_ == "Failed" {
-        return JobSeen::Failed(match end.reason.as_deref() {
+        let why = match end.reason.as_deref() {
             Some("DeadlineExceeded") => "it took longer than its `timeout`",
             Some("BackoffLimitExceeded") => "its pods failed too often",
             _ => "it failed",
-        });
+        };
+        return JobSeen::Failed { why, words: last_words(of(job, pods)) };
     }
     let completed = job.status.as_ref().and_then(|status| status.completion_time.as_ref());
     let at = completed.or(end.last_transition_time.as_ref()).map_or_else(Moment::default, |at| at.0.into());
-    let name = job.name_any();
-    let own = pods.iter().filter(|pod| pod.namespace() == job.namespace() && pod.labels().get(JOB_NAME) == Some(&name));
-    JobSeen::Done { at, words: words(own.map(AsRef::as_ref)) }
+    JobSeen::Done { at, words: words(of(job, pods)) }
+}
+
+/// The pods of a Job.
+fn of<'a>(job: &Job, pods: &'a [Arc<Pod>]) -> impl Iterator<Item = &'a Pod> {
+    let (namespace, name) = (job.namespace(), job.name_any());
+    let own = move |pod: &&Arc<Pod>| pod.namespace() == namespace && pod.labels().get(JOB_NAME) == Some(&name);
+    pods.iter().filter(own).map(AsRef::as_ref)
+}
+
+/// What the pod that failed last left as its termination message, if it left any.
+fn last_words<'a>(pods: impl Iterator<Item = &'a Pod>) -> Option<String> {
+    let ended = pods.flat_map(|pod| pod.status.iter().flat_map(|s| s.container_statuses.iter().flatten()));
+    let ended = ended.filter_map(|c| c.state.as_ref()?.terminated.as_ref());
+    let told = ended.filter(|t| t.exit_code != 0 && t.message.as_ref().is_some_and(|m| !m.trim().is_empty()));
+    told.max_by_key(|t| t.finished_at.as_ref().map(|at| at.0)).and_then(|t| t.message.clone())
 }
 
 /// What the pod that ended well left as its termination message.
@@ -60,22 +74,38 @@ fn words<'a>(pods: impl Iterator<Item = &'a Pod>) -> Result<String, &'static str
     }
 }
 
-/// The templates of the `CronJobs` that the gates of a rollout and of its sets name.
-pub(super) fn templates(
+/// The `CronJobs` that a rollout, or a set of its gates, names, as far as they are there.
+pub(super) fn cron_jobs(
     rollout: &LlmRollout,
     sets: &GateSets,
     named: impl Fn(&str) -> Option<Arc<CronJob>>,
-) -> BTreeMap<String, Value> {
+) -> BTreeMap<String, Arc<CronJob>> {
     let of_sets = sets.values().flat_map(|set| match set {
         GateSetSeen::There(gates) => gates.as_slice(),
         GateSetSeen::Missing => &[],
     });
-    let all = rollout.spec.gates.iter().chain(of_sets).filter_map(|gate: &Gate| Some(&gate.job.as_ref()?.cron_job));
-    let template = |name: &String| {
-        let template = named(name)?.spec.as_ref().map(|spec| spec.job_template.clone())?;
+    let spec = &rollout.spec;
+    let of_gates = spec.gates.iter().chain(of_sets).filter_map(|gate: &Gate| Some(&gate.job.as_ref()?.cron_job));
+    let of_checks = spec.preflight.iter().flat_map(|c| [&c.job, &c.k6]).flatten().map(|run| &run.cron_job);
+    let hooks =
+        spec.hooks.iter().flat_map(|h| [&h.after_step, &h.before_rollback, &h.after_rollback, &h.after_promotion]);
+    let of_hooks = hooks.flatten().map(|hook| &hook.job.cron_job);
+    of_gates.chain(of_checks).chain(of_hooks).filter_map(|name| Some((name.clone(), named(name)?))).collect()
+}
+
+/// Their templates.
+pub(super) fn templates(cron_jobs: &BTreeMap<String, Arc<CronJob>>) -> BTreeMap<String, Value> {
+    let template = |(name, cron_job): (&String, &Arc<CronJob>)| {
+        let template = cron_job.spec.as_ref().map(|spec| spec.job_template.clone())?;
         Some((name.clone(), serde_json::to_value(template).ok()?))
     };
-    all.filter_map(template).collect()
+    cron_jobs.iter().filter_map(template).collect()
+}
+
+/// When a Job of theirs last ended well, as far as one has.
+pub(super) fn succeeded(cron_jobs: &BTreeMap<String, Arc<CronJob>>) -> BTreeMap<String, Moment> {
+    let last = |cron_job: &CronJob| Some(cron_job.status.as_ref()?.last_successful_time.as_ref()?.0.into());
+    cron_jobs.iter().filter_map(|(name, cron_job)| Some((name.clone(), last(cron_job)?))).collect()
 }
 
 #[cfg(test)]
@@ -85,7 +115,7 @@ mod tests {
     use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
     use serde_json::{Value, json};
 
-    use super::{jobs, templates};
+    use super::{cron_jobs, jobs, succeeded, templates};
     use crate::{
         api::{LlmRollout, Moment},
         decide::snapshot::{GateSetSeen, GateSets, JobSeen},
@@ -143,7 +173,10 @@ mod tests {
             [("DeadlineExceeded", "`timeout`"), ("BackoffLimitExceeded", "too often"), ("Other", "it failed")]
         {
             let failed = json!([{"type": "Failed", "status": "True", "reason": reason}]);
-            assert!(matches!(seen(&failed, &[]), JobSeen::Failed(said) if said.contains(why)), "{reason}");
+            assert!(
+                matches!(seen(&failed, &[]), JobSeen::Failed { why: said, words: None } if said.contains(why)),
+                "{reason}"
+            );
         }
     }
 
@@ -165,6 +198,24 @@ mod tests {
     }
 
     #[test]
+    fn a_job_that_failed_is_told_with_the_words_of_its_last_pod() {
+        let ended = |at: &str, code: i32, message: &str| {
+            let mut told = serde_json::to_value(&*pod("Failed", &[message])).unwrap();
+            let end = &mut told["status"]["containerStatuses"][0]["state"]["terminated"];
+            (end["exitCode"], end["finishedAt"]) = (json!(code), json!(at));
+            Arc::new(serde_json::from_value::<Pod>(told).unwrap())
+        };
+        let failed = json!([{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}]);
+        let pods = [
+            ended("2026-09-21T14:13:22Z", 1, "no room"),
+            ended("2026-09-21T14:13:20Z", 2, "first try"),
+            ended("2026-09-21T14:13:30Z", 0, "a container that was well"),
+        ];
+        let JobSeen::Failed { words, .. } = seen(&failed, &pods) else { panic!("it failed") };
+        assert_eq!(words.as_deref(), Some("no room"));
+    }
+
+    #[test]
     fn templates_are_those_that_gates_name_wherever_the_gates_stand() {
         let mut rollout = rollout();
         let gate = |cron_job: &str| {
@@ -176,11 +227,24 @@ mod tests {
             [("a".to_owned(), GateSetSeen::There(vec![gate("of-a-set")])), ("b".to_owned(), GateSetSeen::Missing)]
                 .into();
         let template = json!({"spec": {"template": {"spec": {"containers": []}}}});
-        let cron_job = json!({"metadata": {}, "spec": {"schedule": "", "jobTemplate": template}});
-        let found = templates(&rollout, &sets, |name| {
-            (name != "gone").then(|| Arc::new(serde_json::from_value(cron_job.clone()).unwrap()))
+        let cron_job = |name: &str| {
+            let status = if name == "own" { json!({"lastSuccessfulTime": DONE}) } else { json!({}) };
+            json!({"metadata": {}, "spec": {"schedule": "", "jobTemplate": template}, "status": status})
+        };
+        rollout.spec.preflight = serde_json::from_value(json!([
+            {"name": "a", "job": {"cronJob": "of-a-check"}}, {"name": "b", "k6": {"cronJob": "of-k6"}},
+        ]))
+        .unwrap();
+        let hook = |cron_job: &str| json!([{"name": "a", "job": {"cronJob": cron_job}}]);
+        let hooks = json!({"afterStep": hook("after-step"), "beforeRollback": hook("before"), "afterRollback": hook("after"), "afterPromotion": hook("promoted")});
+        rollout.spec.hooks = Some(serde_json::from_value(hooks).unwrap());
+        let named = cron_jobs(&rollout, &sets, |name| {
+            (name != "gone").then(|| Arc::new(serde_json::from_value(cron_job(name)).unwrap()))
         });
-        assert_eq!(found.keys().collect::<Vec<_>>(), ["of-a-set", "own"]);
+        let found = templates(&named);
+        let all = ["after", "after-step", "before", "of-a-check", "of-a-set", "of-k6", "own", "promoted"];
+        assert_eq!(found.keys().collect::<Vec<_>>(), all);
+        assert_eq!(succeeded(&named), [("own".to_owned(), Moment::from_unix(1_790_000_000))].into());
         assert!(found["own"]["spec"]["template"].is_object());
     }
 }

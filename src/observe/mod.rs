@@ -73,6 +73,8 @@ pub fn observe(rollout: &Arc<LlmRollout>, world: &World) -> Snapshot {
     });
     let routers: Vec<RouterSeen> = routers.collect();
     let gate_sets = gate_sets(rollout, world);
+    let cron_jobs =
+        jobs::cron_jobs(rollout, &gate_sets, |name| named(&world.stores.of_jobs.cron_jobs, namespace, name));
     Snapshot {
         now: world.clock.now(),
         watching_since: world.clock.began(),
@@ -85,7 +87,8 @@ pub fn observe(rollout: &Arc<LlmRollout>, world: &World) -> Snapshot {
         orders: world.stores.orders_to(namespace, rollout.metadata.name.as_deref().unwrap_or_default()),
         dependencies: cluster::dependencies(rollout, &others),
         jobs: jobs::jobs(rollout, &world.stores.jobs_of(rollout), &world.stores.of_jobs.pods.state()),
-        cron_jobs: jobs::templates(rollout, &gate_sets, |name| named(&world.stores.of_jobs.cron_jobs, namespace, name)),
+        cron_jobs: jobs::templates(&cron_jobs),
+        succeeded: jobs::succeeded(&cron_jobs),
         gate_sets,
         price_list: cluster::price_list(rollout, |name| named(&world.stores.price_lists, namespace, name)),
         readings: world.board.readings_of(&ObjectRef::from_obj(rollout)),

@@ -40,18 +40,18 @@ pub struct Stores {
     pub gate_sets: Store<LlmGateSet>,
     /// `ConfigMaps` with the label of price lists.
     pub price_lists: Store<ConfigMap>,
-    /// What gates on Jobs need.
+    /// What is run for rollouts.
     pub of_jobs: JobStores,
 }
 
-/// What gates on Jobs need.
+/// What is run for rollouts.
 #[derive(Clone)]
 pub struct JobStores {
-    /// Jobs with a gate's label.
+    /// Jobs with our label.
     pub jobs: Store<Job>,
-    /// Their pods.
+    /// Pods with our label, those of Jobs and of colors, without what they were made of.
     pub pods: Store<Pod>,
-    /// All `CronJobs`: gates name those of the users.
+    /// All `CronJobs`: gates, checks and hooks name those of the users.
     pub cron_jobs: Store<CronJob>,
 }
 

@@ -432,6 +432,7 @@ mod tests {
     fn decision(home: bool, intents: Vec<Intent>) -> Decision {
         Decision {
             intents,
+            beside: Vec::new(),
             next: status(Phase::Holding, "20%"),
             latched: false,
             home,
@@ -545,6 +546,7 @@ mod tests {
         for phase in [
             Phase::Idle,
             Phase::Pending,
+            Phase::Preflight,
             Phase::Preparing,
             Phase::Shifting,
             Phase::Holding,

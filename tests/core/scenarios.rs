@@ -139,15 +139,7 @@ fn command(world: &mut World, line: &str) {
             let signal = Signal::Value(value.parse().unwrap(), samples.parse().unwrap());
             world.signals.insert(gate_name(gate), signal);
         }
-        ["cron-job", name] => {
-            let spec = json!({"template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "eval"}]}}});
-            drop(world.cron_jobs.insert((*name).to_owned(), json!({"spec": spec})));
-        }
-        ["job", "fails"] => world.end(JobSeen::Failed("its pods failed too often")),
-        ["job", "says", words @ ..] => {
-            let words = Ok(words.join(" "));
-            world.end(JobSeen::Done { at: world.now, words });
-        }
+        ["cron-job" | "job" | "answered", ..] => job(world, &words),
         ["odd", gate] => drop(
             world.signals.insert(gate_name(gate), Signal::Silent(NoData::WrongShape("a string instead of a number"))),
         ),
@@ -165,6 +157,31 @@ fn record(world: &mut World, words: &[&str]) {
         ["lost", lost] => book.lost = lost.parse().unwrap(),
         ["of", attempt] => world.log.extend(book.told(attempt.parse().unwrap())),
         _ => panic!("unknown about a record: {words:?}"),
+    }
+}
+
+/// What is run for the rollout, and what is asked of its candidate, and how that ends.
+fn job(world: &mut World, words: &[&str]) {
+    match words {
+        ["cron-job", name] => {
+            let spec = json!({"template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "eval"}]}}});
+            drop(world.cron_jobs.insert((*name).to_owned(), json!({"spec": spec})));
+        }
+        ["cron-job", name, "gone"] => drop(world.cron_jobs.remove(*name)),
+        ["cron-job", name, "succeeds"] => drop(world.succeeded.insert((*name).to_owned(), world.now)),
+        ["job", "fails", said @ ..] => {
+            let words = (!said.is_empty()).then(|| said.join(" "));
+            world.end(JobSeen::Failed { why: "its pods failed too often", words });
+        }
+        ["job", "ends"] => {
+            world.end(JobSeen::Done { at: world.now, words: Err("its pod left no termination message") });
+        }
+        ["job", "gone"] => world.lose(),
+        ["job", "says", said @ ..] => {
+            let words = Ok(said.join(" "));
+            world.end(JobSeen::Done { at: world.now, words });
+        }
+        _ => panic!("unknown command: {}", words.join(" ")),
     }
 }
 

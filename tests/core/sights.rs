@@ -54,6 +54,7 @@ pub(crate) fn snapshot(bytes: &[u8]) -> Option<Snapshot> {
         price_list: PriceListSeen::Missing,
         jobs: BTreeMap::new(),
         cron_jobs: BTreeMap::from([("eval".to_owned(), json!({"spec": {"template": {"spec": {"containers": []}}}}))]),
+        succeeded: BTreeMap::new(),
         offers: Arc::new(offers()),
         meant: None,
         rollout: Arc::new(rollout),
@@ -93,7 +94,7 @@ fn jobs(d: &mut Draw<'_>, begun: impl Iterator<Item = String>, now: Moment) -> B
         done(100_000, r#"{"accuracy": 0.97}"#),
         done(-5, "0.97"),
         JobSeen::Done { at: now, words: Err("its pod left no termination message") },
-        JobSeen::Failed("it failed"),
+        JobSeen::Failed { why: "it failed", words: None },
         JobSeen::Running,
     ];
     let other = (OTHER_JOB.to_owned(), good.clone());

@@ -16,7 +16,7 @@ use llmrollout::{
     },
     decide::{
         Decision, Intent, Meant, Snapshot, decide,
-        intent::{Odds, OwnedKind},
+        intent::{Odds, Owned, OwnedKind},
         snapshot::{
             ColorSeen, DependencySeen, DeploymentSeen, GateSetSeen, GateSets, JobSeen, OrderSeen, OwnedSeen,
             PriceListSeen, Rival, Standing,
@@ -96,6 +96,8 @@ pub(crate) struct World {
     pub(crate) price_list: PriceListSeen,
     pub(crate) jobs: BTreeMap<String, JobSeen>,
     pub(crate) cron_jobs: BTreeMap<String, Value>,
+    /// When a Job of a `CronJob` last ended well.
+    pub(crate) succeeded: BTreeMap<String, Moment>,
     /// The Jobs as they were made, the newest last.
     pub(crate) made: Vec<Value>,
     /// How far the samples of the color that serves are apart, where that is told.
@@ -160,6 +162,7 @@ impl World {
             price_list: PriceListSeen::Missing,
             jobs: BTreeMap::new(),
             cron_jobs: BTreeMap::new(),
+            succeeded: BTreeMap::new(),
             made: Vec::new(),
             exposed: BTreeMap::new(),
             scraped: None,
@@ -236,6 +239,7 @@ impl World {
             price_list: self.price_list.clone(),
             jobs: self.jobs.clone(),
             cron_jobs: self.cron_jobs.clone(),
+            succeeded: self.succeeded.clone(),
             offers: Arc::new(offers()),
             meant: self.meant.clone(),
         }
@@ -374,6 +378,9 @@ impl World {
         if let (Some(book), Some(before)) = (&mut self.book, before) {
             book.keep(&before, decision, self.rollout.status.as_ref(), stopped, changed);
         }
+        if !stopped || decision.latched {
+            self.begin_beside(decision);
+        }
         let idle = !changed && !stopped && !decision.wants_live;
         assert!(!idle || decision.wake.is_none_or(|at| at > self.now), "nothing to do, and no rest either");
         changed
@@ -399,6 +406,19 @@ impl World {
             }
         }
         stopped
+    }
+
+    /// What nothing waits for; a Job that is there already is done.
+    fn begin_beside(&mut self, decision: &Decision) {
+        let refused = self.refuse_writes;
+        for intent in decision.beside.iter().filter(|_| !refused) {
+            let Intent::Apply(Owned { kind: OwnedKind::Job, name, body }) = intent else {
+                panic!("only Jobs are begun beside: {intent:?}")
+            };
+            if !self.jobs.contains_key(name) {
+                self.run(name, body);
+            }
+        }
     }
 
     fn record(&mut self, decision: &Decision, stopped: bool) -> bool {
@@ -453,6 +473,12 @@ impl World {
     pub(crate) fn end(&mut self, end: JobSeen) {
         let name = self.made.last().expect("a Job")["metadata"]["name"].as_str().unwrap().to_owned();
         self.jobs.insert(name, end);
+    }
+
+    /// Somebody deletes the newest Job.
+    pub(crate) fn lose(&mut self) {
+        let name = self.made.last().expect("a Job")["metadata"]["name"].as_str().unwrap().to_owned();
+        self.jobs.remove(&name);
     }
 
     fn delete(&mut self, name: &str, version: &str) -> bool {

@@ -83,6 +83,7 @@ fn job() -> Intent {
 
 fn decision(intents: Vec<Intent>, home: bool) -> Decision {
     Decision {
+        beside: Vec::new(),
         intents,
         next: LlmRolloutStatus::default(),
         latched: home,

@@ -31,6 +31,7 @@ fn decision(latched: bool) -> Decision {
         ..LlmRolloutStatus::default()
     };
     Decision {
+        beside: Vec::new(),
         intents: vec![Intent::Patch(patch)],
         next,
         latched,
@@ -65,6 +66,7 @@ fn seen() -> Snapshot {
         price_list: PriceListSeen::Missing,
         jobs: BTreeMap::new(),
         cron_jobs: BTreeMap::new(),
+        succeeded: BTreeMap::new(),
         offers: Arc::default(),
         meant: None,
     }

@@ -17,13 +17,13 @@ fn wish(version: &str) -> Wish {
 }
 
 /// A `CronJob` that never runs by itself, whose Jobs do this and may write their last words to `$1`.
-fn cron_job(script: &str) -> Value {
+pub(super) fn cron_job(name: &str, script: &str) -> Value {
     let container = json!({
-        "name": "eval", "image": "llm-sim:v1",
+        "name": name, "image": "llm-sim:v1",
         "command": ["/bin/sh", "-c", script, "sh", "/dev/termination-log"],
     });
     json!({
-        "apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "eval"},
+        "apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": name},
         "spec": {
             "schedule": "0 0 1 1 *", "suspend": true,
             "jobTemplate": {"spec": {"backoffLimit": 0, "template": {
@@ -36,7 +36,7 @@ fn cron_job(script: &str) -> Value {
 }
 
 fn finds(accuracy: &str) -> Value {
-    cron_job(&format!(r#"printf '{{"accuracy":{accuracy},"of":"%s"}}' "$LLMROLLOUT_SERVICE" > "$1""#))
+    cron_job("eval", &format!(r#"printf '{{"accuracy":{accuracy},"of":"%s"}}' "$LLMROLLOUT_SERVICE" > "$1""#))
 }
 
 fn attempt(rollout: &Value) -> Option<i64> {
@@ -64,7 +64,7 @@ pub(super) async fn a_job_is_run_once_in_each_step_and_its_number_counts(stand: 
     let blamed = status["summary"].as_str().is_some_and(|s| s.starts_with("accuracy 50%<90%"));
     claim(blamed && status["reason"] == "GateFailed", || format!("accuracy was not blamed; the status is {status}"))?;
 
-    stand.space.apply(&cron_job("exit 3")).await?;
+    stand.space.apply(&cron_job("eval", "exit 3")).await?;
     service.apply(stand, &wish("v4").manifest()).await?;
     let failed = |rollout: &Value| {
         attempt(rollout) == Some(4) && rollout["status"]["gates"][0]["reason"] == "Job: its pods failed too often"

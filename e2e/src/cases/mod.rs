@@ -3,6 +3,7 @@
 
 mod abort;
 mod aside;
+mod checks;
 mod cli;
 mod dialects;
 mod endpoints;
@@ -136,6 +137,7 @@ const CASES: &[Case] = cases![
     Beside "match step": aside::abort_takes_testers_home_at_once,
     Beside "pause and resume": abort::pause_holds_and_resume_goes_on,
     Beside "approval by the right person": orders::approval_is_given_by_the_right_person_only,
+    Beside "checks before and hooks beside": checks::checks_come_first_and_hooks_beside,
     Beside "number of a Job": jobs::a_job_is_run_once_in_each_step_and_its_number_counts,
     Beside "gates of a set": gatesets::gates_of_a_set_hold_a_rollout_that_names_no_other,
     Beside "gates of a set": gatesets::a_set_that_vanishes_stops_the_step,
@@ -170,6 +172,7 @@ const CASES: &[Case] = cases![
     Own "number of an endpoint": endpoints::a_number_of_an_endpoint_is_believed_when_it_is_one,
     Own "operator killed in the middle of each step": operators::operator_killed_in_each_step,
     Own "operator away while the release changes": moments::release_changes_while_the_operator_is_away,
+    Own "operator killed during each hook": checks::operator_killed_during_a_check_and_a_hook,
     Own "two replicas with the leader killed": operators::leader_killed_of_two_replicas,
     Own "two replicas with the leader killed": operators::leader_stopped_cleanly_hands_over_at_once,
     Last "its own RBAC": quiet::operator_was_forbidden_nothing_under_its_own_account,
