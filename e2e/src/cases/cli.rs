@@ -99,7 +99,7 @@ async fn is_drawn(stand: &Stand) -> Result<(), KitError> {
     let mut command = Command::new("sh");
     // The key is typed once something is drawn: one that comes before ends it before.
     let typed = format!(
-        "seen=$(mktemp); {{ timeout 30 sh -c 'until grep -q pause \"$0\"; do sleep 0.1; done' \"$seen\"; printf q; }} | script -qefc '{watch}' \"$seen\"; code=$?; rm \"$seen\"; exit $code"
+        "seen=$(mktemp); {{ timeout 30 sh -c 'until grep -q pause \"$0\"; do sleep 0.1; done' \"$seen\"; printf q; }} | script -qefc 'stty rows 40 cols 120; {watch}' \"$seen\"; code=$?; rm \"$seen\"; exit $code"
     );
     command.env("TERM", "xterm-256color").args(["-c", &typed]);
     let (code, out, note) = ran(command).await?;

@@ -150,7 +150,9 @@ async fn moves(stand: &Stand, item: Value, objects: Vec<Foreign>) -> Result<(), 
         let film = Film::start(foreign.api(stand), foreign.text("/metadata/name")).await?;
         all.push((foreign, film));
     }
-    let gate = json!([{"name": "sound", "query": "vector(1)", "min": "0.5", "interval": "1s", "window": "10s"}]);
+    // Nobody serves here: what is asked of the candidate has no series, and the answer is 1.
+    let query = "count(up{ {{green}} }) or vector(1)";
+    let gate = json!([{"name": "sound", "query": query, "min": "0.5", "interval": "1s", "window": "10s"}]);
     let wish = |revision: &str| {
         let traffic = json!([item]);
         let mut wish = Wish { traffic, gates: gate.clone(), ..Wish::new(revision) }.steps(&[(20, "2s"), (100, "2s")]);
