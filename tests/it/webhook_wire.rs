@@ -248,6 +248,7 @@ async fn tell(settings: &[ProviderSettings], put: Put) -> Acted {
         odds: vec![],
         judged: vec![],
         meant: None,
+        beside: vec![],
     };
     act(&decision, ["llm", "chat"], &hands).await
 }
