@@ -202,6 +202,8 @@ fn other() -> Value {
     let mut rollout = manifest(&json!([{"service": {"name": "base"}}]), &steps, &gates()[..1]);
     rollout["spec"]["release"]["template"]["replicas"] = json!(1);
     rollout["spec"]["decommission"] = json!({"drain": "10s"});
+    // Nobody waits for its way back before it is asked whether anything is still written.
+    rollout["spec"]["rollback"] = json!({"verify": {"quietFor": "4s"}});
     rollout
 }
 
