@@ -66,7 +66,11 @@ struct Cases {
 
 #[derive(Debug, Deserialize)]
 struct Case {
+    name: String,
     result: String,
+    /// Why it does not hold.
+    #[serde(default)]
+    why: String,
 }
 
 /// The cases run as a program of their own: one that hangs or dies takes nobody with it.
@@ -90,7 +94,11 @@ fn count(name: &str, said: Option<&Cases>, ok: bool, seconds: f64) -> Row {
         match case.result.as_str() {
             "ok" | "passed" => row.passed += 1,
             "skipped" => row.skipped += 1,
-            _ => row.failed += 1,
+            // Said where the run ends: what it printed in between may be gone when somebody asks.
+            _ => {
+                row.failed += 1;
+                row.note = format!("{}{}: {}\n", row.note, case.name, case.why);
+            }
         }
     }
     // Ended badly with no case to blame, or well without a single case: neither is a pass.
@@ -105,7 +113,8 @@ mod tests {
     use super::*;
 
     fn counted(results: &[&str], ok: bool) -> (u64, u64, u64) {
-        let cases = results.iter().map(|result| Case { result: (*result).to_owned() }).collect();
+        let case = |result: &&str| Case { name: "a".into(), result: (*result).to_owned(), why: "1 of 9".into() };
+        let cases = results.iter().map(case).collect();
         let row = count("cases", Some(&Cases { cases }), ok, 1.0);
         (row.passed, row.failed, row.skipped)
     }
@@ -114,6 +123,8 @@ mod tests {
     fn cases_are_counted_by_their_result() {
         assert_eq!(counted(&["ok", "ok", "skipped"], true), (2, 0, 1));
         assert_eq!(counted(&["ok", "FAILED"], false), (1, 1, 0));
+        let failed = Case { name: "a".into(), result: "failed".into(), why: "1 of 9".into() };
+        assert_eq!(count("cases", Some(&Cases { cases: vec![failed] }), false, 1.0).note, "a: 1 of 9\n");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Sends one request and reads its answer to the end.
 //! Nothing here counts.
 
+use std::time::Duration;
+
 use futures::StreamExt;
 use reqwest::{Response, header, redirect::Policy};
 use serde_json::json;
@@ -37,6 +39,8 @@ impl Client {
                 .retry(reqwest::retry::never())
                 .timeout(args.timeout)
                 .pool_max_idle_per_host(idle)
+                // Given up before the gateway does (Contour: after 60 s), or a request meets a connection just closed.
+                .pool_idle_timeout(Duration::from_secs(30))
                 .build()
         };
         Ok(Self {
