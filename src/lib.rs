@@ -29,7 +29,7 @@
 //! - A step up is written to status (`intent`) before it is written to a router, and only after rollout, router and
 //!   endpoints were read live in the same pass. A step back is written to the router first and needs no proof.
 //! - Every write to an object that is not ours is one JSON patch that fails if the object moved since it was read, and
-//!   touches nothing but two weights, one selector key, or the rule that a dark step puts beside them; a candidate that is
+//!   touches nothing but two weights, one selector key, or the rule and the filter that a dark step puts beside them; a candidate that is
 //!   still called after a rollback loses its reference, which stands in status until it is put back.
 //! - `record` takes `act::Acted`, which only `act` makes: status never claims what was not done.
 //! - Unknown is not good: a missing, late, odd or stale reading never moves traffic forward.

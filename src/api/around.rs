@@ -18,7 +18,8 @@ use serde::{Deserialize, Serialize};
     validation = Rule::new("!has(self.minRequests) || !has(self.maxRequests) || self.minRequests <= self.maxRequests").message("steps: `minRequests` may not be above `maxRequests`; raise `maxRequests`"),
     validation = Rule::new("!has(self.maxHold) || duration(self.maxHold) >= duration(self.hold)").message("steps: `maxHold` may not be shorter than `hold`; write a longer one"),
     validation = Rule::new("!has(self.onUndecided) || has(self.maxHold)").message("steps: `onUndecided` says what happens at the end of `maxHold`; write one, for example `maxHold: 4h`"),
-    validation = Rule::new("self.weight > 0 || has(self.match) || (!has(self.minRequests) && !has(self.maxRequests))").message("steps: a dark step (weight 0) sees no requests; leave `minRequests` and `maxRequests` out, or send it testers with `match`"),
+    validation = Rule::new("self.weight > 0 || has(self.match) || has(self.mirror) || (!has(self.minRequests) && !has(self.maxRequests))").message("steps: a dark step (weight 0) sees no requests; leave `minRequests` and `maxRequests` out, or send it testers with `match` or copies with `mirror`"),
+    validation = Rule::new("self.weight == 0 || !has(self.mirror)").message("steps: `mirror` sends copies to the candidate before it gets a share; write it at a step with `weight: 0`, and the share at the next one"),
     validation = Rule::new("self.weight == 0 || !has(self.match)").message("steps: `match` sends testers to the candidate before it gets a share; write it at a step with `weight: 0`, and the share at the next one")
 )]
 pub struct Step {
@@ -30,6 +31,11 @@ pub struct Step {
     /// silence (`metric: requests, equals: "0"`).
     #[schemars(range(min = 0, max = 100))]
     pub weight: i32,
+    /// Only with weight 0: the candidate gets a copy of so many of all requests, `10%`, whose answers nobody sees. It costs what
+    /// requests cost, and what a request does is done twice. The gateway has to be able to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^([1-9][0-9]?|100)%$"), length(max = 4))]
+    pub mirror: Option<String>,
     /// Only with weight 0: requests with one of these headers or cookies reach the candidate, by a rule of their own in each
     /// `httpRoute`, which is taken out when the step ends.
     #[serde(default, rename = "match", skip_serializing_if = "Vec::is_empty")]

@@ -1,4 +1,5 @@
-//! What a dark step sends to the candidate without giving it a share: the requests of testers. Fields, bounds, CEL rules;
+//! What a dark step sends to the candidate without giving it a share: the requests of testers, and copies of those of
+//! everybody. Fields, bounds, CEL rules;
 //! never any logic.
 
 #![expect(
@@ -55,11 +56,15 @@ pub struct Aside {
     #[serde(rename = "match", skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 4))]
     pub testers: Vec<Tester>,
+    /// Of how many percent of all requests the candidate gets a copy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100))]
+    pub mirror: Option<i32>,
 }
 
 impl Aside {
     /// Whether it is nothing at all.
     pub const fn is_nothing(&self) -> bool {
-        self.testers.is_empty()
+        self.testers.is_empty() && self.mirror.is_none()
     }
 }

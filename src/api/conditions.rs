@@ -111,7 +111,7 @@ reasons! {
     UnmanagedBackend,
     /// The gateway has not accepted the route or cannot resolve a backend.
     RouteNotReady,
-    /// A dark step's `match` cannot be written into the route as it stands; the message says what to write instead.
+    /// A dark step's `match` or `mirror` cannot be written into the route as it stands; the message says what to write instead.
     StepUnsupported,
     /// `metrics.provider` names a provider that the operator's configuration does not have.
     ProviderUnknown,

@@ -80,6 +80,8 @@ pub struct RouteStatus {
 pub struct ParentStatus {
     /// Which gateway.
     pub parent_ref: ParentRef,
+    /// Whose word this is: `projectcontour.io/gateway-controller`.
+    pub controller_name: String,
     /// Its conditions.
     pub conditions: Vec<RouteCondition>,
 }

@@ -311,6 +311,10 @@ pub struct ObservedWeights {
     pub blue: i32,
     /// Share of green in percent.
     pub green: i32,
+    /// Of how many percent of all requests a color gets a copy by our filter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100))]
+    pub mirror: Option<i32>,
     /// Whether testers are sent to a color by a rule of their own.
     #[serde(default, skip_serializing_if = "is_false")]
     pub testers: bool,

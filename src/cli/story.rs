@@ -115,8 +115,13 @@ fn step_line(status: &LlmRolloutStatus, attempt: &Attempt, now: Moment) -> Strin
 fn routers(seen: &[ObservedWeights]) -> String {
     let mut table = Table::new(["ROUTER", "BLUE", "GREEN"]);
     for router in seen {
-        let beside = if router.testers { " and testers" } else { "" };
-        table.row([format!("{}{beside}", router.router), format!("{}%", router.blue), format!("{}%", router.green)]);
+        let copies = router.mirror.map_or_else(String::new, |percent| format!(", copies of {percent}%"));
+        let testers = if router.testers { " and testers" } else { "" };
+        table.row([
+            format!("{}{copies}{testers}", router.router),
+            format!("{}%", router.blue),
+            format!("{}%", router.green),
+        ]);
     }
     unless_empty(seen, &table)
 }

@@ -21,7 +21,7 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client, Resource, ResourceExt,
-    core::{DeserializeGuard, DynamicObject},
+    core::{ApiResource, DeserializeGuard, DynamicObject, GroupVersionKind},
     runtime::{
         WatchStreamExt,
         reflector::{self, ObjectRef, Store, store::Writer},
@@ -40,10 +40,14 @@ use crate::{
 /// A silent watch is opened anew after this long; safety does not rest on watches, freshness does.
 const WATCH_FOR: u32 = 60;
 
+/// They say what gateways can do, and belong to no namespace.
+const GATEWAY_CLASS: &str = "GatewayClass";
+
 /// Kinds that a cluster need not know beside those of the routers (a missing route is a condition, not a reason to stand
 /// still): our own orders and sets of gates while only the operator was upgraded; and what only gates on Jobs and price
 /// lists need.
-const MAY_BE_MISSING: [&str; 6] = ["LlmRolloutOrder", "LlmGateSet", "Job", "Pod", "CronJob", "ConfigMap"];
+const MAY_BE_MISSING: [&str; 7] =
+    [GATEWAY_CLASS, "LlmRolloutOrder", "LlmGateSet", "Job", "Pod", "CronJob", "ConfigMap"];
 
 fn may_be_missing() -> impl Iterator<Item = &'static str> {
     MAY_BE_MISSING.into_iter().chain(PatchKind::WATCHED.map(|kind| kind.names().kind))
@@ -83,6 +87,7 @@ pub(super) fn scope(client: &Client, namespace: Option<&str>) -> (Stores, Wakes,
     let (orders, order_writer) = reflector::store();
     let (gate_sets, set_writer) = reflector::store();
     let (routers_wake, routers) = watch_routers(client, namespace, &full, &rollouts);
+    let (classes_wake, gateway_classes) = watch_classes(client, namespace, &full);
     let (jobs_wake, of_jobs) = watch_jobs(client, namespace, &full, &rollouts);
     let (prices_wake, price_lists) = watch_prices(client, namespace, &full, &rollouts);
     let stores = Stores {
@@ -91,6 +96,7 @@ pub(super) fn scope(client: &Client, namespace: Option<&str>) -> (Stores, Wakes,
         services,
         slices,
         routers,
+        gateway_classes,
         orders,
         gate_sets,
         price_lists,
@@ -125,6 +131,7 @@ pub(super) fn scope(client: &Client, namespace: Option<&str>) -> (Stores, Wakes,
             o.metadata.namespace.iter().map(|ns| ObjectRef::new(&o.spec.rollout).within(ns)).collect()
         }),
         routers_wake,
+        classes_wake,
         jobs_wake,
         prices_wake,
     ]);
@@ -153,6 +160,22 @@ fn watch_routers(
         watch(api, all.clone(), writer, full, kind.names().kind, by_name)
     });
     (stream::select_all(wakes).boxed(), stores)
+}
+
+/// What the gateways say of themselves. Who may look into some namespaces only may not ask, and does not.
+fn watch_classes(client: &Client, namespace: Option<&str>, full: &Filled) -> (Wakes, Store<DynamicObject>) {
+    let kind = GroupVersionKind::gvk("gateway.networking.k8s.io", "v1", GATEWAY_CLASS);
+    let resource = ApiResource::from_gvk_with_plural(&kind, "gatewayclasses");
+    let writer = Writer::new(resource.clone());
+    let store = writer.as_reader();
+    if namespace.is_some() {
+        full.filled(GATEWAY_CLASS);
+        return (stream::empty().boxed(), store);
+    }
+    let all = watcher::Config::default().timeout(WATCH_FOR);
+    // It changes with the gateway's version: whoever waits for it finds it on the next look.
+    let wakes = watch(Api::all_with(client.clone(), &resource), all, writer, full, GATEWAY_CLASS, |_| Vec::new());
+    (wakes, store)
 }
 
 /// What is run for rollouts: our Jobs, and the `CronJobs` that they are made of; and every pod of ours.

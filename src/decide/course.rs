@@ -201,11 +201,13 @@ fn steps(spec: &LlmRolloutSpec) -> Result<Vec<PlannedStep>, Wrong> {
     }
     let aside = |s: &PlannedStep| !s.aside.is_nothing();
     if steps.iter().any(|s| s.weight != 0 && aside(s)) {
-        return Err(invalid("steps: `match` is for a step with `weight: 0`; write the share at the next step"));
+        return Err(invalid(
+            "steps: `match` and `mirror` are for a step with `weight: 0`; write the share at the next step",
+        ));
     }
     if steps.iter().any(aside) && !spec.traffic.iter().any(|t| t.http_route.is_some()) {
         return Err(invalid(
-            "steps: `match` is written into an HTTPRoute; add `- httpRoute: {name: chat}` to `traffic`, or leave it out",
+            "steps: `match` and `mirror` are written into an HTTPRoute; add `- httpRoute: {name: chat}` to `traffic`, or leave them out",
         ));
     }
     if !splits && steps.iter().any(|s| s.weight != 0 && s.weight != 100) {
@@ -220,7 +222,7 @@ fn step(s: &Step) -> Result<PlannedStep, Wrong> {
     let max_hold = s.max_hold.as_ref().map(|m| duration_or(Some(m), 0, "maxHold")).transpose()?;
     Ok(PlannedStep {
         weight: s.weight,
-        aside: Aside { testers: s.testers.clone() },
+        aside: Aside { testers: s.testers.clone(), mirror: s.mirror.as_ref().map(|m| percent(m)).transpose()? },
         hold: duration_or(Some(&s.hold), 0, "hold")?,
         min_requests: s.min_requests,
         max_requests: s.max_requests,
@@ -230,6 +232,11 @@ fn step(s: &Step) -> Result<PlannedStep, Wrong> {
         gates: s.gates.clone(),
         name: s.name.clone(),
     })
+}
+
+fn percent(text: &str) -> Result<i32, Wrong> {
+    let whole = text.strip_suffix('%').and_then(|n| n.parse().ok()).filter(|n| (1..=100).contains(n));
+    whole.ok_or_else(|| invalid(format!("steps: mirror: {text} is no share of requests; write for example 10%")))
 }
 
 fn bake(b: &around::Bake) -> Result<PlannedBake, Wrong> {

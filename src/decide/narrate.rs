@@ -218,7 +218,10 @@ fn show(v: &View<'_>, next: &mut LlmRolloutStatus) {
     next.traffic = next
         .observed_weights
         .iter()
-        .map(|w| format!("{} {}/{}{}", w.router, w.blue, w.green, if w.testers { " and testers" } else { "" }))
+        .map(|w| {
+            let copies = w.mirror.map_or_else(String::new, |percent| format!(", copies of {percent}%"));
+            format!("{} {}/{}{copies}{}", w.router, w.blue, w.green, if w.testers { " and testers" } else { "" })
+        })
         .collect::<Vec<_>>()
         .join(" · ");
 }
@@ -242,11 +245,9 @@ fn summary(next: &LlmRolloutStatus) -> String {
 
 fn observed(v: &View<'_>) -> Vec<ObservedWeights> {
     let seen = v.s.routers.iter().filter_map(|r| Some((&r.name, r.state.as_ref().ok()?)));
-    seen.map(|(router, s)| ObservedWeights {
-        router: router.clone(),
-        blue: s.shares.blue,
-        green: s.shares.green,
-        testers: s.room.as_ref().is_some_and(|room| !room.is_empty()),
+    seen.map(|(router, s)| {
+        let (mirror, testers) = v.beside(s);
+        ObservedWeights { router: router.clone(), blue: s.shares.blue, green: s.shares.green, mirror, testers }
     })
     .collect()
 }

@@ -157,9 +157,10 @@ pub(super) fn exporter_found(profile: &str) -> Said {
 
 // Steps.
 
-/// `20%`, or `0% and testers`.
+/// `20%`, or `0%, copies of 10% and testers`.
 fn given(weight: i32, aside: &Aside) -> String {
-    format!("{weight}%{}", if aside.testers.is_empty() { "" } else { " and testers" })
+    let copies = aside.mirror.map_or_else(String::new, |percent| format!(", copies of {percent}%"));
+    format!("{weight}%{copies}{}", if aside.testers.is_empty() { "" } else { " and testers" })
 }
 
 pub(super) fn due(number: i32, of: usize, step: &PlannedStep) -> Said {

@@ -118,10 +118,15 @@ impl View<'_> {
         let (only, bake) = (self.stage(plan).gates, attempt.bake > 0);
         // What aborts at once watches the first share from when it is given, not from when it is confirmed.
         let given = self.status.intent.as_ref().map_or(attempt.weight, |i| i.weight.max(attempt.weight));
-        let weight = |g: &PlannedGate| if g.severity == Severity::Abort { given } else { attempt.weight };
+        let copied = attempt.aside.mirror.is_some();
+        let given_copies = copied || self.status.intent.as_ref().is_some_and(|i| i.aside.mirror.is_some());
+        let heard = |g: &PlannedGate| match g.severity {
+            Severity::Abort => Heard { weight: given, copies: given_copies },
+            Severity::Rollback | Severity::Pause | Severity::Warn => Heard { weight: attempt.weight, copies: copied },
+        };
         // Testers, and the traffic that a step up brings, are ours: nobody can demand silence of them any more.
-        let heard = self.status.intent.is_some() || !attempt.aside.is_nothing();
-        let speaks = |g: &&Arc<PlannedGate>| chosen(g, only, bake, weight(g)) && !(heard && demands_silence(g));
+        let ours = self.status.intent.is_some() || !attempt.aside.is_nothing();
+        let speaks = |g: &&Arc<PlannedGate>| chosen(g, only, bake, heard(g)) && !(ours && demands_silence(g));
         plan.gates.iter().filter(speaks).collect()
     }
 
@@ -151,7 +156,7 @@ impl View<'_> {
         let wanted = Wanted { subject: &g.subject, window: g.window, interval: g.interval, since, urgent };
         let question = self.ask(plan, self.candidate()?, &wanted)?;
         let suspected = || self.s.readings.get(&question).is_some_and(|r| reference::suspicious(g, r));
-        let beside = self.both_serve() && (g.against == Some(ComparedTo::Active) || suspected());
+        let beside = self.side_by_side() && (g.against == Some(ComparedTo::Active) || suspected());
         let beside = if beside { self.ask(plan, self.status.active?, &wanted) } else { None };
         let shown = g.shown.as_ref().map(|subject| Wanted { subject, ..wanted });
         let shown = if let Some(wanted) = shown { self.ask(plan, self.candidate()?, &wanted) } else { None };
@@ -166,7 +171,7 @@ impl View<'_> {
         if g.severity != Severity::Abort {
             return entered.map(|at| warm::since(self, plan).map_or(at, |warm| at.max(warm)));
         }
-        let given = self.status.intent.as_ref().filter(|i| i.weight > 0).map(|i| i.at);
+        let given = self.status.intent.as_ref().filter(|i| i.weight > 0 || i.aside.mirror.is_some()).map(|i| i.at);
         let since = entered.map(|at| at.min(attempt.clock_from.max(attempt.started_at)));
         if attempt.weight == 0 { given.or(since) } else { since.or(given) }
     }
@@ -174,6 +179,11 @@ impl View<'_> {
     /// Whether both colors have traffic, so that one can be held beside the other.
     pub(super) fn both_serve(&self) -> bool {
         self.running().is_some_and(|a| a.weight > 0 && a.weight < 100)
+    }
+
+    /// Whether one color's figures can be held beside the other's: both have traffic, or one has copies of the other's.
+    pub(super) fn side_by_side(&self) -> bool {
+        self.both_serve() || self.running().is_some_and(|a| a.weight == 0 && a.aside.mirror.is_some())
     }
 
     /// A question that is asked of the color that serves, before the release moves anything.
@@ -285,11 +295,19 @@ const ENOUGH_TO_TELL: i64 = 50;
 
 /// Whether a gate speaks about a step.
 pub fn speaks(g: &PlannedGate, step: &PlannedStep) -> bool {
-    chosen(g, step.gates.as_deref(), false, step.weight)
+    chosen(g, step.gates.as_deref(), false, Heard { weight: step.weight, copies: step.aside.mirror.is_some() })
 }
 
-fn chosen(g: &PlannedGate, only: Option<&[String]>, bake: bool, weight: i32) -> bool {
-    only.map_or_else(|| during(g, bake) && can_speak(g, weight), |names| names.contains(&g.name))
+/// What the candidate gets to hear.
+#[derive(Clone, Copy)]
+struct Heard {
+    weight: i32,
+    /// Of other people's requests, without a share.
+    copies: bool,
+}
+
+fn chosen(g: &PlannedGate, only: Option<&[String]>, bake: bool, heard: Heard) -> bool {
+    only.map_or_else(|| during(g, bake) && can_speak(g, heard), |names| names.contains(&g.name))
 }
 
 /// A gate is watched in this kind of stage.
@@ -298,11 +316,13 @@ const fn during(g: &PlannedGate, bake: bool) -> bool {
 }
 
 /// Without traffic only the number of requests, alerts, and what an endpoint or a Job knows of the candidate can be judged; with
-/// traffic nobody can demand silence.
-fn can_speak(g: &PlannedGate, weight: i32) -> bool {
-    match (&g.subject, weight) {
+/// traffic nobody can demand silence. Copies are as good as traffic to whoever asks the candidate's own servers, but no
+/// share: what is proved over the shares of a release begins with the first.
+fn can_speak(g: &PlannedGate, heard: Heard) -> bool {
+    match (&g.subject, heard) {
         (Subject::Alerts(_) | Subject::Number(_) | Subject::Job(_), _) => true,
-        (subject, 0) => subject.metric() == Some(Metric::Requests),
+        (_, Heard { weight: 0, copies: true }) => g.test.proof().is_none() && !demands_silence(g),
+        (subject, Heard { weight: 0, copies: false }) => subject.metric() == Some(Metric::Requests),
         (Subject::Metric(..) | Subject::Above(..) | Subject::Query(_), _) => !demands_silence(g),
     }
 }

@@ -27,11 +27,11 @@ use crate::{
         status::{Attempt, Color},
     },
     metrics::Question,
-    routers::{self, Claim, Follows, Seen, Shares, Trouble, Write, webhook::Put},
+    routers::{self, Claim, Follows, Seen, Shares, Trouble, Write, aside::Wanted, webhook::Put},
 };
 
 /// Nothing beside the shares.
-static NOTHING: Aside = Aside { testers: Vec::new() };
+static NOTHING: Aside = Aside { testers: Vec::new(), mirror: None };
 
 /// How long a data plane that never says whether it follows is waited for.
 pub(super) const SETTLE: Duration = Duration::from_secs(10);
@@ -128,15 +128,16 @@ impl<'a> View<'a> {
 
     /// The same, router by router: one that is two objects has two writes, in an order of their own.
     fn by_router(&self, color: Color, weight: i32, aside: &Aside) -> Vec<Vec<Write>> {
+        let beside = self.wanted_beside(aside);
         let mut all: Vec<_> = self
             .routers()
             .map(|(claim, seen)| (claim, seen, Shares::giving(color, claim.share_at(weight))))
-            .filter(|(_, seen, to)| seen.shares != *to || !seen.exact || !seen.holds(aside, color))
+            .filter(|(_, seen, to)| seen.shares != *to || !seen.exact || !seen.holds(beside))
             .collect();
         // The router that sends most is raised last and lowered first; a selector always sends everything. A webhook may
         // keep us waiting: nothing is raised before it, and everything else is lowered before it.
         all.sort_by_key(|(claim, _, _)| (!claim.splits(), !matches!(claim, Claim::Webhook(_))));
-        all.iter().map(|(_, seen, to)| routers::write_beside(seen, *to, aside, color)).collect()
+        all.iter().map(|(_, seen, to)| routers::write_beside(seen, *to, beside)).collect()
     }
 
     /// The writes that take back what the candidate has beyond `high`, and make explicit what is not; never one that gives
@@ -145,9 +146,9 @@ impl<'a> View<'a> {
         let lowered = self.routers().filter_map(|(claim, seen)| {
             let (has, may, stood) = (seen.shares.of(candidate), claim.share_at(high), claim.share_at(low));
             let to = if seen.exact { may.min(has) } else { stood.min(may) };
-            let beside = self.may_stand().find(|aside| seen.holds(aside, candidate));
+            let beside = self.may_stand().map(|aside| self.wanted_beside(aside)).find(|wanted| seen.holds(*wanted));
             let to = Shares::giving(candidate, to);
-            let write = || routers::write_beside(seen, to, beside.unwrap_or(self.stands()), candidate);
+            let write = || routers::write_beside(seen, to, beside.unwrap_or(self.wanted_beside(self.stands())));
             (has > may || !seen.exact || beside.is_none()).then(write)
         });
         lowered.flatten().map(Intent::from).collect()
@@ -184,8 +185,8 @@ impl<'a> View<'a> {
     pub(super) fn strays(&self, candidate: Color, low: i32, high: i32) -> Option<Stray> {
         let share = |claim: Claim<'_>, w| claim.share_at(w);
         // What a step that is written down puts there, or takes away, may be missing.
-        let missing = |seen: &Seen| self.status.intent.is_none() && seen.lacks(self.stands());
-        let beside = |seen: &Seen| self.may_stand().any(|aside| seen.holds(aside, candidate));
+        let missing = |seen: &Seen| self.status.intent.is_none() && seen.lacks(self.wanted_beside(self.stands()));
+        let beside = |seen: &Seen| self.may_stand().any(|aside| seen.holds(self.wanted_beside(aside)));
         let below = self.routers().any(|(c, seen)| seen.shares.of(candidate) < share(c, low) || missing(seen));
         let above =
             self.routers().any(|(c, seen)| seen.shares.of(candidate) > share(c, high) || !seen.exact || !beside(seen));
@@ -197,6 +198,21 @@ impl<'a> View<'a> {
         self.running().filter(|_| !self.going_back()).map_or(&NOTHING, |a| &a.aside)
     }
 
+    /// This beside the shares, for the color that does not serve. A filter has no name, so it counts as ours from when one is
+    /// written down until it is seen to be gone.
+    fn wanted_beside<'b>(&self, aside: &'b Aside) -> Wanted<'b> {
+        let known = self.running().map(|a| &a.aside).into_iter().chain(self.status.intent.as_ref().map(|i| &i.aside));
+        let ours = known.into_iter().any(|aside| aside.mirror.is_some());
+        Wanted { aside, color: self.status.active.map_or(Color::Green, Color::other), ours }
+    }
+
+    /// What of copies and testers a router was seen to hold.
+    pub(super) fn beside(&self, seen: &Seen) -> (Option<i32>, bool) {
+        let Wanted { color, ours, .. } = self.wanted_beside(&NOTHING);
+        let room = seen.room.as_ref();
+        (room.filter(|_| ours).and_then(|room| room.mirrors(color)), room.is_some_and(|room| room.sends_testers()))
+    }
+
     /// What may stand there now: what is confirmed, and what is written down.
     fn may_stand(&self) -> impl Iterator<Item = &Aside> {
         [self.stands()].into_iter().chain(self.status.intent.as_ref().map(|i| &i.aside))
@@ -204,16 +220,17 @@ impl<'a> View<'a> {
 
     /// Why what a dark step that is to come puts into a route cannot be written there.
     fn no_room(&self) -> Option<Said> {
-        let dark = self.plan.ok()?.steps.iter().find(|s| !s.aside.is_nothing())?;
+        let planned = self.plan.ok()?.steps.iter().map(|s| &s.aside).find(|aside| !aside.is_nothing());
+        let aside = self.status.intent.as_ref().map(|i| &i.aside).or(planned)?;
         // What stands there has found its room.
         if self.running().is_some_and(|a| a.step_entered_at.is_some()) {
             return None;
         }
         self.routers().find_map(|(claim, seen)| {
-            let why = seen.room.as_ref()?.refuses(&dark.aside)?;
+            let why = seen.room.as_ref()?.refuses(self.wanted_beside(aside))?;
             Some(say::said(
                 Reason::StepUnsupported,
-                format!("steps: `match` cannot be written into {}: {why}", claim.name()),
+                format!("steps: the dark step cannot be written into {}: {why}", claim.name()),
             ))
         })
     }
@@ -260,7 +277,7 @@ impl<'a> View<'a> {
             }
             let beside = Beside {
                 readings: asked.beside.as_ref().map(of).unwrap_or_default(),
-                serves: self.both_serve(),
+                serves: self.side_by_side(),
                 kept: reference::kept(self, &asked.gate.name),
             };
             let mut verdict = gate::judge(&asked.gate, of(&asked.question), beside, old, m);

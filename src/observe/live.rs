@@ -23,7 +23,7 @@ use crate::{
         snapshot::{ColorSeen, GateSets},
         workload,
     },
-    routers::{Claim, Found, PatchKind, RouterSeen},
+    routers::{Claim, Found, PatchKind, RouterSeen, mirror::ClassSeen},
 };
 
 /// Why the world could not be read.
@@ -76,10 +76,13 @@ pub async fn observe_live(rollout: &LlmRollout, world: &World, eyes: &Eyes) -> R
     let name = rollout.metadata.name.as_deref().unwrap_or_default();
     // What we have taken out of a router stands in status: routers are read beside the newest that is known.
     let mut known = rollout.clone();
+    // What gateways can do changes with their version, not with a pass.
+    let classes = world.stores.classes();
     for _ in 0..LOOKS {
         let claims = rollout.spec.traffic.iter().filter_map(Claim::of);
         // All at once: what stands in no cluster may keep us waiting.
-        let routers = future::try_join_all(claims.map(|claim| eyes.router(&known, claim, &world.webhooks))).await?;
+        let routers = claims.map(|claim| eyes.router(&known, claim, &classes, &world.webhooks));
+        let routers = future::try_join_all(routers).await?;
         let (blue, green) = tokio::try_join!(eyes.color(rollout, Color::Blue), eyes.color(rollout, Color::Green))?;
         let fresh: LlmRollout = eyes.get(namespace, name).await?.ok_or(ObserveError::Gone)?;
         if fresh.metadata.uid != rollout.metadata.uid {
@@ -115,6 +118,7 @@ impl Eyes {
         &self,
         rollout: &LlmRollout,
         claim: Claim<'_>,
+        classes: &[ClassSeen],
         webhooks: &Webhooks,
     ) -> Result<RouterSeen, ObserveError> {
         let namespace = rollout.metadata.namespace.as_deref().unwrap_or_default();
@@ -132,7 +136,7 @@ impl Eyes {
             Some(name) => self.object(kind, namespace, name).await?,
             None => None,
         };
-        let found = Found { object: object.as_ref(), second: second.as_ref(), ..Found::default() };
+        let found = Found { object: object.as_ref(), second: second.as_ref(), classes, ..Found::default() };
         Ok(cluster::router(rollout, claim, found))
     }
 
@@ -234,7 +238,7 @@ mod tests {
             }))
             .unwrap();
             let claim = Claim::of(&rollout.spec.traffic[0]).unwrap();
-            let seen = eyes.router(&rollout, claim, &Webhooks::default()).await.unwrap();
+            let seen = eyes.router(&rollout, claim, &[], &Webhooks::default()).await.unwrap();
             assert_eq!(seen.name, format!("{word}/chat"));
             let reason = if word == "service" { Reason::ServiceNotFound } else { Reason::RouteNotFound };
             assert_eq!(seen.state.unwrap_err().reason, reason);

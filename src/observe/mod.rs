@@ -55,6 +55,7 @@ pub struct World {
 pub fn observe(rollout: &Arc<LlmRollout>, world: &World) -> Snapshot {
     let namespace = rollout.metadata.namespace.as_deref().unwrap_or_default();
     let others = world.stores.rollouts_in(namespace);
+    let classes = world.stores.classes();
     let routers = rollout.spec.traffic.iter().filter_map(Claim::of).map(|claim| {
         let (kind, name) = claim.object();
         let service = named(&world.stores.services, namespace, name).filter(|_| kind == PatchKind::Service);
@@ -67,6 +68,7 @@ pub fn observe(rollout: &Arc<LlmRollout>, world: &World) -> Snapshot {
             object: object.as_deref(),
             second: second.as_deref(),
             heard: heard.as_ref(),
+            classes: &classes,
             out: None,
         };
         cluster::router(rollout, claim, found)

@@ -18,7 +18,7 @@ use kube::{
 use crate::{
     api::{LlmGateSet, LlmRollout, LlmRolloutOrder, Moment, labels},
     decide::snapshot::OrderSeen,
-    routers::PatchKind,
+    routers::{PatchKind, mirror::ClassSeen},
 };
 
 /// The caches of one scope.
@@ -34,6 +34,8 @@ pub struct Stores {
     pub slices: Store<EndpointSlice>,
     /// Whatever else than Services may carry traffic, of each kind all.
     pub routers: BTreeMap<PatchKind, Store<DynamicObject>>,
+    /// What the gateways say of themselves; nothing where only some namespaces are watched, for they belong to none.
+    pub gateway_classes: Store<DynamicObject>,
     /// All orders.
     pub orders: Store<LlmRolloutOrder>,
     /// All sets of gates.
@@ -83,6 +85,11 @@ impl Stores {
     /// What carries traffic and is no Service, by name.
     pub fn router(&self, kind: PatchKind, namespace: &str, name: &str) -> Option<Arc<DynamicObject>> {
         self.routers.get(&kind)?.get(&ObjectRef::new_with(name, kind.resource()).within(namespace))
+    }
+
+    /// What the gateways can do.
+    pub fn classes(&self) -> Vec<ClassSeen> {
+        self.gateway_classes.state().iter().map(|class| ClassSeen::of(&class.data)).collect()
     }
 
     /// The slices of one colour's Service.

@@ -1,10 +1,11 @@
-//! What a dark step puts into an HTTPRoute beside the weights: a rule of its own for testers, at the end of the list, so
+//! What a dark step puts into an HTTPRoute beside the weights: a filter that copies requests (`mirror`), and a rule of its own for testers, at the end of the list, so
 //! that everything else keeps its place. It is found again by its name. Precedence in the Gateway API is by how much a
 //! match asks for, not by order: the rule asks for what the managed rule asks for and for a header more.
 
 use kube::core::DynamicObject;
 use serde_json::{Map, Value, json};
 
+use super::mirror::{ClassSeen, Copies};
 use crate::api::{
     aside::{Aside, Tester},
     route::RouteRule,
@@ -25,6 +26,17 @@ pub(super) fn is_made(rule: &RouteRule) -> bool {
     rule.name.as_deref().is_some_and(|name| name.starts_with(OURS))
 }
 
+/// What is wanted beside the shares.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// What a dark step puts there; nothing takes it out.
+    pub aside: &'a Aside,
+    /// The color that gets it.
+    pub color: Color,
+    /// Whether a filter that copies requests to that color is ours. It has no name: status knows.
+    pub ours: bool,
+}
+
 /// The managed rule, and what stands beside it because of a dark step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Room {
@@ -32,17 +44,19 @@ pub struct Room {
     colors: [String; 2],
     /// The rule as it was read, whole: what a rule for testers is made of.
     rule: Value,
-    /// Index of the green backend and of the blue one.
-    backends: [usize; 2],
+    /// Blue's backend and green's: as they stand in the rule, or stood where one was taken out by our own hand.
+    backends: [Value; 2],
     /// Rules of the route that are not ours, and matches in them.
     others: (usize, usize),
     /// Our rules, by their index.
     made: Vec<(usize, Value)>,
+    /// What copies requests, or could.
+    copies: Copies,
 }
 
 impl Room {
-    /// What there is beside the rule at `index`, whose backends of blue and green stand at `backends`.
-    pub(super) fn of(object: &DynamicObject, index: usize, colors: [&str; 2], backends: [usize; 2]) -> Option<Self> {
+    /// What there is beside the rule at `index`, of which `backends` are blue's and green's.
+    pub(super) fn of(object: &DynamicObject, index: usize, colors: [&str; 2], backends: [&Value; 2]) -> Option<Self> {
         let rules = object.data.pointer("/spec/rules")?.as_array()?;
         let rule = rules.get(index)?.clone();
         let there: Vec<&str> = rules.iter().filter_map(name_of).collect();
@@ -56,34 +70,54 @@ impl Room {
         let matches = others.iter().map(|(_, rule)| matches_of(rule).len()).sum();
         Some(Self {
             colors: colors.map(ToOwned::to_owned),
+            copies: Copies::of(index, &rule),
             rule,
-            backends,
+            backends: backends.map(Clone::clone),
             others: (others.len(), matches),
             made: made.into_iter().map(|(at, rule)| (at, rule.clone())).collect(),
         })
     }
 
-    /// Whether nothing of a dark step stands there.
-    pub const fn is_empty(&self) -> bool {
-        self.made.is_empty()
+    /// With what the gateways behind it can do.
+    pub(super) fn beside<'a>(mut self, classes: &[ClassSeen], controllers: impl Iterator<Item = &'a str>) -> Self {
+        self.copies.learn(classes, controllers);
+        self
+    }
+
+    /// Whether a rule for testers stands there.
+    pub const fn sends_testers(&self) -> bool {
+        !self.made.is_empty()
+    }
+
+    /// Of how many percent of all requests the color gets a copy.
+    pub fn mirrors(&self, color: Color) -> Option<i32> {
+        self.copies.to(self.service(color)).map(|(_, percent)| percent).next()
     }
 
     /// Whether exactly this stands there.
-    pub fn holds(&self, aside: &Aside, color: Color) -> bool {
-        match self.made.as_slice() {
-            [] => aside.testers.is_empty(),
-            [(_, rule)] => self.sends(rule, &aside.testers, color),
-            _ => false,
-        }
+    pub fn holds(&self, Wanted { aside, color, ours }: Wanted<'_>) -> bool {
+        let copied = !ours || self.copies.to(self.service(color)).map(|(_, percent)| percent).eq(aside.mirror);
+        copied
+            && match self.made.as_slice() {
+                [] => aside.testers.is_empty(),
+                [(_, rule)] => self.sends(rule, &aside.testers, color),
+                _ => false,
+            }
     }
 
     /// Whether some of this is missing.
-    pub fn lacks(&self, aside: &Aside) -> bool {
-        !aside.testers.is_empty() && self.made.is_empty()
+    pub fn lacks(&self, Wanted { aside, color, .. }: Wanted<'_>) -> bool {
+        let copied = aside.mirror.is_none() || self.mirrors(color).is_some();
+        !copied || (!aside.testers.is_empty() && self.made.is_empty())
     }
 
     /// Why this cannot be written here: what to write instead.
-    pub fn refuses(&self, aside: &Aside) -> Option<String> {
+    pub fn refuses(&self, Wanted { aside, color, ours }: Wanted<'_>) -> Option<String> {
+        let copies = aside.mirror.and_then(|percent| self.copies.refuse(percent, self.backend(color), ours));
+        copies.or_else(|| self.refuses_testers(aside))
+    }
+
+    fn refuses_testers(&self, aside: &Aside) -> Option<String> {
         let testers = aside.testers.len();
         if testers == 0 {
             return None;
@@ -119,16 +153,20 @@ impl Room {
     }
 
     /// The operations that bring it there, for the end of a patch: none when it stands there already.
-    pub(super) fn write(&self, aside: &Aside, color: Color) -> Vec<Value> {
+    pub(super) fn write(&self, Wanted { aside, color, ours }: Wanted<'_>) -> Vec<Value> {
         let right = |rule: &Value| self.sends(rule, &aside.testers, color);
         let keep = self.made.iter().find(|(_, rule)| right(rule)).map(|(at, _)| *at);
-        let mut ops = Vec::new();
+        // Places were read before any rule comes or goes: filters first.
+        let copying = ours || aside.mirror.is_some();
+        let mut ops = if copying { self.copies.write(self.backend(color), aside.mirror) } else { Vec::new() };
         for (at, rule) in self.made.iter().rev().filter(|(at, _)| Some(*at) != keep) {
             ops.push(json!({"op": "test", "path": format!("/spec/rules/{at}/name"), "value": rule["name"]}));
             ops.push(json!({"op": "remove", "path": format!("/spec/rules/{at}")}));
         }
         if keep.is_none() && !aside.testers.is_empty() {
-            ops.push(json!({"op": "add", "path": "/spec/rules/-", "value": self.rule_for(&aside.testers, color)}));
+            ops.push(
+                json!({"op": "add", "path": "/spec/rules/-", "value": self.rule_for(&aside.testers, color, copying)}),
+            );
         }
         ops
     }
@@ -139,6 +177,12 @@ impl Room {
             Color::Blue => blue,
             Color::Green => green,
         }
+    }
+
+    /// The color's backend in the managed rule.
+    fn backend(&self, color: Color) -> &Value {
+        let [blue, green] = &self.backends;
+        if color == Color::Blue { blue } else { green }
     }
 
     /// Whether a rule sends just these testers to the color, whatever the API server has added to it.
@@ -157,15 +201,16 @@ impl Room {
     }
 
     /// The managed rule again, for testers and one color only. Without sessions: a tester's must not outlive the step.
-    fn rule_for(&self, testers: &[Tester], color: Color) -> Value {
+    fn rule_for(&self, testers: &[Tester], color: Color, copying: bool) -> Value {
         let mut rule = self.rule.as_object().cloned().unwrap_or_default();
         let name = format!("{OURS}{}.{}", self.service(color), name_of(&self.rule).unwrap_or_default());
-        let [blue, green] = self.backends;
-        let at = if color == Color::Blue { blue } else { green };
-        let mut backend = self.rule["backendRefs"][at].clone();
+        let mut backend = self.backend(color).clone();
         backend["weight"] = json!(100);
         let own = matches_of(&self.rule);
         let matches: Vec<Value> = own.iter().flat_map(|m| testers.iter().map(|t| asking(m, t))).collect();
+        if copying {
+            self.copies.leave_out(self.service(color), &mut rule);
+        }
         rule.remove("sessionPersistence");
         rule.insert("name".to_owned(), json!(name));
         rule.insert("matches".to_owned(), json!(matches));

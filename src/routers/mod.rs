@@ -6,6 +6,7 @@ pub mod detach;
 pub mod feature_flag;
 mod kind;
 pub mod llm_inference_service;
+pub mod mirror;
 pub mod model_rewrite;
 pub mod route;
 pub mod service;
@@ -19,7 +20,14 @@ use kube::core::DynamicObject;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use self::{aside::Room, llm_inference_service::Member, model_rewrite::Targets, split::Weights, webhook::Heard};
+use self::{
+    aside::{Room, Wanted},
+    llm_inference_service::Member,
+    mirror::ClassSeen,
+    model_rewrite::Targets,
+    split::Weights,
+    webhook::Heard,
+};
 pub use self::{
     detach::{put_back, take_out},
     kind::{Names, PatchKind},
@@ -28,7 +36,6 @@ pub use self::{
 };
 use crate::api::{
     Reason,
-    aside::Aside,
     status::Color,
     traffic::{
         FeatureFlagRouter, GroupRouter, RewriteRouter, RouteRouter, Router, ServiceRouter, VirtualServiceRouter,
@@ -177,6 +184,8 @@ pub struct Found<'a> {
     pub out: Option<&'a Out>,
     /// What it tells, if it is a webhook of the operator's configuration.
     pub heard: Option<&'a Heard>,
+    /// What is known of the gateways.
+    pub classes: &'a [ClassSeen],
 }
 
 /// What was seen of one router.
@@ -209,13 +218,13 @@ pub struct Seen {
 
 impl Seen {
     /// Whether exactly this stands beside the shares. Where there is no room for it, it is not asked for.
-    pub fn holds(&self, aside: &Aside, color: Color) -> bool {
-        self.room.as_ref().is_none_or(|room| room.holds(aside, color))
+    pub fn holds(&self, wanted: Wanted<'_>) -> bool {
+        self.room.as_ref().is_none_or(|room| room.holds(wanted))
     }
 
     /// Whether some of this is missing beside the shares.
-    pub fn lacks(&self, aside: &Aside) -> bool {
-        self.room.as_ref().is_some_and(|room| room.lacks(aside))
+    pub fn lacks(&self, wanted: Wanted<'_>) -> bool {
+        self.room.as_ref().is_some_and(|room| room.lacks(wanted))
     }
 }
 

@@ -47,8 +47,10 @@ pub fn read(
         Some(o) if out == Some(color) => (at, o.whole.clone()),
         _ => (at, object.data.pointer(&format!("{list}/{at}")).cloned().unwrap_or(Value::Null)),
     };
-    let room = Room::of(object, index, words.colors, [blue, green]).filter(|_| kind == PatchKind::HttpRoute);
+    let parents = || route.status.iter().flat_map(|s| &s.parents).map(|p| p.controller_name.as_str());
     let (blue, green) = (whole(Color::Blue, blue), whole(Color::Green, green));
+    let room = Room::of(object, index, words.colors, [&blue.1, &green.1]).filter(|_| kind == PatchKind::HttpRoute);
+    let room = room.map(|room| room.beside(found.classes, parents()));
     let weights = Weights { list, field: "name", blue, green, each, out };
     Ok(Seen {
         version: object.metadata.resource_version.clone().unwrap_or_default(),

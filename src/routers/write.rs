@@ -1,9 +1,9 @@
 //! What brings a router to its shares: patches of objects, or a word to a webhook. Only data; `act` sends it.
 
 use super::{
-    GuardedPatch, Names, Place, Seen, Shares, llm_inference_service, model_rewrite, service, split, webhook::Put,
+    GuardedPatch, Names, Place, Seen, Shares, aside::Wanted, llm_inference_service, model_rewrite, service, split,
+    webhook::Put,
 };
-use crate::api::{aside::Aside, status::Color};
 
 /// One write that brings a router to its shares.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,12 +24,12 @@ impl Write {
     }
 }
 
-/// The writes that give `shares`, and leave beside them just what a dark step wants to be there for `color`.
-pub fn write_beside(seen: &Seen, shares: Shares, aside: &Aside, color: Color) -> Vec<Write> {
+/// The writes that give `shares`, and leave beside them just what a dark step wants to be there.
+pub fn write_beside(seen: &Seen, shares: Shares, wanted: Wanted<'_>) -> Vec<Write> {
     let mut writes = write(seen, shares);
     // Only a route has room, and it is one object.
     if let (Some(room), Some(Write::Patch(patch))) = (&seen.room, writes.first_mut()) {
-        patch.ops.extend(room.write(aside, color));
+        patch.ops.extend(room.write(wanted));
     }
     writes
 }

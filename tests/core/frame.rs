@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, fs};
 use kube::core::DynamicObject;
 use llmrollout::{
     api::{Reason, aside::Aside, status::Color, traffic::Router},
-    routers::{self, Claim, Found, Out, PatchKind, Seen, Shares, Trouble},
+    routers::{self, Claim, Found, Out, PatchKind, Seen, Shares, Trouble, aside::Wanted},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -156,6 +156,11 @@ fn testers() -> Aside {
     serde_json::from_value(json!({"match": testers})).unwrap()
 }
 
+/// For green, and no filter is ours yet.
+fn wanted(aside: &Aside) -> Wanted<'_> {
+    Wanted { aside, color: Color::Green, ours: false }
+}
+
 /// The route with its managed rule named, as `match` wants it.
 fn named(case: &Case) -> Value {
     let mut route = case.route.clone();
@@ -176,12 +181,12 @@ fn a_rule_for_testers_comes_and_goes_and_leaves_any_route_as_it_was() {
         let file = &case.file;
         let before = named(case);
         let seen = case.read(&before).unwrap();
-        let Some(room) = seen.room.as_ref().filter(|room| room.refuses(&aside).is_none()) else { continue };
-        assert!(room.is_empty() && seen.holds(&nothing, Color::Green) && seen.lacks(&aside), "{file}");
+        let Some(room) = seen.room.as_ref().filter(|room| room.refuses(wanted(&aside)).is_none()) else { continue };
+        assert!(!room.sends_testers() && seen.holds(wanted(&nothing)) && seen.lacks(wanted(&aside)), "{file}");
         roomy += 1;
         let dark = Shares { blue: 100, green: 0 };
         let mut with = before.clone();
-        assert!(obeys(&mut with, &one(routers::write_beside(&seen, dark, &aside, Color::Green)).ops), "{file}");
+        assert!(obeys(&mut with, &one(routers::write_beside(&seen, dark, wanted(&aside))).ops), "{file}");
         let (mut rules, managed) = (with["spec"]["rules"].as_array().unwrap().clone(), case.says["blue"].clone());
         let made = rules.pop().unwrap();
         let own = &rules[managed.split('/').nth(3).unwrap().parse::<usize>().unwrap()];
@@ -193,20 +198,53 @@ fn a_rule_for_testers_comes_and_goes_and_leaves_any_route_as_it_was() {
         }
         assert_eq!(rules, wanted_rules(case, &before, dark), "{file}: nothing else moved");
         let again = case.read(&with).unwrap_or_else(|t| panic!("{file}: {}", t.message));
-        assert!(again.holds(&aside, Color::Green) && !again.holds(&aside, Color::Blue), "{file}");
+        assert!(again.holds(wanted(&aside)) && !again.holds(Wanted { color: Color::Blue, ..wanted(&aside) }), "{file}");
         assert_eq!(again.shares, dark, "{file}");
-        let twice = one(routers::write_beside(&again, dark, &aside, Color::Green));
+        let twice = one(routers::write_beside(&again, dark, wanted(&aside)));
         assert_eq!(twice.ops.len(), 5, "{file}: what stands there is not written again");
         // The first share takes it out, and so does the way back.
         for shares in [Shares { blue: 95, green: 5 }, dark] {
             let mut after = with.clone();
-            assert!(
-                obeys(&mut after, &one(routers::write_beside(&again, shares, &nothing, Color::Green)).ops),
-                "{file}"
-            );
-            let mut wanted = before.clone();
-            wanted["spec"]["rules"] = json!(wanted_rules(case, &before, shares));
-            assert_eq!(after.to_string(), wanted.to_string(), "{file}: as it was but for the weights");
+            assert!(obeys(&mut after, &one(routers::write_beside(&again, shares, wanted(&nothing))).ops), "{file}");
+            let mut whole = before.clone();
+            whole["spec"]["rules"] = json!(wanted_rules(case, &before, shares));
+            assert_eq!(after.to_string(), whole.to_string(), "{file}: as it was but for the weights");
+        }
+    }
+    assert!(roomy >= 20, "only {roomy} routes had room");
+}
+
+#[test]
+fn a_filter_that_copies_comes_and_goes_and_leaves_any_route_as_it_was() {
+    let (copies, nothing) = (Aside { mirror: Some(10), ..Aside::default() }, Aside::default());
+    let ours = |aside| Wanted { ours: true, ..wanted(aside) };
+    let mut roomy = 0;
+    for case in cases().iter().filter(|case| case.refused.is_none()) {
+        let file = &case.file;
+        let mut before = case.route.clone();
+        before["status"] = super::objects::status(1);
+        let seen = case.read(&before).unwrap();
+        let Some(room) = seen.room.as_ref().filter(|room| room.refuses(wanted(&copies)).is_none()) else { continue };
+        assert!(seen.holds(wanted(&nothing)) && seen.lacks(wanted(&copies)), "{file}");
+        assert_eq!(room.mirrors(Color::Green), None, "{file}");
+        roomy += 1;
+        let dark = Shares { blue: 100, green: 0 };
+        let mut with = before.clone();
+        assert!(obeys(&mut with, &one(routers::write_beside(&seen, dark, wanted(&copies))).ops), "{file}");
+        let (rule, _) = case.says["blue"].split_once("/backendRefs").unwrap();
+        let filter = with.pointer(&format!("{rule}/filters")).and_then(Value::as_array).unwrap().last().unwrap();
+        assert_eq!(filter["requestMirror"]["backendRef"]["name"], "chat-green", "{file}");
+        assert_eq!(filter["requestMirror"]["percent"], 10, "{file}");
+        let again = case.read(&with).unwrap();
+        assert!(again.holds(ours(&copies)) && !again.holds(ours(&nothing)), "{file}");
+        assert!(again.holds(wanted(&nothing)), "{file}: unless status knows of it, it is the user's");
+        assert_eq!(one(routers::write_beside(&again, dark, ours(&copies))).ops.len(), 5, "{file}: it is not written again");
+        for shares in [Shares { blue: 95, green: 5 }, dark] {
+            let mut after = with.clone();
+            assert!(obeys(&mut after, &one(routers::write_beside(&again, shares, ours(&nothing))).ops), "{file}");
+            let mut whole = before.clone();
+            whole["spec"]["rules"] = json!(wanted_rules(case, &before, shares));
+            assert_eq!(after.to_string(), whole.to_string(), "{file}: as it was but for the weights");
         }
     }
     assert!(roomy >= 20, "only {roomy} routes had room");

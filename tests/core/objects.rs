@@ -3,6 +3,7 @@
 use llmrollout::{
     api::{labels, status::Color},
     decide::snapshot::{EndpointOffer, Offers},
+    routers::mirror::ClassSeen,
 };
 use serde_json::{Value, json};
 
@@ -52,10 +53,19 @@ pub(crate) fn virtual_service(blue: i64, green: i64) -> Value {
 
 /// What a dark step has put beside the shares, in words.
 pub(crate) fn beside(route: &Value) -> String {
-    let rules = route["spec"]["rules"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let Some(rules) = route["spec"]["rules"].as_array() else { return String::new() };
     let made = |rule: &&Value| rule["name"].as_str().is_some_and(|name| name.starts_with("llmrollout-match."));
     let told = |rule: &Value| format!(" and {} asking {}", rule["name"], rule["matches"]);
-    rules.iter().filter(made).map(told).collect()
+    let filters = rules[0]["filters"].as_array().into_iter().flatten();
+    let copies = filters.filter_map(|f| f.get("requestMirror")).map(|mirror| format!(", copies {mirror}"));
+    copies.chain(rules.iter().filter(made).map(told)).collect()
+}
+
+/// A gateway that can do everything with copies.
+pub(crate) fn all_features() -> [ClassSeen; 1] {
+    let features =
+        ["RequestMirror", "RequestMultipleMirrors", "RequestPercentageMirror"].map(|f| format!("HTTPRoute{f}"));
+    [ClassSeen { controller: "gw.example/controller".to_owned(), features: features.into() }]
 }
 
 /// A flag that nobody has yet, and one of others beside it.
@@ -101,7 +111,7 @@ pub(crate) fn rewrite(blue: i64, green: i64) -> Value {
 }
 
 pub(crate) fn status(generation: i64) -> Value {
-    json!({"parents": [{"parentRef": {"name": "gw"}, "conditions": [
+    json!({"parents": [{"parentRef": {"name": "gw"}, "controllerName": "gw.example/controller", "conditions": [
         {"type": "Accepted", "status": "True", "reason": "Accepted", "message": "", "observedGeneration": generation},
         {"type": "ResolvedRefs", "status": "True", "reason": "ResolvedRefs", "message": "", "observedGeneration": generation},
     ]}]})

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{
     json_patch::obeys,
-    objects::{grpc_route, route, virtual_service},
+    objects::{all_features, grpc_route, route, virtual_service},
 };
 
 fn read(value: &Value, rule: Option<&str>) -> Result<routers::Seen, routers::Trouble> {
@@ -42,7 +42,8 @@ pub(crate) fn read_without(
 ) -> Result<routers::Seen, routers::Trouble> {
     let router = RouteRouter { name: "chat".into(), rule: rule.map(ToOwned::to_owned) };
     let object: Option<DynamicObject> = value.map(|v| DynamicObject::deserialize(v).unwrap());
-    let found = Found { object: object.as_ref(), out, ..Found::default() };
+    let classes = all_features();
+    let found = Found { object: object.as_ref(), out, classes: &classes, ..Found::default() };
     claim_of(kind, &router).read(["chat-blue", "chat-green"], found).state
 }
 

@@ -345,10 +345,19 @@ fn disturbance(world: &mut World, words: &[&str]) {
             world.route = Some(route.into());
         }
         ["route-gone"] => world.route = None,
-        ["route-pins" | "git-takes-the-rule-out" | "rule-named" | "rule-for-testers", ..] => change_route(world, words),
+        [
+            "route-pins"
+            | "git-takes-the-rule-out"
+            | "git-takes-the-filter-out"
+            | "copies-to"
+            | "rule-named"
+            | "rule-for-testers",
+            ..,
+        ] => change_route(world, words),
         ["grpc-route" | "virtual-service" | "feature-flag" | "rewrite", ..] => other_router(world, words),
         ["member" | "member-gone" | "feature-flag-is", ..] => of_others(world, words),
         ["grpc-route-gone"] => world.grpc_route = None,
+        ["gateway-announces", features @ ..] => world.announce(features),
         ["webhook", mood] => world.webhook.mood = mood_of(mood),
         ["webhook", blue, green] => world.webhook.set(blue.parse().unwrap(), green.parse().unwrap()),
         ["gateway", "follows"] => world.gateway = Gateway::Follows,
@@ -396,6 +405,11 @@ fn change_route(world: &mut World, words: &[&str]) {
     match words {
         ["route-pins"] => rules[0]["sessionPersistence"] = json!({"sessionName": "chat", "type": "Cookie"}),
         // What a tool does that holds the route to a Git in which there is no rule for testers.
+        ["git-takes-the-filter-out"] => drop(rules[0].as_object_mut().unwrap().remove("filters")),
+        ["copies-to", name] => {
+            let mirror = json!({"backendRef": {"name": name, "port": 8000}});
+            rules[0]["filters"] = json!([{"type": "RequestMirror", "requestMirror": mirror}]);
+        }
         ["git-takes-the-rule-out"] => rules.truncate(1),
         ["rule-named", name] => rules[0]["name"] = json!(name),
         ["rule-for-testers", to] => {

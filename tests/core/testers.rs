@@ -3,7 +3,7 @@
 
 use llmrollout::{
     api::{aside::Aside, status::Color},
-    routers::{self, PatchKind, Seen, Shares},
+    routers::{self, PatchKind, Seen, Shares, aside::Wanted, mirror::ClassSeen},
 };
 use serde_json::{Value, json};
 
@@ -31,11 +31,15 @@ fn by_header() -> Aside {
     aside(&json!([{"header": {"name": "x-tester", "value": "yes"}}]))
 }
 
+fn wanted(aside: &Aside) -> Wanted<'_> {
+    Wanted { aside, color: Color::Green, ours: false }
+}
+
 const DARK: Shares = Shares { blue: 100, green: 0 };
 
 fn with_rule(before: &Value, aside: &Aside) -> Value {
     let mut after = before.clone();
-    assert!(obeys(&mut after, &one(routers::write_beside(&read(before), DARK, aside, Color::Green)).ops));
+    assert!(obeys(&mut after, &one(routers::write_beside(&read(before), DARK, wanted(aside))).ops));
     after
 }
 
@@ -44,7 +48,7 @@ fn refused(aside: &Aside, change: impl FnOnce(&mut Value)) -> String {
     let mut value = named();
     change(&mut value["spec"]);
     let seen = read_as(PatchKind::HttpRoute, Some(&value), None).unwrap();
-    seen.room.expect("an HTTPRoute").refuses(aside).unwrap_or_default()
+    seen.room.expect("an HTTPRoute").refuses(wanted(aside)).unwrap_or_default()
 }
 
 #[test]
@@ -115,12 +119,11 @@ fn a_rule_for_testers_is_found_again_whatever_was_done_to_the_route() {
     let mut defaulted = after.clone();
     defaulted["spec"]["rules"][1]["backendRefs"][0]["group"] = json!("");
     defaulted["spec"]["rules"][1]["backendRefs"][0]["kind"] = json!("Service");
-    assert!(read(&defaulted).holds(&aside, Color::Green));
+    assert!(read(&defaulted).holds(wanted(&aside)));
     let mut moved = after.clone();
     moved["spec"]["rules"].as_array_mut().unwrap().rotate_left(1);
-    assert!(read(&moved).holds(&aside, Color::Green), "another order of rules changes nothing");
-    let gone =
-        one(routers::write_beside(&read(&moved), Shares { blue: 95, green: 5 }, &Aside::default(), Color::Green));
+    assert!(read(&moved).holds(wanted(&aside)), "another order of rules changes nothing");
+    let gone = one(routers::write_beside(&read(&moved), Shares { blue: 95, green: 5 }, wanted(&Aside::default())));
     assert!(obeys(&mut moved, &gone.ops));
     assert_eq!(moved["spec"]["rules"].as_array().unwrap().len(), 1);
     assert_eq!(moved["spec"]["rules"][0]["backendRefs"][1]["weight"], 5);
@@ -128,16 +131,16 @@ fn a_rule_for_testers_is_found_again_whatever_was_done_to_the_route() {
     let mut twice = after.clone();
     let copy = twice["spec"]["rules"][1].clone();
     twice["spec"]["rules"].as_array_mut().unwrap().push(copy);
-    assert!(!read(&twice).holds(&aside, Color::Green), "one is too many");
+    assert!(!read(&twice).holds(wanted(&aside)), "one is too many");
     let mut of_others = after.clone();
     of_others["spec"]["rules"][1]["name"] = json!("llmrollout-match.rag-green.chat");
-    assert!(read(&of_others).room.unwrap().is_empty(), "another rollout's");
+    assert!(!read(&of_others).room.unwrap().sends_testers(), "another rollout's");
     let mut of_another_rule = after.clone();
     of_another_rule["spec"]["rules"][1]["name"] = json!("llmrollout-match.chat-green.embed");
     let embed = json!({"name": "embed", "backendRefs": [{"name": "chat-blue"}, {"name": "chat-green"}]});
-    assert!(!read(&of_another_rule).room.unwrap().is_empty(), "left over from a rule that has another name now");
+    assert!(read(&of_another_rule).room.unwrap().sends_testers(), "left over from a rule that has another name now");
     of_another_rule["spec"]["rules"].as_array_mut().unwrap().push(embed);
-    assert!(read(&of_another_rule).room.unwrap().is_empty(), "made for another rule of this rollout");
+    assert!(!read(&of_another_rule).room.unwrap().sends_testers(), "made for another rule of this rollout");
 }
 
 /// Somebody widens or turns what we made: it is no longer what was written down.
@@ -159,8 +162,116 @@ fn a_rule_for_testers_that_was_changed_is_put_right() {
         let mut changed = with_rule(&named(), &aside);
         *changed.pointer_mut(path).unwrap() = value;
         let seen = read(&changed);
-        assert!(!seen.holds(&aside, Color::Green) && !seen.lacks(&aside), "{what}");
-        assert!(obeys(&mut changed, &one(routers::write_beside(&seen, DARK, &aside, Color::Green)).ops), "{what}");
+        assert!(!seen.holds(wanted(&aside)) && !seen.lacks(wanted(&aside)), "{what}");
+        assert!(obeys(&mut changed, &one(routers::write_beside(&seen, DARK, wanted(&aside))).ops), "{what}");
         assert_eq!(changed, with_rule(&named(), &aside), "{what}");
     }
+}
+
+fn copies(percent: i32) -> Aside {
+    Aside { mirror: Some(percent), ..Aside::default() }
+}
+
+/// What people are told when requests are to be copied by gateways that announce this.
+fn told(percent: i32, features: &[&[&str]], change: impl FnOnce(&mut Value)) -> String {
+    use kube::core::DynamicObject;
+    use llmrollout::{
+        api::traffic::RouteRouter,
+        routers::{Claim, Found},
+    };
+    use serde::Deserialize;
+
+    let mut value = named();
+    change(&mut value);
+    let object = DynamicObject::deserialize(&value).unwrap();
+    let class = |features: &&[&str]| ClassSeen {
+        controller: "gw.example/controller".to_owned(),
+        features: features.iter().map(|f| format!("HTTPRouteRequest{f}")).collect(),
+    };
+    let classes: Vec<ClassSeen> = features.iter().map(class).collect();
+    let router = RouteRouter { name: "chat".into(), rule: None };
+    let found = Found { object: Some(&object), classes: &classes, ..Found::default() };
+    let seen = Claim::HttpRoute(&router).read(["chat-blue", "chat-green"], found).state.unwrap();
+    seen.room.unwrap().refuses(wanted(&copies(percent))).unwrap_or_default()
+}
+
+/// What a gateway does not say that it can is not asked of it: the users' own requests would be at stake.
+#[test]
+fn requests_are_copied_only_by_gateways_that_say_they_can() {
+    const ALL: &[&str] = &["Mirror", "MultipleMirrors", "PercentageMirror"];
+    let plain = |_: &mut Value| {};
+    let contour = |value: &mut Value| {
+        value["status"]["parents"][0]["controllerName"] = json!("projectcontour.io/gateway-controller");
+    };
+    let mirrors_to = |name: &'static str| {
+        move |value: &mut Value| {
+            let mirror = json!({"backendRef": {"name": name, "port": 1}});
+            value["spec"]["rules"][0]["filters"] = json!([{"type": "RequestMirror", "requestMirror": mirror}]);
+        }
+    };
+    assert_eq!(told(10, &[ALL], plain), "");
+    assert_eq!(told(100, &[&["Mirror"]], plain), "");
+    assert!(told(10, &[&["Mirror"]], plain).contains("write `mirror: 100%`"));
+    assert!(told(100, &[&["PercentageMirror"]], plain).contains("does not announce HTTPRouteRequestMirror"));
+    assert!(told(100, &[], plain).contains("does not announce"), "nobody says what it can");
+    assert!(told(10, &[ALL, &["Mirror"]], plain).contains("100%"), "of two classes the one that can less");
+    assert!(told(10, &[ALL], |v| v["status"] = json!({})).contains("no gateway has answered"));
+    assert_eq!(told(100, &[], contour), "", "it is known of Contour");
+    assert!(told(10, &[], contour).contains("write `mirror: 100%`"), "and that it copies all or nothing");
+    assert_eq!(told(10, &[ALL], mirrors_to("other")), "");
+    assert!(told(10, &[&["Mirror", "PercentageMirror"]], mirrors_to("other")).contains("to one place only"));
+    assert!(told(10, &[ALL], mirrors_to("chat-green")).contains("already; take that filter out"));
+    let second = |value: &mut Value| {
+        let parents = value["status"]["parents"].as_array_mut().unwrap();
+        let mut other = parents[0].clone();
+        other["controllerName"] = json!("other.example/controller");
+        parents.push(other);
+    };
+    assert!(told(10, &[ALL], second).contains("other.example/controller"), "each of several parents has to be able to");
+    let pool = |value: &mut Value| {
+        value["spec"]["rules"][0]["backendRefs"][1] =
+            json!({"group": "inference.networking.k8s.io", "kind": "InferencePool", "name": "chat-green", "weight": 0});
+    };
+    assert!(told(10, &[ALL], pool).contains("Services only"));
+    let full = |value: &mut Value| value["spec"]["rules"][0]["filters"] = json!(vec![json!({"type": "X"}); 16]);
+    assert!(told(10, &[ALL], full).contains("16 filters"));
+}
+
+#[test]
+fn a_gateway_class_announces_its_features_in_two_ways() {
+    for features in [json!([{"name": "HTTPRouteRequestMirror"}]), json!(["HTTPRouteRequestMirror"])] {
+        let class = json!({"spec": {"controllerName": "a.example/b"}, "status": {"supportedFeatures": features}});
+        let seen = ClassSeen::of(&class);
+        assert_eq!(
+            (seen.controller.as_str(), seen.features),
+            ("a.example/b", vec!["HTTPRouteRequestMirror".to_owned()])
+        );
+    }
+    assert!(ClassSeen::of(&json!({"spec": {}})).features.is_empty());
+}
+
+/// With somebody else's filters around it, at another percent, and beside a rule for testers, which gets no copy of it.
+#[test]
+fn a_filter_that_copies_is_ours_alone() {
+    let both = Aside { mirror: Some(100), ..by_header() };
+    let mut before = named();
+    let header =
+        json!({"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": "a", "value": "b"}]}});
+    before["spec"]["rules"][0]["filters"] = json!([header]);
+    let with = with_rule(&before, &both);
+    let filters = &with["spec"]["rules"][0]["filters"];
+    assert_eq!(filters[1]["requestMirror"], json!({"backendRef": {"name": "chat-green", "port": 8000}}), "all of them");
+    assert_eq!(with["spec"]["rules"][1]["filters"], json!([header]), "testers' requests are not sent twice");
+    let ours = |aside| Wanted { ours: true, ..wanted(aside) };
+    let mut other = with.clone();
+    other["spec"]["rules"][0]["filters"][1]["requestMirror"]["percent"] = json!(50);
+    other["spec"]["rules"][0]["filters"].as_array_mut().unwrap().reverse();
+    other["spec"]["rules"].as_array_mut().unwrap().truncate(1);
+    let seen = read(&other);
+    assert!(!seen.holds(ours(&both)) && seen.lacks(ours(&both)));
+    assert!(obeys(&mut other, &one(routers::write_beside(&seen, DARK, ours(&both))).ops));
+    assert_eq!(other, with, "put right, and the new rule for testers has no copy of the old filter");
+    let (seen, mut gone) = (read(&with), with);
+    assert!(obeys(&mut gone, &one(routers::write_beside(&seen, DARK, ours(&Aside::default()))).ops));
+    assert_eq!(gone, before);
 }

@@ -23,7 +23,7 @@ use llmrollout::{
         },
     },
     metrics::{About, NoData, Question, Reading, Sample},
-    routers::{Claim, Found, GuardedPatch, PatchKind, RouterSeen, webhook::Put},
+    routers::{Claim, Found, GuardedPatch, PatchKind, RouterSeen, mirror::ClassSeen, webhook::Put},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -88,6 +88,8 @@ pub(crate) struct World {
     pub(crate) asks: std::collections::BTreeSet<Question>,
     /// What the last decision understood of the manifest.
     pub(crate) meant: Option<Arc<Meant>>,
+    /// What the gateways say that they can.
+    pub(crate) classes: Vec<ClassSeen>,
     pub(crate) rival: Option<Rival>,
     pub(crate) orders: Vec<OrderSeen>,
     pub(crate) others: BTreeMap<String, Standing>,
@@ -155,6 +157,7 @@ impl World {
             readings: BTreeMap::new(),
             asks: std::collections::BTreeSet::new(),
             meant: None,
+            classes: super::objects::all_features().into(),
             rival: None,
             orders: Vec::new(),
             others: BTreeMap::new(),
@@ -277,6 +280,12 @@ impl World {
         named.map(|name| (name.clone(), seen(&name))).collect()
     }
 
+    /// The gateways say that they can this with requests, and no more.
+    pub(crate) fn announce(&mut self, features: &[&str]) {
+        self.classes[0].features = features.iter().map(|f| format!("HTTPRouteRequest{f}")).collect();
+        *self.read.borrow_mut() = None;
+    }
+
     fn routers(&self) -> Vec<RouterSeen> {
         let traffic = &self.rollout.spec.traffic;
         let now = [&self.front, &self.route, &self.grpc_route, &self.virtual_service];
@@ -318,7 +327,8 @@ impl World {
         let heard = self.webhook.heard();
         let out = self.rollout.status.as_ref().and_then(|status| claim.out_of(&status.detached));
         let (service, object, second) = (front.as_ref(), route.as_ref(), second.as_ref());
-        let found = Found { service, object, second, out: out.as_ref(), heard: heard.as_ref() };
+        let found =
+            Found { service, object, second, out: out.as_ref(), heard: heard.as_ref(), classes: &self.classes };
         claim.read(["chat-blue", "chat-green"], found)
     }
 

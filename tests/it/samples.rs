@@ -137,7 +137,7 @@ fn fits(folder: &Path, documents: &[Value], rollout: &LlmRollout) {
         let offered = documents.iter().any(|d| webhooks(d).is_ok_and(|all| all.iter().any(|one| one == name)));
         let heard = offered.then(|| webhook::understand(name, Some("\"1\""), br#"{"weights":{"blue":100,"green":0}}"#));
         let second = claim.second().and_then(named);
-        let found = Found { service, object: named(name), second, heard: heard.as_ref(), out: None };
+        let found = Found { service, object: named(name), second, heard: heard.as_ref(), ..Found::default() };
         let seen = claim.read([&blue, &green], found).state;
         let seen = seen.unwrap_or_else(|t| panic!("{}: {}", folder.display(), t.message));
         assert_eq!((seen.shares, seen.exact), (Shares { blue: 100, green: 0 }, true), "{}", folder.display());

@@ -210,12 +210,14 @@ fn seen(case: &mut Case<'_>) {
             router: "service/chat".into(),
             blue: whole(Color::Blue),
             green: whole(Color::Green),
+            mirror: None,
             testers: false,
         },
         ObservedWeights {
             router: "httpRoute/chat".into(),
             blue: things.share(Color::Blue),
             green: things.share(Color::Green),
+            mirror: None,
             testers: false,
         },
     ];

@@ -50,6 +50,8 @@ pub(crate) fn stores() -> (Stores, Caches) {
             services: services.0,
             slices: slices.0,
             routers: BTreeMap::from([(PatchKind::HttpRoute, routes.as_reader())]),
+            // No step of these worlds copies requests.
+            gateway_classes: Writer::new(PatchKind::HttpRoute.resource()).as_reader(),
             orders: orders.0,
             gate_sets: gate_sets.0,
             // No rollout of these worlds names a price list.

@@ -1,4 +1,4 @@
-//! Claims about dark steps that send the candidate something beside every share: testers.
+//! Claims about dark steps that send the candidate something beside every share: testers, and copies.
 //! Nothing here makes a candidate bad.
 
 use std::time::Duration;
@@ -10,25 +10,40 @@ use super::{
     hands::{rest, rich_route},
     stand::{Service, Stand, is_promoted},
 };
-use crate::kit::{KitError, LoadPlan, Wish, claim, prometheus::http};
+use crate::kit::{
+    KitError, LoadPlan, Wish, claim,
+    prometheus::{http, query},
+    space::condition,
+};
 
 const STEP: Duration = Duration::from_mins(1);
 const TESTERS: u64 = 10;
 
 /// A service on a route that holds more than our two weights, at a dark step with this beside it; and the route before.
 async fn dark(stand: &Stand, aside: &Value, hold: &str) -> Result<(Service, Value), KitError> {
+    let (service, before) = served(stand).await?;
+    service.apply(stand, &with_dark_step(Wish::new("v2"), aside, hold)).await?;
+    service.holding(0, STEP).await?;
+    Ok((service, before))
+}
+
+/// A service on a route that holds more than our two weights, and the route.
+async fn served(stand: &Stand) -> Result<(Service, Value), KitError> {
     stand.space.install(&Wish::new("v1")).await?;
     stand.space.apply(&rich_route(stand)).await?;
     let service = stand.serve_installed(&LoadPlan::default()).await?;
     let before = route(stand).await?;
+    Ok((service, before))
+}
+
+/// A release that begins with a dark step and this beside it.
+fn with_dark_step(wish: Wish, aside: &Value, hold: &str) -> Value {
     let mut first = json!({"weight": 0, "hold": hold, "name": "dark"});
     if let (Some(step), Some(aside)) = (first.as_object_mut(), aside.as_object()) {
         step.extend(aside.clone());
     }
     let steps = json!([first, {"weight": 20, "hold": "4s"}, {"weight": 100, "hold": "3s"}]);
-    service.apply(stand, &Wish::new("v2").more(&json!({"steps": steps})).manifest()).await?;
-    service.holding(0, STEP).await?;
-    Ok((service, before))
+    wish.more(&json!({"steps": steps})).manifest()
 }
 
 async fn route(stand: &Stand) -> Result<Value, KitError> {
@@ -107,4 +122,62 @@ pub(super) async fn abort_takes_testers_home_at_once(stand: &Stand) -> Result<()
     let report = stand.end(service.load).await?;
     claim(report.is_flawless(), || report.words())?;
     claim(!report.by_version.contains_key("v2"), || "v2 has answered somebody who is no tester".to_owned())
+}
+
+/// Requests that blue and green have finished, by their servers' own count.
+async fn finished(stand: &Stand) -> Result<[f64; 2], KitError> {
+    let text = format!("sum by (color) (vllm:request_success_total{{namespace=\"{}\"}})", stand.space.name);
+    let found = query(&stand.space.ground, &text).await?;
+    let of = |color: &str| {
+        let series = found.iter().find(|series| series["metric"]["color"] == color);
+        series.and_then(|series| series["value"][1].as_str()?.parse().ok()).unwrap_or(0.0)
+    };
+    Ok([of("blue"), of("green")])
+}
+
+/// A gateway that copies all or nothing is told so for a tenth. With all of them green answers what blue answers, and nobody
+/// sees it; the filter goes with the first share.
+pub(super) async fn copies_reach_the_candidate_and_their_answers_nobody(stand: &Stand) -> Result<(), KitError> {
+    let (service, before) = served(stand).await?;
+    service.apply(stand, &with_dark_step(Wish::new("v2"), &json!({"mirror": "10%"}), "8s")).await?;
+    let refused = |rollout: &Value| {
+        condition(rollout, "Accepted").is_some_and(|c| c["reason"] == "StepUnsupported" && c["status"] == "False")
+    };
+    let frame = service.rollout.until("StepUnsupported", STEP, refused).await?;
+    let said = frame.object.as_deref().and_then(|r| condition(r, "Accepted")).map(|c| c["message"].to_string());
+    let said = said.unwrap_or_default();
+    claim(said.contains("write `mirror: 100%`"), || format!("the condition says {said}"))?;
+    is_as_before(stand, &before).await?;
+    service.apply(stand, &with_dark_step(Wish::new("v2"), &json!({"mirror": "100%"}), "8s")).await?;
+    service.holding(0, STEP).await?;
+    let [blue, green] = finished(stand).await?;
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    let [more_blue, more_green] = finished(stand).await?;
+    let (blue, green) = (more_blue - blue, more_green - green);
+    claim(blue > 100.0 && (0.85..1.15).contains(&(green / blue)), || {
+        format!("blue has finished {blue} requests and green {green}")
+    })?;
+    service.route.until("20%", STEP, |route| crate::kit::Weights::of(route).green == 20).await?;
+    service.load.mark("shared").await?;
+    is_as_before(stand, &before).await?;
+    service.rollout.until("v2 is promoted", STEP, is_promoted).await?;
+    is_as_before(stand, &before).await?;
+    let report = stand.end(service.load).await?;
+    claim(report.is_flawless(), || report.words())?;
+    let seen = report.phase("0%").by_version.get("v2").map_or(0, |side| side.requests);
+    claim(seen == 0, || format!("{seen} answers of v2 were seen at the dark step"))
+}
+
+/// A candidate that answers copies badly goes back, and nobody has had a failed request.
+pub(super) async fn bad_answers_to_copies_go_back_unseen(stand: &Stand) -> Result<(), KitError> {
+    let (service, before) = served(stand).await?;
+    let bad = Wish::new("v2").with("SIM_ERROR_SHARE", "0.3");
+    service.apply(stand, &with_dark_step(bad, &json!({"mirror": "100%"}), "60s")).await?;
+    let back = service.phase("RolledBack", STEP).await?;
+    let reason = back.object.as_deref().map(|rollout| rollout["status"]["reason"].clone());
+    claim(reason == Some(json!("GateFailed")), || format!("the reason is {reason:?}"))?;
+    is_as_before(stand, &before).await?;
+    let report = stand.end(service.load).await?;
+    claim(report.is_flawless(), || report.words())?;
+    claim(!report.by_version.contains_key("v2"), || "v2 has answered somebody".to_owned())
 }

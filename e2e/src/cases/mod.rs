@@ -134,6 +134,8 @@ const CASES: &[Case] = cases![
     Beside "gates of every form": forms::gates_of_every_form_pass_and_fail,
     Beside "a pod that starts anew midway": warm::pod_that_starts_anew_is_judged_when_it_is_warm,
     Beside "match step": aside::testers_reach_the_candidate_and_nobody_else_does,
+    Beside "mirror step": aside::copies_reach_the_candidate_and_their_answers_nobody,
+    Beside "mirror step": aside::bad_answers_to_copies_go_back_unseen,
     Beside "match step": aside::abort_takes_testers_home_at_once,
     Beside "pause and resume": abort::pause_holds_and_resume_goes_on,
     Beside "approval by the right person": orders::approval_is_given_by_the_right_person_only,
