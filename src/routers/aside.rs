@@ -1,6 +1,7 @@
-//! What a dark step puts into an HTTPRoute beside the weights: a filter that copies requests (`mirror`), and a rule of its own for testers, at the end of the list, so
-//! that everything else keeps its place. It is found again by its name. Precedence in the Gateway API is by how much a
-//! match asks for, not by order: the rule asks for what the managed rule asks for and for a header more.
+//! What a dark step puts into an HTTPRoute beside the weights: a filter that copies requests (`mirror`), and a rule of its
+//! own for testers, at the end of the list, so that everything else keeps its place. The rule is found again by its name.
+//! Precedence in the Gateway API is by how much a match asks for, not by order: the rule asks for what the managed rule asks
+//! for and for a header more.
 
 use kube::core::DynamicObject;
 use serde_json::{Map, Value, json};

@@ -238,7 +238,11 @@ fn a_filter_that_copies_comes_and_goes_and_leaves_any_route_as_it_was() {
         let again = case.read(&with).unwrap();
         assert!(again.holds(ours(&copies)) && !again.holds(ours(&nothing)), "{file}");
         assert!(again.holds(wanted(&nothing)), "{file}: unless status knows of it, it is the user's");
-        assert_eq!(one(routers::write_beside(&again, dark, ours(&copies))).ops.len(), 5, "{file}: it is not written again");
+        assert_eq!(
+            one(routers::write_beside(&again, dark, ours(&copies))).ops.len(),
+            5,
+            "{file}: it is not written again"
+        );
         for shares in [Shares { blue: 95, green: 5 }, dark] {
             let mut after = with.clone();
             assert!(obeys(&mut after, &one(routers::write_beside(&again, shares, ours(&nothing))).ops), "{file}");

@@ -3,14 +3,14 @@
 
 use llmrollout::{
     api::{aside::Aside, status::Color},
-    routers::{self, PatchKind, Seen, Shares, aside::Wanted, mirror::ClassSeen},
+    routers::{self, Out, PatchKind, Seen, Shares, aside::Wanted, mirror::ClassSeen},
 };
 use serde_json::{Value, json};
 
 use super::{
     json_patch::obeys,
     objects::route,
-    routes::{one, read_as},
+    routes::{one, read_as, read_without},
 };
 
 fn named() -> Value {
@@ -274,4 +274,18 @@ fn a_filter_that_copies_is_ours_alone() {
     let (seen, mut gone) = (read(&with), with);
     assert!(obeys(&mut gone, &one(routers::write_beside(&seen, DARK, ours(&Aside::default()))).ops));
     assert_eq!(gone, before);
+}
+
+/// A reference that is out by our own hand is asked for what it was, not for what has moved to its place.
+#[test]
+fn a_color_that_was_taken_out_is_still_known() {
+    let mut value = named();
+    let pool =
+        json!({"group": "inference.networking.k8s.io", "kind": "InferencePool", "name": "chat-green", "weight": 0});
+    value["spec"]["rules"][0]["backendRefs"].as_array_mut().unwrap().truncate(1);
+    let out = Out { color: Color::Green, at: 0, whole: pool };
+    let seen = read_without(PatchKind::HttpRoute, Some(&value), Some("chat"), Some(&out)).unwrap();
+    let copies = Aside { mirror: Some(100), ..Aside::default() };
+    let why = seen.room.unwrap().refuses(wanted(&copies)).unwrap();
+    assert!(why.starts_with("chat-green is no Service"), "{why}");
 }

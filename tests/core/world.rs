@@ -327,8 +327,7 @@ impl World {
         let heard = self.webhook.heard();
         let out = self.rollout.status.as_ref().and_then(|status| claim.out_of(&status.detached));
         let (service, object, second) = (front.as_ref(), route.as_ref(), second.as_ref());
-        let found =
-            Found { service, object, second, out: out.as_ref(), heard: heard.as_ref(), classes: &self.classes };
+        let found = Found { service, object, second, out: out.as_ref(), heard: heard.as_ref(), classes: &self.classes };
         claim.read(["chat-blue", "chat-green"], found)
     }
 
