@@ -339,27 +339,6 @@ fn disturbance(world: &mut World, words: &[&str]) {
         ["exposes", color, begins @ ..] => drop(world.exposed.insert(color_of(color), begins.join(" "))),
         ["scraped", every] => world.scraped = every.parse().ok(),
         ["crashloop", color] => world.slots.get_mut(&color_of(color)).unwrap().comes_up = false,
-        ["route", blue, green] => {
-            let mut route = super::objects::route(blue.parse().unwrap(), green.parse().unwrap());
-            route["metadata"]["resourceVersion"] = json!("edited");
-            world.route = Some(route.into());
-        }
-        ["route-gone"] => world.route = None,
-        [
-            "route-pins"
-            | "git-takes-the-rule-out"
-            | "git-takes-the-filter-out"
-            | "copies-to"
-            | "rule-named"
-            | "rule-for-testers",
-            ..,
-        ] => change_route(world, words),
-        ["grpc-route" | "virtual-service" | "feature-flag" | "rewrite", ..] => other_router(world, words),
-        ["member" | "member-gone" | "feature-flag-is", ..] => of_others(world, words),
-        ["grpc-route-gone"] => world.grpc_route = None,
-        ["gateway-announces", features @ ..] => world.announce(features),
-        ["webhook", mood] => world.webhook.mood = mood_of(mood),
-        ["webhook", blue, green] => world.webhook.set(blue.parse().unwrap(), green.parse().unwrap()),
         ["gateway", "follows"] => world.gateway = Gateway::Follows,
         ["gateway", "silent"] => world.gateway = Gateway::Silent,
         ["gateway", "refuses"] => world.gateway = Gateway::Refuses,
@@ -394,6 +373,34 @@ fn disturbance(world: &mut World, words: &[&str]) {
             });
         }
         ["at", seconds] => world.now = Moment::from_unix(seconds.parse().unwrap()),
+        _ => of_routers(world, words),
+    }
+}
+
+/// What the world does to what carries traffic.
+fn of_routers(world: &mut World, words: &[&str]) {
+    match words {
+        ["route", blue, green] => {
+            let mut route = super::objects::route(blue.parse().unwrap(), green.parse().unwrap());
+            route["metadata"]["resourceVersion"] = json!("edited");
+            world.route = Some(route.into());
+        }
+        ["route-gone"] => world.route = None,
+        [
+            "route-pins"
+            | "git-takes-the-rule-out"
+            | "git-takes-the-filter-out"
+            | "copies-to"
+            | "rule-named"
+            | "rule-for-testers",
+            ..,
+        ] => change_route(world, words),
+        ["grpc-route" | "virtual-service" | "feature-flag" | "rewrite", ..] => other_router(world, words),
+        ["member" | "member-gone" | "feature-flag-is", ..] => of_others(world, words),
+        ["grpc-route-gone"] => world.grpc_route = None,
+        ["gateway-announces", features @ ..] => world.announce(features),
+        ["webhook", mood] => world.webhook.mood = mood_of(mood),
+        ["webhook", blue, green] => world.webhook.set(blue.parse().unwrap(), green.parse().unwrap()),
         _ => panic!("unknown command: {}", words.join(" ")),
     }
 }
