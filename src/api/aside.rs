@@ -1,6 +1,5 @@
 //! What a dark step sends to the candidate without giving it a share: the requests of testers, and copies of those of
-//! everybody. Fields, bounds, CEL rules;
-//! never any logic.
+//! everybody. Fields, bounds, CEL rules, and the words of every line that tells shares; never any logic.
 
 #![expect(
     unreachable_pub,
@@ -67,4 +66,10 @@ impl Aside {
     pub const fn is_nothing(&self) -> bool {
         self.testers.is_empty() && self.mirror.is_none()
     }
+}
+
+/// What stands beside a share: `, copies of 10% and testers`.
+pub fn words(mirror: Option<i32>, testers: bool) -> String {
+    let copies = mirror.map_or_else(String::new, |percent| format!(", copies of {percent}%"));
+    format!("{copies}{}", if testers { " and testers" } else { "" })
 }

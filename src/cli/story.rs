@@ -7,7 +7,7 @@ use super::{
     table::{Table, age, ago, clean},
 };
 use crate::api::{
-    Condition, LlmRollout, LlmRolloutStatus, Moment,
+    Condition, LlmRollout, LlmRolloutStatus, Moment, aside,
     conditions::ConditionStatus,
     status::{Attempt, Color, GateStatus, ObservedWeights},
 };
@@ -115,13 +115,8 @@ fn step_line(status: &LlmRolloutStatus, attempt: &Attempt, now: Moment) -> Strin
 fn routers(seen: &[ObservedWeights]) -> String {
     let mut table = Table::new(["ROUTER", "BLUE", "GREEN"]);
     for router in seen {
-        let copies = router.mirror.map_or_else(String::new, |percent| format!(", copies of {percent}%"));
-        let testers = if router.testers { " and testers" } else { "" };
-        table.row([
-            format!("{}{copies}{testers}", router.router),
-            format!("{}%", router.blue),
-            format!("{}%", router.green),
-        ]);
+        let beside = aside::words(router.mirror, router.testers);
+        table.row([format!("{}{beside}", router.router), format!("{}%", router.blue), format!("{}%", router.green)]);
     }
     unless_empty(seen, &table)
 }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     api::{
-        Condition, ConditionType, LlmRolloutStatus, Moment, Phase, Reason,
+        Condition, ConditionType, LlmRolloutStatus, Moment, Phase, Reason, aside,
         conditions::{self, ConditionStatus},
         gates::Severity,
         status::{Color, GateStatus, ObservedWeights, OrderHeard, VerdictWord},
@@ -218,10 +218,7 @@ fn show(v: &View<'_>, next: &mut LlmRolloutStatus) {
     next.traffic = next
         .observed_weights
         .iter()
-        .map(|w| {
-            let copies = w.mirror.map_or_else(String::new, |percent| format!(", copies of {percent}%"));
-            format!("{} {}/{}{copies}{}", w.router, w.blue, w.green, if w.testers { " and testers" } else { "" })
-        })
+        .map(|w| format!("{} {}/{}{}", w.router, w.blue, w.green, aside::words(w.mirror, w.testers)))
         .collect::<Vec<_>>()
         .join(" · ");
 }

@@ -7,7 +7,7 @@ use super::{course::PlannedStep, orders, snapshot::Rival, stage::Starved, view::
 use crate::{
     api::{
         Moment, Reason,
-        aside::Aside,
+        aside::{self, Aside},
         gates::Gate,
         labels,
         status::{Asked, Attempt, Color, GateStatus, OrderHeard, StepIntent},
@@ -159,8 +159,7 @@ pub(super) fn exporter_found(profile: &str) -> Said {
 
 /// `20%`, or `0%, copies of 10% and testers`.
 fn given(weight: i32, aside: &Aside) -> String {
-    let copies = aside.mirror.map_or_else(String::new, |percent| format!(", copies of {percent}%"));
-    format!("{weight}%{copies}{}", if aside.testers.is_empty() { "" } else { " and testers" })
+    format!("{weight}%{}", aside::words(aside.mirror, !aside.testers.is_empty()))
 }
 
 pub(super) fn due(number: i32, of: usize, step: &PlannedStep) -> Said {
