@@ -38,6 +38,10 @@ chart: crds ## check and render the chart with helm
 	  '# Name a metrics provider under `providers` in the ConfigMap, then: kubectl apply --server-side -f config/install.yaml' \
 	  'apiVersion: v1' 'kind: Namespace' 'metadata: {name: llmrollout-system}'; \
 	  $(HELM) template llmrollout $(CHART) -n llmrollout-system --include-crds; } > config/install.yaml
+	{ printf '%s\n' '# What Prometheus and Grafana need, for those who do not use Helm: a ServiceMonitor and a PrometheusRule for the' \
+	  '# Prometheus operator, a board for the sidecar of Grafana. Made from the chart by `make chart`.'; \
+	  $(HELM) template llmrollout $(CHART) -n llmrollout-system --set serviceMonitor.enabled=true,alerts.enabled=true,board.enabled=true \
+	  -s templates/servicemonitor.yaml -s templates/prometheusrule.yaml -s templates/board.yaml; } > config/monitoring.yaml
 
 man: ## the man pages of the command line: writes target/man
 	$(CARGO) run -q --bin kubectl-llmrollout -- man --dir target/man

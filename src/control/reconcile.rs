@@ -99,7 +99,7 @@ pub(super) async fn reconcile(rollout: Arc<LlmRollout>, ctx: Arc<Context>) -> Re
     let acted = act::act(&decision, [&namespace, &name], &ctx.hands).await;
     look_at_those_told(&ctx, &decision);
     tell_log(&snapshot, &decision, &acted);
-    ctx.metrics.acted(&decision, &acted);
+    ctx.metrics.acted(&decision, &acted, snapshot.now);
     ctx.hand_in(&rollout, Page::of_writes(&snapshot, &decision, acted.done()));
     let (status, news) = record::outcome(&snapshot, &decision, &acted);
     let owner = ObjectRef::from_obj(rollout.as_ref());
@@ -117,7 +117,7 @@ pub(super) async fn reconcile(rollout: Arc<LlmRollout>, ctx: Arc<Context>) -> Re
     }
     ctx.metrics.stands(&snapshot.rollout, &status);
     if written {
-        ctx.metrics.recorded();
+        ctx.metrics.recorded(&snapshot.rollout, &status);
         for item in news {
             if !ctx.herald.tell(&rollout, item) {
                 ctx.metrics.event_dropped();

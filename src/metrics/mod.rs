@@ -24,6 +24,7 @@ mod scope;
 pub mod source;
 pub mod subject;
 mod table;
+pub mod told;
 pub mod unit;
 
 pub use ask::{Ask, question};
@@ -36,4 +37,5 @@ pub use reading::{NoData, Reading, Sample};
 pub use source::Source;
 pub use subject::{Query, Subject};
 pub use table::NotAvailable;
+pub use told::Told;
 pub use unit::{Limit, Prices, UnitError};

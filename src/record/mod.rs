@@ -4,6 +4,7 @@
 pub mod events;
 pub mod ledger;
 pub mod metrics;
+mod shown;
 mod status;
 
 use crate::{

@@ -4,6 +4,7 @@
 mod act_wire;
 mod architecture;
 mod backtest;
+mod boards;
 mod convert;
 mod crds;
 mod docs;

@@ -39,6 +39,7 @@ async fn rolls_back(stand: &Stand, bad: Wish, gate: &str) -> Result<(), KitError
     service.load.mark("after").await?;
     let rollout = back.object.as_deref().cloned().unwrap_or_default();
     let figures = figures_of(&rollout, gate)?;
+    told_by_metrics(&stand.operator.metrics(&stand.space.ground).await?, &stand.space.name, gate)?;
     Recorded::of(stand, 2).await?.ended_by("GateFailed", gate)?;
     reported(stand, 2).await?;
     // The same revision again, after another touch of the manifest: it gets nothing.
@@ -59,6 +60,26 @@ async fn rolls_back(stand: &Stand, bad: Wish, gate: &str) -> Result<(), KitError
     let greens: Vec<_> = space::weights_seen(&service.route).iter().map(|(weights, _)| weights.green).collect();
     claim(greens.last() == Some(&0) && greens.windows(2).filter(|pair| pair[1] < pair[0]).count() == 1, || {
         format!("green's weights in the route were {greens:?}")
+    })
+}
+
+/// What alerts and board rest on: where it stands, how it ended, and the gate's value beyond its limit.
+fn told_by_metrics(told: &str, namespace: &str, gate: &str) -> Result<(), KitError> {
+    let figure = |what: &str, rest: &str| {
+        let begin = format!("llmrollout_{what}{{namespace=\"{namespace}\",name=\"chat\"{rest}}} ");
+        told.lines().find_map(|line| line.strip_prefix(&begin)?.parse::<f64>().ok())
+    };
+    let of_gate = |what: &str, rest: &str| figure(what, &format!(",gate=\"{gate}\"{rest}"));
+    let home = figure("phase", ",phase=\"RolledBack\"") == Some(1.0) && figure("candidate_weight", "") == Some(0.0);
+    let ended = figure("attempts_total", ",outcome=\"GateFailed\"") == Some(1.0);
+    let failed = of_gate("gate_verdict", ",verdict=\"Fail\"") == Some(1.0);
+    let (value, most) = (of_gate("gate_value", ""), of_gate("gate_limit", ",bound=\"most\""));
+    let beyond = value.zip(most).is_some_and(|(value, most)| value > most);
+    let delay =
+        told.lines().any(|line| line.starts_with("llmrollout_decision_delay_seconds_count{direction=\"back\"}"));
+    claim(home && ended && failed && beyond && delay, || {
+        let ours: Vec<_> = told.lines().filter(|line| line.contains(namespace)).collect();
+        format!("home {home}, ended {ended}, failed {failed}, beyond {beyond}, delay {delay}: {}", ours.join("\n"))
     })
 }
 

@@ -7,9 +7,11 @@ use super::{CheckError, process, report, report::Row};
 use crate::lab::{self, Lab, Options, Target};
 
 /// Ways to install it that differ in what is rendered.
-const VARIANTS: [(&str, &str); 3] = [
+const VARIANTS: [(&str, &str); 4] = [
     ("defaults", "replicas=2"),
     ("one replica", "replicas=1,config.leaderElection.enabled=false"),
+    // What only the Prometheus operator knows is no kind of a bare server.
+    ("a board", "board.enabled=true,board.labels.folder=llm"),
     ("one namespace", "rbac.scope=namespace,config.watchNamespaces={default}"),
 ];
 

@@ -1,6 +1,6 @@
 //! Prometheus' own word on every query that a profile can produce: promtool parses the golden files as recording rules,
-//! and `tests/metrics/rules` says what some of them give on series written down there.
-//! Nothing here makes a query.
+//! and `tests/metrics/rules` says what some of them give on series written down there. The same of the alerts that the
+//! chart ships (`tests/alerts`), and of what its board asks. Nothing here makes a query.
 
 use std::{
     fs,
@@ -27,15 +27,56 @@ pub(super) fn check(name: &str) -> Result<Vec<Row>, CheckError> {
     let golden = process::root().join("tests/metrics");
     let mut rows = vec![queries(&format!("{name}: every query"), &promtool, &golden, &dir, &log)?];
     for file in files(&golden.join("rules"), "yaml")? {
-        let own = file.file_name().unwrap_or_default();
-        let copy = dir.join(own);
-        fs::copy(&file, &copy).map_err(CheckError::file(&copy))?;
+        rows.push(tests(&format!("{name}: rules"), &promtool, &file, &dir, &log)?);
+    }
+    let shipped = process::root().join("charts/llmrollout/files");
+    let alerts = copied(&shipped.join("alerts.yaml"), &dir)?;
+    let board = dir.join("board.rules.yaml");
+    let text = fs::read(shipped.join("board.json")).map_err(CheckError::file(shipped.join("board.json")))?;
+    fs::write(&board, asked(&serde_json::from_slice(&text).unwrap_or_default()).to_string())
+        .map_err(CheckError::file(&board))?;
+    for (what, rules) in [("alerts", &alerts), ("board", &board)] {
         let mut command = Command::new(&promtool);
-        command.args(["test", "rules"]).arg(&copy);
-        let ended = process::run(command, &log, &mut |_| true)?;
-        rows.push(Row::single(&format!("{name}: rules/{}", own.to_string_lossy()), ended));
+        command.args(["check", "rules"]).arg(rules);
+        let mut found = 0;
+        let ended = process::run(command, &log, &mut |line| {
+            found += found_in(line);
+            true
+        })?;
+        let row = Row::single(&format!("{name}: {what}"), ended);
+        rows.push(if ended.ok && found > 0 { row } else { Row { passed: 0, failed: 1, ..row } });
+    }
+    for file in files(&process::root().join("tests/alerts"), "yaml")? {
+        rows.push(tests(&format!("{name}: alerts"), &promtool, &file, &dir, &log)?);
     }
     Ok(rows)
+}
+
+/// A file of tests of rules, run beside the rules it names.
+fn tests(name: &str, promtool: &Path, file: &Path, dir: &Path, log: &Path) -> Result<Row, CheckError> {
+    let mut command = Command::new(promtool);
+    command.args(["test", "rules"]).arg(copied(file, dir)?);
+    let ended = process::run(command, log, &mut |_| true)?;
+    Ok(Row::single(&format!("{name}/{}", file.file_name().unwrap_or_default().to_string_lossy()), ended))
+}
+
+fn copied(file: &Path, dir: &Path) -> Result<PathBuf, CheckError> {
+    let copy = dir.join(file.file_name().unwrap_or_default());
+    fs::copy(file, &copy).map_err(CheckError::file(&copy))?;
+    Ok(copy)
+}
+
+/// Every query of the board as a rule, with times in the place of Grafana's own words.
+fn asked(board: &Value) -> Value {
+    let panels = board["panels"].as_array().into_iter().flatten();
+    let targets = panels.flat_map(|panel| panel["targets"].as_array().into_iter().flatten());
+    let annotations = board["annotations"]["list"].as_array().into_iter().flatten();
+    let all = targets.chain(annotations).filter_map(|asked| asked["expr"].as_str());
+    let rule = |(n, expr): (usize, &str)| {
+        let expr = expr.replace("$__rate_interval", "2m").replace("$__range", "6h");
+        json!({ "record": format!("board:query:{n}"), "expr": expr })
+    };
+    json!({ "groups": [{ "name": "board", "rules": all.enumerate().map(rule).collect::<Vec<_>>() }] })
 }
 
 /// All golden files as rules, each in a file of its own; promtool has to find as many rules as there are queries.
@@ -104,7 +145,19 @@ fn group(profile: &str, golden: &str) -> Value {
 mod tests {
     use serde_json::json;
 
-    use super::{found_in, group};
+    use super::{asked, found_in, group};
+
+    #[test]
+    fn what_a_board_asks_is_made_a_rule() {
+        let board = json!({"panels": [
+            {"type": "row"},
+            {"targets": [{"expr": "a{b=~\"$c\"}"}, {"expr": "increase(d[$__range])"}]},
+        ], "annotations": {"list": [{"expr": "rate(e[$__rate_interval])"}]}});
+        let exprs = ["a{b=~\"$c\"}", "increase(d[6h])", "rate(e[2m])"];
+        let rules: Vec<_> =
+            exprs.iter().enumerate().map(|(n, e)| json!({"record": format!("board:query:{n}"), "expr": e})).collect();
+        assert_eq!(asked(&board), json!({"groups": [{"name": "board", "rules": rules}]}));
+    }
 
     #[test]
     fn rules_found_are_counted() {

@@ -1,5 +1,5 @@
 //! The operator as its chart installs it: in the cluster's scope, or for one namespace only.
-//! Nothing here looks into it but its logs and its lease.
+//! Nothing here looks into it but its logs, its lease and its metrics.
 
 use std::{
     path::{Path, PathBuf},
@@ -10,7 +10,7 @@ use std::{
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use super::{Ground, KitError, Space, pods};
+use super::{Ground, KitError, Space, pods, prometheus::http};
 
 /// How the chart is installed.
 #[derive(Debug, Clone)]
@@ -141,6 +141,24 @@ impl Install {
         let ours = pods.iter().filter(|pod| pod["metadata"]["deletionTimestamp"].is_null());
         let named = ours.filter_map(|pod| Some((text(&pod["metadata"]["name"])?, text(&pod["metadata"]["uid"])?)));
         Ok(named.filter(|(name, _)| name.starts_with(&begin)).collect())
+    }
+
+    /// What the one that leads tells of itself at `/metrics`.
+    pub(crate) async fn metrics(&self, ground: &Ground) -> Result<String, KitError> {
+        let space = Space { ground: ground.clone(), name: self.namespace.clone() };
+        for (name, _) in self.pods(ground).await? {
+            let pod = space.get("v1", "Pod", &name).await?;
+            let url = format!("http://{}:8080/metrics", pod["status"]["podIP"].as_str().unwrap_or_default());
+            let answer = http()?.get(&url).send().await.map_err(KitError::failed(&url))?;
+            let text = answer.text().await.map_err(KitError::failed(&url))?;
+            if text.lines().any(|line| line == "llmrollout_leader 1") {
+                return Ok(text);
+            }
+        }
+        Err(KitError::Failed {
+            what: "the operator's metrics".to_owned(),
+            detail: "none says that it leads".to_owned(),
+        })
     }
 
     /// Who holds the lease; the word is empty when nobody does.
