@@ -57,9 +57,14 @@ pub fn left_alone(seen: &Seen) -> Vec<String> {
     let item = |GuardedPatch { kind, name, ops }: GuardedPatch| {
         let Names { group, kind, .. } = kind.names();
         let group = if group.is_empty() { String::new() } else { format!("group: {group}, ") };
-        let ours: Vec<&str> = match &seen.place {
-            Place::Targets { targets, .. } => vec![&targets.list],
-            _ => ops.iter().filter(|op| op["op"] != "test").filter_map(|op| op["path"].as_str()).skip(1).collect(),
+        // A pair of variant and weight is told by its weight: of two pairs in a list the first is gone when the second is read.
+        let number = |op: &serde_json::Value| {
+            let pair = if op["value"].is_array() { "/1" } else { "" };
+            op["path"].as_str().map(|path| format!("{path}{pair}"))
+        };
+        let ours: Vec<String> = match &seen.place {
+            Place::Targets { targets, .. } => vec![targets.list.clone()],
+            _ => ops.iter().filter(|op| op["op"] != "test").filter_map(number).skip(1).collect(),
         };
         format!("{{{group}kind: {kind}, name: {name}, jsonPointers: [{}]}}", ours.join(", "))
     };

@@ -70,6 +70,18 @@ fn play(script: &str) -> String {
     out
 }
 
+/// The world after the first command of a script with which it is so.
+pub(crate) fn until(script: &str, is_so: impl Fn(&World) -> bool) -> World {
+    let mut world = World::new(MANIFEST);
+    for line in script.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty()) {
+        command(&mut world, line);
+        if is_so(&world) {
+            return world;
+        }
+    }
+    panic!("it never came to that");
+}
+
 /// The whole status that a script ends with, a line for each field, after what is told of evidence.
 fn whole(world: &World, out: &mut String) {
     for odds in &world.odds {

@@ -9,6 +9,7 @@ mod convert;
 mod crds;
 mod docs;
 mod files;
+mod gitops;
 mod ledger;
 mod lint;
 mod outcome;
