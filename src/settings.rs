@@ -72,6 +72,7 @@ struct File {
     gpu_price: Option<String>,
     limits: Limits,
     leader_election: LeaderElection,
+    allow_cross_namespace: bool,
     #[serde(deserialize_with = "namespaces")]
     watch_namespaces: Vec<String>,
     log: Log,
@@ -161,6 +162,8 @@ pub struct Settings {
     pub limits: Limits,
     /// The election; none when this is the only replica.
     pub election: Option<Election>,
+    /// Whether rollouts may name routes and Services of other namespaces, where all are watched.
+    pub allow_cross_namespace: bool,
     /// The namespaces that are watched; empty means all.
     pub watch_namespaces: Vec<String>,
     /// How log lines are written.
@@ -267,6 +270,7 @@ fn settle(flags: Flags, around: &Environment) -> Result<Asked, SettingsError> {
         routers: file.routers,
         prices: file.prices,
         gpu_price: file.gpu_price,
+        allow_cross_namespace: file.allow_cross_namespace,
         limits: file.limits,
         election,
         watch_namespaces: pick(flags.watch_namespaces, file.watch_namespaces),

@@ -14,6 +14,7 @@ use kube::{
     api::{DeleteParams, DynamicObject, Patch, PatchParams, Preconditions},
     core::{ApiResource, GroupVersionKind},
 };
+use serde_json::json;
 
 pub use error::{ActError, Class};
 pub use webhook::Webhooks;
@@ -25,7 +26,7 @@ use crate::{
         intent::{Owned, OwnedKind},
     },
     line::Whose,
-    routers::{GuardedPatch, Names},
+    routers::{GuardedPatch, Names, guard},
 };
 
 /// What a write needs: a client that does not retry by itself, a deadline for each call, and the right to write.
@@ -105,6 +106,7 @@ impl Hands {
             Intent::Patch(patch) => self.patch(namespace, patch).await,
             Intent::Put(put) => self.webhooks.put(put, whose).await,
             Intent::Delete { name, version } => self.delete(namespace, name, version).await,
+            Intent::Scale { path, version } => self.scale_to_zero(path, version).await,
         }
     }
 
@@ -157,13 +159,25 @@ impl Hands {
     async fn patch(&self, namespace: &str, patch: &GuardedPatch) -> Result<String, ActError> {
         let Names { group, version, plural, .. } = patch.kind.names();
         let prefix = if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") };
+        let namespace = patch.namespace.as_deref().unwrap_or(namespace);
         let what = format!("patch {plural} {namespace}/{}", patch.name);
-        let uri = format!("{prefix}/namespaces/{namespace}/{plural}/{}?fieldManager={}", patch.name, labels::MANAGER);
+        let at = format!("{prefix}/namespaces/{namespace}/{plural}/{}", patch.name);
+        self.send(what, &at, &patch.ops).await
+    }
+
+    /// Scales what somebody else owns, by the subresource that every kind answers alike.
+    async fn scale_to_zero(&self, path: &str, version: &str) -> Result<String, ActError> {
+        let ops = [guard(version), json!({"op": "replace", "path": "/spec/replicas", "value": 0})];
+        self.send(format!("scale {path} to 0"), path, &ops).await
+    }
+
+    async fn send(&self, what: String, path: &str, ops: &[serde_json::Value]) -> Result<String, ActError> {
+        let uri = format!("{path}?fieldManager={}", labels::MANAGER);
         let request = Request::builder()
             .method(Method::PATCH)
             .uri(uri)
             .header(CONTENT_TYPE, "application/json-patch+json")
-            .body(serde_json::Value::Array(patch.ops.clone()).to_string().into_bytes())
+            .body(serde_json::Value::Array(ops.to_vec()).to_string().into_bytes())
             .map_err(|source| ActError::Request { what: what.clone(), source })?;
         let answer = self.within(&what, false, self.client.request::<serde_json::Value>(request)).await;
         match answer {

@@ -111,6 +111,10 @@ reasons! {
     UnmanagedBackend,
     /// The gateway has not accepted the route or cannot resolve a backend.
     RouteNotReady,
+    /// A route or a Service of another namespace is named, and the operator's configuration does not allow that.
+    NamespaceForbidden,
+    /// A reference into another namespace is allowed by no `ReferenceGrant` there.
+    GrantMissing,
     /// A dark step's `match` or `mirror` cannot be written into the route as it stands; the message says what to write instead.
     StepUnsupported,
     /// `metrics.provider` names a provider that the operator's configuration does not have.

@@ -8,18 +8,23 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::status::Color;
+
 /// What is released, exactly one field.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("[has(self.template), has(self.external)].filter(x, x).size() == 1").message("release: exactly one of `template` and `external`; write `template: {port: 8000, podTemplate: {…}}` for Deployments that the operator makes, or `external: {revision: v2}` for what somebody else deploys, as behind a feature flag"),
-    validation = Rule::new("has(self.template) == has(oldSelf.template)").message("release: who owns the colors cannot change under a rollout; delete this one, which leaves everything as it serves, and create another")
+    validation = Rule::new("[has(self.template), has(self.pair), has(self.external)].filter(x, x).size() == 1").message("release: exactly one of `template`, `pair` and `external`; write `template: {port: 8000, podTemplate: {…}}` for Deployments that the operator makes, `pair: {live: blue, blue: {service: chat-blue}, green: {service: chat-green}}` for Services that somebody else made, or `external: {revision: v2}` for what is no Service of its own, as behind a feature flag"),
+    validation = Rule::new("has(self.template) == has(oldSelf.template) && has(self.pair) == has(oldSelf.pair)").message("release: who owns the colors cannot change under a rollout; delete this one, which leaves everything as it serves, and create another")
 )]
 pub struct Release {
     /// The operator owns Deployments and Services `<name>-blue` and `<name>-green`: the workload of one color. Changing
     /// `podTemplate` is a release; changing anything else is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<Template>,
+    /// Somebody else owns both colors, each behind a Service: Helm, `KServe`, Ray, or people. Nothing is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pair: Option<Pair>,
     /// Nothing is made or scaled: what both colors stand for is there already, and the routers choose between them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external: Option<External>,
@@ -30,6 +35,8 @@ pub struct Release {
 pub enum Owner<'a> {
     /// The operator.
     Operator(&'a Template),
+    /// Somebody else, who tells which Services they are.
+    Others(&'a Pair),
     /// Somebody else, of whom nothing is known but what is wanted.
     Nobody(&'a External),
 }
@@ -37,9 +44,10 @@ pub enum Owner<'a> {
 impl Release {
     /// Who owns the colors; nobody knows where none or several fields stand, which the schema refuses.
     pub const fn owner(&self) -> Option<Owner<'_>> {
-        match (&self.template, &self.external) {
-            (Some(template), None) => Some(Owner::Operator(template)),
-            (None, Some(external)) => Some(Owner::Nobody(external)),
+        match (&self.template, &self.pair, &self.external) {
+            (Some(template), None, None) => Some(Owner::Operator(template)),
+            (None, Some(pair), None) => Some(Owner::Others(pair)),
+            (None, None, Some(external)) => Some(Owner::Nobody(external)),
             _ => None,
         }
     }
@@ -98,6 +106,73 @@ impl JsonSchema for PodTemplate {
             "x-kubernetes-preserve-unknown-fields": true
         })
     }
+}
+
+/// Two colors that somebody else owns.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.blue.service != self.green.service || (has(self.blue.__namespace__) ? self.blue.__namespace__ : '') != (has(self.green.__namespace__) ? self.green.__namespace__ : '')").message("pair: blue and green are the same Service; write two, for example `chat-blue` and `chat-green`"))]
+pub struct Pair {
+    /// The color that is to serve. Changing it is a release.
+    pub live: Color,
+    /// What is called blue.
+    pub blue: Half,
+    /// What is called green.
+    pub green: Half,
+    /// How long the candidate may take until its Service has ready endpoints. Default 30m.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^([0-9]{1,5}h)?([0-9]{1,6}m)?([0-9]{1,7}s)?$"), length(min = 2, max = 20))]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('168h')").message("readyTimeout: write a duration between 1s and 168h, for example 30m"))]
+    pub ready_timeout: Option<String>,
+}
+
+impl Pair {
+    /// One of the two.
+    pub const fn half(&self, color: Color) -> &Half {
+        match color {
+            Color::Blue => &self.blue,
+            Color::Green => &self.green,
+        }
+    }
+}
+
+/// One color of a pair.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Half {
+    /// Its Service: the backend that routers name, and whose endpoints tell whether it is up.
+    #[schemars(regex(pattern = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"), length(max = 63))]
+    pub service: String,
+    /// Its namespace. Default: the rollout's. Another one needs the operator's `allowCrossNamespace`, and a `ReferenceGrant`
+    /// there for the routes that send to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"), length(max = 63))]
+    pub namespace: Option<String>,
+    /// What runs behind it, of any kind with a `/scale`. Read for how many pods there should be before traffic is raised, and
+    /// scaled to zero where `decommission` asks for it; never otherwise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub workloads: Vec<Workload>,
+    /// Its revision, in any words. With the color it makes what is released: a color that was taken back gets traffic
+    /// again when its revision changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[!-~]([ -~]*[!-~])?$"), length(max = 128))]
+    pub revision: Option<String>,
+}
+
+/// Something that can be scaled.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Workload {
+    /// `apps/v1`, `serving.kserve.io/v1alpha1`, …
+    #[schemars(regex(pattern = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?v[0-9][a-z0-9]*$"), length(max = 128))]
+    pub api_version: String,
+    /// `Deployment`, `StatefulSet`, …
+    #[schemars(regex(pattern = r"^[A-Z][A-Za-z0-9]*$"), length(max = 63))]
+    pub kind: String,
+    /// Its name, in the namespace of the color.
+    #[schemars(regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"), length(max = 253))]
+    pub name: String,
 }
 
 /// A release that only the routers carry out.

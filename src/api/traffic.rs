@@ -66,9 +66,14 @@ pub struct ServiceRouter {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct RouteRouter {
-    /// Name of the route, in the namespace of the rollout.
+    /// Name of the route.
     #[schemars(regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"), length(max = 253))]
     pub name: String,
+    /// Its namespace. Default: the rollout's. Another one needs the operator's `allowCrossNamespace` and a `ReferenceGrant`
+    /// there, from this namespace's `LlmRollouts` to its routes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"), length(max = 63))]
+    pub namespace: Option<String>,
     /// Name of the rule. May be left out when only one rule has both colors as backends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"), length(max = 253))]

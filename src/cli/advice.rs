@@ -48,6 +48,7 @@ pub fn advice(rollout: &LlmRollout, now: Moment) -> String {
 fn wish(rollout: &LlmRollout) -> &'static str {
     match rollout.spec.release.owner() {
         Some(Owner::Nobody(_)) => "spec.release.external.revision",
+        Some(Owner::Others(_)) => "spec.release.pair (`live`, or the `revision` of that color)",
         Some(Owner::Operator(_)) | None => "spec.release.template.podTemplate",
     }
 }

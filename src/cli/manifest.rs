@@ -104,6 +104,7 @@ impl Manifest {
             endpoints: gates.filter_map(|gate| gate.http.as_ref()).map(|http| endpoint(http.name.clone())).collect(),
             prices: Some(prices),
             gpu_price: Some(some),
+            cross_namespace: true,
         }
     }
 

@@ -5,6 +5,7 @@ pub mod claim;
 pub mod lease;
 mod reconcile;
 pub mod retry;
+mod wakes;
 mod watch;
 
 use std::{
@@ -293,7 +294,9 @@ impl Parts {
         let endpoint = |e: &ProviderSettings| EndpointOffer { name: e.name.clone(), tells_colors: e.tells_colors() };
         let endpoints = self.settings.endpoints.iter().map(endpoint).collect();
         let Settings { prices, gpu_price, .. } = self.settings.clone();
-        let offers = Arc::new(Offers { providers, endpoints, prices, gpu_price });
+        // A scope of one namespace has caches of that one only.
+        let cross_namespace = self.settings.allow_cross_namespace && self.settings.watch_namespaces.is_empty();
+        let offers = Arc::new(Offers { providers, endpoints, prices, gpu_price, cross_namespace });
         let lease = self.lease.clone();
         Context {
             world: World {

@@ -16,7 +16,7 @@ use k8s_openapi::{
         apps::v1::Deployment,
         batch::v1::{CronJob, Job},
         core::v1::{ConfigMap, Pod, Service},
-        discovery::v1::EndpointSlice,
+        discovery::v1::{Endpoint, EndpointSlice},
     },
 };
 use kube::{
@@ -31,10 +31,11 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio::sync::watch as cell;
 
+use super::wakes::{claimed, crossing_into, dependents, paired, priced_by, taking_over, waiting_for};
 use crate::{
     api::{LlmGateSet, LlmRollout, LlmRolloutOrder, labels},
     observe::stores::{JobStores, Stores, rollout_of},
-    routers::{Claim, PatchKind},
+    routers::{PatchKind, grant},
 };
 
 /// A silent watch is opened anew after this long; safety does not rest on watches, freshness does.
@@ -44,10 +45,10 @@ const WATCH_FOR: u32 = 60;
 const GATEWAY_CLASS: &str = "GatewayClass";
 
 /// Kinds that a cluster need not know beside those of the routers (a missing route is a condition, not a reason to stand
-/// still): our own orders and sets of gates while only the operator was upgraded; and what only gates on Jobs and price
+/// still): grants; our own orders and sets of gates while only the operator was upgraded; and what only gates on Jobs and price
 /// lists need.
-const MAY_BE_MISSING: [&str; 7] =
-    [GATEWAY_CLASS, "LlmRolloutOrder", "LlmGateSet", "Job", "Pod", "CronJob", "ConfigMap"];
+const MAY_BE_MISSING: [&str; 8] =
+    [GATEWAY_CLASS, "LlmRolloutOrder", "LlmGateSet", "Job", "Pod", "CronJob", "ConfigMap", grant::KIND];
 
 fn may_be_missing() -> impl Iterator<Item = &'static str> {
     MAY_BE_MISSING.into_iter().chain(PatchKind::WATCHED.map(|kind| kind.names().kind))
@@ -89,6 +90,7 @@ pub(super) fn scope(client: &Client, namespace: Option<&str>) -> (Stores, Wakes,
     let (routers_wake, routers) = watch_routers(client, namespace, &full, &rollouts);
     let (classes_wake, gateway_classes) = watch_classes(client, namespace, &full);
     let (jobs_wake, of_jobs) = watch_jobs(client, namespace, &full, &rollouts);
+    let (grants_wake, grants) = watch_grants(client, namespace, &full, &rollouts);
     let (prices_wake, price_lists) = watch_prices(client, namespace, &full, &rollouts);
     let stores = Stores {
         rollouts: rollouts.clone(),
@@ -97,6 +99,7 @@ pub(super) fn scope(client: &Client, namespace: Option<&str>) -> (Stores, Wakes,
         slices,
         routers,
         gateway_classes,
+        grants,
         orders,
         gate_sets,
         price_lists,
@@ -116,15 +119,14 @@ pub(super) fn scope(client: &Client, namespace: Option<&str>) -> (Stores, Wakes,
         let rollouts = rollouts.clone();
         move |r: &LlmRollout| dependents(&rollouts, r).into_iter().chain([ObjectRef::from_obj(r)]).collect()
     };
-    let by_set = move |s: &LlmGateSet| taking_over(&rollouts, s);
+    let of_sets = rollouts.clone();
+    let by_set = move |s: &LlmGateSet| taking_over(&of_sets, s);
     let wakes = stream::select_all([
         watch_guarded(api(client, namespace), all.clone(), rollout_writer, &full, "LlmRollout", by_rollout),
-        watch(api::<Deployment>(client, namespace), ours.clone(), deployment_writer, &full, "Deployment", |d| {
+        watch(api::<Deployment>(client, namespace), ours, deployment_writer, &full, "Deployment", |d| {
             rollout_of(d).into_iter().collect()
         }),
-        watch(api::<EndpointSlice>(client, namespace), ours, slice_writer, &full, "EndpointSlice", |s| {
-            rollout_of(s).into_iter().collect()
-        }),
+        watch_slices(client, namespace, slice_writer, &full, rollouts),
         watch(api::<Service>(client, namespace), all.clone(), service_writer, &full, "Service", by_label_or_front),
         watch_guarded(api(client, namespace), all.clone(), set_writer, &full, "LlmGateSet", by_set),
         watch(api::<LlmRolloutOrder>(client, namespace), all, order_writer, &full, "LlmRolloutOrder", |o| {
@@ -133,9 +135,31 @@ pub(super) fn scope(client: &Client, namespace: Option<&str>) -> (Stores, Wakes,
         routers_wake,
         classes_wake,
         jobs_wake,
+        grants_wake,
         prices_wake,
     ]);
     (stores, wakes.boxed(), full)
+}
+
+/// The endpoints of all Services. Of each slice is kept what tells how many are ready, and since when.
+fn watch_slices(
+    client: &Client,
+    namespace: Option<&str>,
+    writer: Writer<EndpointSlice>,
+    full: &Filled,
+    rollouts: Store<LlmRollout>,
+) -> Wakes {
+    let all = watcher::Config::default().timeout(WATCH_FOR);
+    let events = watcher::watcher(api::<EndpointSlice>(client, namespace), all).default_backoff().modify(|slice| {
+        slice.managed_fields_mut().clear();
+        slice.ports = None;
+        for endpoint in &mut slice.endpoints {
+            let told = (std::mem::take(&mut endpoint.addresses), endpoint.conditions.take());
+            *endpoint = Endpoint { addresses: told.0, conditions: told.1, ..Endpoint::default() };
+        }
+    });
+    let wakes = move |slice: &EndpointSlice| rollout_of(slice).into_iter().chain(paired(&rollouts, slice)).collect();
+    touched(events.reflect(writer), full, "EndpointSlice", wakes)
 }
 
 /// Whatever else than Services may carry traffic.
@@ -178,6 +202,26 @@ fn watch_classes(client: &Client, namespace: Option<&str>, full: &Filled) -> (Wa
     (wakes, store)
 }
 
+/// What the owners of namespaces allow others to refer to.
+fn watch_grants(
+    client: &Client,
+    namespace: Option<&str>,
+    full: &Filled,
+    rollouts: &Store<LlmRollout>,
+) -> (Wakes, Store<DynamicObject>) {
+    let resource = grant::resource();
+    let writer = Writer::new(resource.clone());
+    let grants = writer.as_reader();
+    let api = namespace.map_or_else(
+        || Api::all_with(client.clone(), &resource),
+        |ns| Api::namespaced_with(client.clone(), ns, &resource),
+    );
+    let rollouts = rollouts.clone();
+    let named = move |grant: &DynamicObject| crossing_into(&rollouts, grant);
+    let all = watcher::Config::default().timeout(WATCH_FOR);
+    (watch(api, all, writer, full, grant::KIND, named), grants)
+}
+
 /// What is run for rollouts: our Jobs, and the `CronJobs` that they are made of; and every pod of ours.
 fn watch_jobs(
     client: &Client,
@@ -216,15 +260,6 @@ fn watch_prices(
     let rollouts = rollouts.clone();
     let by_list = move |list: &ConfigMap| priced_by(&rollouts, list);
     (watch(api::<ConfigMap>(client, namespace), labeled, writer, full, "ConfigMap", by_list), price_lists)
-}
-
-/// The rollouts of the namespace in which a release is measured: a gate, a check or a hook may name this `CronJob`.
-fn waiting_for(rollouts: &Store<LlmRollout>, cron_job: &CronJob) -> Vec<ObjectRef<LlmRollout>> {
-    let all: Vec<Arc<LlmRollout>> = rollouts.state();
-    let here = all.iter().filter(|r| r.metadata.namespace == cron_job.metadata.namespace);
-    let running =
-        |r: &&Arc<LlmRollout>| r.status.as_ref().and_then(|s| s.attempt.as_ref()).is_some_and(|a| a.ended_at.is_none());
-    here.filter(running).map(|r| ObjectRef::from_obj(r.as_ref())).collect()
 }
 
 fn api<K>(client: &Client, namespace: Option<&str>) -> Api<K>
@@ -354,42 +389,6 @@ where
 /// Whether the API server answers that there is no such kind, which it does in plain words without a reason.
 fn unknown_here(error: &watcher::Error) -> bool {
     matches!(error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 404)
-}
-
-/// The rollouts that wait for this one.
-fn dependents(rollouts: &Store<LlmRollout>, of: &LlmRollout) -> Vec<ObjectRef<LlmRollout>> {
-    let (namespace, name) = (of.metadata.namespace.as_deref(), of.name_any());
-    let all: Vec<Arc<LlmRollout>> = rollouts.state();
-    let here = all.iter().filter(|r| r.metadata.namespace.as_deref() == namespace);
-    let waiting = here.filter(|r| r.spec.depends_on.iter().any(|d| d.name == name));
-    waiting.map(|r| ObjectRef::from_obj(r.as_ref())).collect()
-}
-
-/// The rollouts that take over this set's gates.
-fn taking_over(rollouts: &Store<LlmRollout>, set: &LlmGateSet) -> Vec<ObjectRef<LlmRollout>> {
-    let (namespace, name) = (set.metadata.namespace.as_deref(), set.name_any());
-    let all: Vec<Arc<LlmRollout>> = rollouts.state();
-    let here = all.iter().filter(|r| r.metadata.namespace.as_deref() == namespace);
-    let named = here.filter(|r| r.spec.gates.iter().any(|g| g.gate_set.as_ref() == Some(&name)));
-    named.map(|r| ObjectRef::from_obj(r.as_ref())).collect()
-}
-
-/// The rollouts whose costs rest on this list.
-fn priced_by(rollouts: &Store<LlmRollout>, list: &ConfigMap) -> Vec<ObjectRef<LlmRollout>> {
-    let (namespace, name) = (list.metadata.namespace.as_deref(), list.name_any());
-    let all: Vec<Arc<LlmRollout>> = rollouts.state();
-    let here = all.iter().filter(|r| r.metadata.namespace.as_deref() == namespace);
-    let list_of = |r: &LlmRollout| r.spec.metrics.prices.as_ref().and_then(|p| p.config_map.clone());
-    here.filter(|r| list_of(r).as_ref() == Some(&name)).map(|r| ObjectRef::from_obj(r.as_ref())).collect()
-}
-
-/// The rollouts of the object's namespace that claim it.
-fn claimed(rollouts: &Store<LlmRollout>, kind: PatchKind, object: &impl ResourceExt) -> Vec<ObjectRef<LlmRollout>> {
-    let (namespace, name) = (object.meta().namespace.as_deref(), object.name_any());
-    let all: Vec<Arc<LlmRollout>> = rollouts.state();
-    let here = all.iter().filter(|r| r.metadata.namespace.as_deref() == namespace);
-    let claims = |r: &LlmRollout| r.spec.traffic.iter().filter_map(Claim::of).any(|c| c.is(kind, &name));
-    here.filter(|r| claims(r)).map(|r| ObjectRef::from_obj(r.as_ref())).collect()
 }
 
 #[cfg(test)]

@@ -225,7 +225,7 @@ fn images(rollout: &LlmRollout) -> Vec<String> {
 fn set(decision: &Decision, what: &str) -> Vec<String> {
     let patches = decision.intents.iter().filter_map(|intent| match intent {
         Intent::Patch(patch) => Some(patch),
-        Intent::Put(_) | Intent::Apply(_) | Intent::Delete { .. } => None,
+        Intent::Put(_) | Intent::Apply(_) | Intent::Delete { .. } | Intent::Scale { .. } => None,
     });
     let is_it = |patch: &&GuardedPatch| {
         let plural = patch.kind.names().plural;

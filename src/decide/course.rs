@@ -151,7 +151,8 @@ impl Course {
             bakes: spec.bake.iter().map(bake).collect::<Result<_, _>>()?,
             signs: signs(spec)?,
             manual: spec.manual,
-            retire: retire.mode,
+            // What somebody else owns is scaled only where that is asked for.
+            retire: if spec.release.pair.is_some() && spec.decommission.is_none() { Mode::Keep } else { retire.mode },
             drain: or_none(retire.drain.as_ref(), 60, "decommission.drain")?,
             while_paused: rollback.while_paused,
             cool_down: or_none(rollback.cool_down.as_ref(), 0, "rollback.coolDown")?,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     answer::{Answer, end_attempt},
-    awaiting, checks,
+    awaiting, checks, crossing,
     detach::{self, References},
     orders, prepare,
     say::{self, Said},
@@ -91,7 +91,7 @@ fn driven_back(v: &View<'_>) -> Option<Cause> {
     if v.strays(candidate, attempt.weight, intended) == Some(Stray::Below) {
         return Some(Cause::seen(say::moved_back()));
     }
-    if let Some(words) = v.refusal().filter(|_| serving) {
+    if let Some(words) = v.refusal().or_else(|| crossing::revoked(v, candidate)).filter(|_| serving) {
         return Some(Cause::seen(say::route_refused(words)));
     }
     let depends = plan.filter(|p| p.on_dependency_rollback == OnDependencyRollback::Rollback);
@@ -215,7 +215,7 @@ fn listen(status: &mut LlmRolloutStatus, home: Option<Home>) {
 /// Nothing is wrong with the candidate, it is only overtaken: the old color gets a moment to come back to its size before
 /// all the load falls on it. A candidate that dies or fails meanwhile, or a person's word, ends the moment.
 fn shrunk(v: &View<'_>, cause: &Said, active: Color) -> bool {
-    let wanted = v.deployment(active).map_or(1, |d| d.wanted);
+    let wanted = v.wanted_pods(active);
     let since = v.running().filter(|_| v.going_back()).map_or(v.now(), |a| a.clock_from);
     let calm = v.ready(active.other()) > 0 && !v.spec().abort && orders::ordered_back(&v.status).is_none();
     let failing = v.verdicts.iter().any(|g| g.takes_back().is_some());

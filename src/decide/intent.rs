@@ -70,6 +70,13 @@ pub enum Intent {
         /// The resource version that was seen.
         version: String,
     },
+    /// Somebody else's workload goes to zero, if it is still as it was seen.
+    Scale {
+        /// Its `/scale`, from the root of the API server.
+        path: String,
+        /// The resource version that was seen.
+        version: String,
+    },
 }
 
 /// An object of ours, whole.

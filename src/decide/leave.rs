@@ -100,7 +100,7 @@ fn let_go(v: &View<'_>) -> Vec<Intent> {
 fn orphan(kind: PatchKind, name: &str, object: &OwnedSeen) -> Option<GuardedPatch> {
     let at = object.owner_index?;
     let remove = json!({"op": "remove", "path": format!("/metadata/ownerReferences/{at}")});
-    Some(GuardedPatch { kind, name: name.to_owned(), ops: vec![guard(&object.version), remove] })
+    Some(GuardedPatch { kind, namespace: None, name: name.to_owned(), ops: vec![guard(&object.version), remove] })
 }
 
 fn own_patch(v: &View<'_>, op: Value) -> GuardedPatch {
@@ -108,6 +108,7 @@ fn own_patch(v: &View<'_>, op: Value) -> GuardedPatch {
     let version = meta.resource_version.as_deref().unwrap_or_default();
     GuardedPatch {
         kind: PatchKind::LlmRollout,
+        namespace: None,
         name: meta.name.clone().unwrap_or_default(),
         ops: vec![guard(version), op],
     }

@@ -133,8 +133,7 @@ impl Plan {
         if spec.traffic.iter().any(|t| Claim::of(t).is_none()) {
             return Err(invalid(ONE_ROUTER));
         }
-        let claims = || spec.traffic.iter().filter_map(Claim::of).enumerate();
-        if let Some((_, twice)) = claims().find(|(n, claim)| claims().take(*n).any(|(_, other)| claim.clashes(other))) {
+        if let Some(twice) = claimed_twice(spec) {
             return Err(invalid(format!(
                 "traffic: {} stands twice; leave one of the two items out, or name another rule in each (`rule`; of a `virtualService`: `http`; of a `featureFlag`: `flag`; of a `modelRewrite`: `model`)",
                 twice.name()
@@ -171,6 +170,14 @@ impl Plan {
 
 pub(super) fn invalid(message: impl Into<String>) -> Wrong {
     Wrong { reason: Reason::InvalidSpec, message: message.into() }
+}
+
+/// What an item of `traffic` claims that another one before it does.
+fn claimed_twice(spec: &LlmRolloutSpec) -> Option<Claim<'_>> {
+    let claims = || spec.traffic.iter().filter_map(Claim::of).enumerate();
+    let same = |a: Claim<'_>, b: Claim<'_>| a.clashes(b) && a.namespace() == b.namespace();
+    let (_, twice) = claims().find(|(n, claim)| claims().take(*n).any(|(_, other)| same(*claim, other)))?;
+    Some(twice)
 }
 
 /// A gate with what people should know about its figures.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{
     answer::{Answer, end_attempt},
     intent::{Intent, Owned},
+    retire,
     say::{self, Said},
     snapshot::OwnedSeen,
     view::View,
@@ -37,15 +38,19 @@ pub(super) fn preparing(v: &View<'_>) -> Option<Answer> {
     if v.status.active.is_none() && v.now() >= deadline(v) {
         return Some(Answer::new(v, Phase::Blocked, say::first_never_ready()));
     }
-    let wanted = v.deployment(candidate).map_or(1, |d| d.wanted);
-    answer(say::pods_to_come(v, wanted, candidate))
+    match v.pair() {
+        Some(pair) => answer(say::service_to_answer(v, &pair.half(candidate).service)),
+        None => answer(say::pods_to_come(v, v.wanted_pods(candidate), candidate)),
+    }
 }
 
 /// Whether every pod of the candidate is ready, and none of an older template is left.
 pub(super) fn is_up(v: &View<'_>) -> bool {
     let Some(candidate) = v.candidate() else { return false };
     // Of what somebody else deploys nobody tells whether it is up: the first share begins with the routers' word.
+    let answers = v.pair().is_some() && v.ready(candidate) > 0;
     v.unseen()
+        || answers
         || v.deployment(candidate).is_some_and(|d| d.settled && d.ready.min(v.ready(candidate)) >= d.wanted.max(1))
 }
 
@@ -69,7 +74,7 @@ pub(super) fn installed(v: &View<'_>) -> Option<Answer> {
 pub(super) fn live(v: &View<'_>, color: Color) -> Answer {
     let said = say::serves(Reason::Promoted, &v.wanted, color);
     let words = said.words.clone();
-    let old = v.status.active.filter(|c| v.deployment(*c).is_some());
+    let old = v.status.active.filter(|c| retire::retires(v, *c));
     let retiring = old.map(|old| Retiring {
         color: old,
         revision: v.status.active_revision.clone().unwrap_or_default(),

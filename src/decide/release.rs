@@ -3,11 +3,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::plan::{PlannedGate, Wrong, duration_or, invalid, revision};
+use super::{
+    plan::{PlannedGate, Wrong, duration_or, invalid, revision},
+    workload,
+};
 use crate::{
     api::{
-        LlmRolloutSpec,
-        release::{Owner, Release},
+        LlmRollout, LlmRolloutSpec,
+        around::Mode,
+        release::{Half, Owner, Pair, Release},
+        status::Color,
         traffic::OF_A_TEMPLATE,
     },
     metrics::{Source, Subject},
@@ -29,8 +34,55 @@ pub(super) struct Colors {
 pub fn wanted(release: &Release) -> Option<String> {
     Some(match release.owner()? {
         Owner::Operator(template) => revision(&template.pod_template.0),
+        Owner::Others(pair) => revision_of(pair, pair.live),
         Owner::Nobody(external) => external.revision.clone(),
     })
+}
+
+/// What a color of a pair stands for. The color is part of it: the other one is another release, whatever it says of itself.
+pub(super) fn revision_of(pair: &Pair, color: Color) -> String {
+    let own = pair.half(color).revision.as_ref();
+    own.map_or_else(|| color.word().to_owned(), |own| format!("{}@{own}", color.word()))
+}
+
+/// The Service of a color, whoever made it.
+pub fn service_of(rollout: &LlmRollout, color: Color) -> String {
+    match rollout.spec.release.owner() {
+        Some(Owner::Others(pair)) => pair.half(color).service.clone(),
+        Some(Owner::Operator(_) | Owner::Nobody(_)) | None => {
+            workload::name_of(rollout.metadata.name.as_deref().unwrap_or_default(), color)
+        }
+    }
+}
+
+/// The namespace of a color.
+pub fn namespace_of(rollout: &LlmRollout, color: Color) -> &str {
+    let named = rollout.spec.release.pair.as_ref().and_then(|pair| pair.half(color).namespace.as_deref());
+    named.or(rollout.metadata.namespace.as_deref()).unwrap_or_default()
+}
+
+/// What a color's Service is called from a namespace: `chat-blue`, or `next/chat-blue`.
+pub fn called(rollout: &LlmRollout, color: Color, from: &str) -> String {
+    let (namespace, service) = (namespace_of(rollout, color), service_of(rollout, color));
+    if namespace == from { service } else { format!("{namespace}/{service}") }
+}
+
+/// The Deployment whose pods the figures of a color are of, where the manifest names one.
+pub(super) fn pods_of(rollout: &LlmRollout, color: Color) -> String {
+    match rollout.spec.release.owner() {
+        Some(Owner::Others(pair)) => only_deployment(pair.half(color)).unwrap_or_default().to_owned(),
+        Some(Owner::Operator(_) | Owner::Nobody(_)) | None => {
+            workload::name_of(rollout.metadata.name.as_deref().unwrap_or_default(), color)
+        }
+    }
+}
+
+/// The pods of a Deployment are named after it; those of other kinds as their owners please.
+fn only_deployment(half: &Half) -> Option<&str> {
+    match half.workloads.as_slice() {
+        [one] if one.api_version == "apps/v1" && one.kind == "Deployment" => Some(&one.name),
+        _ => None,
+    }
 }
 
 impl Colors {
@@ -38,7 +90,7 @@ impl Colors {
     pub(super) fn read(spec: &LlmRolloutSpec, source: &Source, gates: &[Arc<PlannedGate>]) -> Result<Self, Wrong> {
         let owner = spec.release.owner().ok_or_else(|| {
             invalid(
-                "release: exactly one of `template` and `external`; write `template: {port: 8000, podTemplate: {…}}` or `external: {revision: v2}`",
+                "release: exactly one of `template`, `pair` and `external`; write `template: {port: 8000, podTemplate: {…}}`, `pair: {live: blue, blue: {service: chat-blue}, green: {service: chat-green}}` or `external: {revision: v2}`",
             )
         })?;
         match owner {
@@ -48,9 +100,19 @@ impl Colors {
                 ready_timeout: duration_or(template.ready_timeout.as_ref(), READY_TIMEOUT, "readyTimeout")?,
                 told_apart: true,
             }),
+            Owner::Others(pair) => {
+                never_deleted(spec)?;
+                let named = Color::BOTH.into_iter().all(|color| only_deployment(pair.half(color)).is_some())
+                    && pair.blue.namespace == pair.green.namespace;
+                if !named {
+                    told_by_labels(spec, "release.pair", source, gates)?;
+                }
+                let ready_timeout = duration_or(pair.ready_timeout.as_ref(), READY_TIMEOUT, "readyTimeout")?;
+                Ok(Self { replicas: 1, ready_timeout, told_apart: named || source.has_labels() })
+            }
             Owner::Nobody(_) => {
                 nothing_to_retire(spec)?;
-                told_by_labels(spec, source, gates)?;
+                told_by_labels(spec, "release.external", source, gates)?;
                 let told_apart = source.has_labels();
                 Ok(Self { replicas: 1, ready_timeout: Duration::from_secs(READY_TIMEOUT), told_apart })
             }
@@ -72,12 +134,26 @@ fn nothing_to_retire(spec: &LlmRolloutSpec) -> Result<(), Wrong> {
     Ok(())
 }
 
+fn never_deleted(spec: &LlmRolloutSpec) -> Result<(), Wrong> {
+    match spec.decommission.as_ref().map(|d| d.mode) {
+        Some(Mode::Delete) => Err(invalid(
+            "decommission: with `release.pair` somebody else owns the old color, and nothing of it is deleted; write `mode: ScaleToZero`, or leave it out",
+        )),
+        Some(Mode::ScaleToZero | Mode::Keep) | None => Ok(()),
+    }
+}
+
 /// Nobody tells whose pods are whose: labels of the manifest have to, wherever figures of one color are needed.
-fn told_by_labels(spec: &LlmRolloutSpec, source: &Source, gates: &[Arc<PlannedGate>]) -> Result<(), Wrong> {
+fn told_by_labels(
+    spec: &LlmRolloutSpec,
+    owner: &str,
+    source: &Source,
+    gates: &[Arc<PlannedGate>],
+) -> Result<(), Wrong> {
     let of_pods = |g: &&Arc<PlannedGate>| g.subject.metric().is_some_and(|metric| source.needs_pods(metric));
     if let Some(gate) = gates.iter().find(of_pods) {
         return Err(invalid(format!(
-            "gates: {}: what GPUs do is told of pods, and with `release.external` nobody tells whose pods are whose; write a `query` of your own",
+            "gates: {}: what GPUs do is told of pods, and with `{owner}` nobody tells whose pods are whose; write a `query` of your own",
             gate.name
         )));
     }
@@ -92,7 +168,8 @@ fn told_by_labels(spec: &LlmRolloutSpec, source: &Source, gates: &[Arc<PlannedGa
         None if counted() => "steps: minRequests, maxRequests".to_owned(),
         None => return Ok(()),
     };
+    let or_else = if owner == "release.pair" { ", or list one Deployment under `workloads` of each color" } else { "" };
     Err(invalid(format!(
-        "{who}: with `release.external` nobody tells whose pods are whose, so labels must tell the colors apart; write for example `metrics: {{match: {{blue: {{variant: v1}}, green: {{variant: v2}}}}}}`"
+        "{who}: with `{owner}` nobody tells whose pods are whose, so labels must tell the colors apart; write for example `metrics: {{match: {{blue: {{variant: v1}}, green: {{variant: v2}}}}}}`{or_else}"
     )))
 }

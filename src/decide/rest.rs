@@ -6,7 +6,7 @@ use super::{
     answer::{Answer, new_attempt},
     awaiting,
     intent::Intent,
-    prepare, say,
+    prepare, release, say,
     view::{Stray, View},
 };
 use crate::api::{
@@ -69,7 +69,8 @@ fn expected(v: &View<'_>) -> (i32, i32) {
 
 /// The wanted revision serves.
 pub(super) fn up_to_date(v: &View<'_>) -> Option<Answer> {
-    let active = v.status.active.filter(|_| v.status.active_revision.as_ref() == Some(&v.wanted))?;
+    let serves = |active: &Color| v.status.active_revision.as_ref() == Some(&v.wanted) || renamed(v, *active);
+    let active = v.status.active.filter(serves)?;
     // A pause stops scaling too.
     let upkeep = if v.spec().paused { Vec::new() } else { upkeep(v, active) };
     let promoted = v.status.attempt.as_ref().is_some_and(|a| a.revision == v.wanted);
@@ -77,10 +78,17 @@ pub(super) fn up_to_date(v: &View<'_>) -> Option<Answer> {
     let answer = Answer::new(v, phase, say::serves(reason, &v.wanted, active)).doing(upkeep);
     Some(answer.changing(|s| {
         s.aborted_revision = None;
+        s.active_revision = Some(v.wanted.clone());
         if phase == Phase::Idle {
             s.gates.clear();
         }
     }))
+}
+
+/// The color that serves is the one that is wanted, and its owner has given it another revision in place: no traffic can be
+/// moved to it that it does not have. It is only written down.
+fn renamed(v: &View<'_>, active: Color) -> bool {
+    v.pair().is_some_and(|pair| pair.live == active)
 }
 
 /// Replicas follow the manifest while nothing is being released; both Services always stand.
@@ -156,9 +164,17 @@ pub(super) fn found_serving(v: &View<'_>) -> Option<Answer> {
     if v.status.active.is_some() || v.running().is_some() {
         return None;
     }
-    let serves = |c: &Color| v.ready(*c) > 0 && v.routers().next().is_some() && v.share(*c) >= 50;
+    // What somebody else owns serves if it has the traffic, whether it is up just now or not: nothing is installed there.
+    let serves = |c: &Color| {
+        let up = v.ready(*c) > 0 || v.made().is_none();
+        up && v.routers().next().is_some() && v.share(*c) >= 50
+    };
     let made = |c: Color| v.deployment(c).filter(|d| d.object.ours)?.revision.clone();
-    let revision = |c: Color| if v.unseen() { Some(known_by_share(v, c)) } else { made(c) };
+    let revision = |c: Color| match v.pair() {
+        Some(pair) => Some(release::revision_of(pair, c)),
+        None if v.unseen() => Some(known_by_share(v, c)),
+        None => made(c),
+    };
     let (color, revision) = Color::BOTH.into_iter().filter(serves).find_map(|c| Some((c, revision(c)?)))?;
     let answer = Answer::new(v, Phase::Idle, say::found_serving(color, &revision)).by(v.now());
     Some(answer.changing(|s| {

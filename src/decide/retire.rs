@@ -5,10 +5,11 @@ use serde_json::json;
 
 use super::{
     answer::Answer,
-    awaiting,
+    awaiting, farewell,
     intent::Intent,
     orders, rest,
     say::{self, Said},
+    snapshot::ScaleSeen,
     view::View,
     workload,
 };
@@ -51,7 +52,7 @@ pub(super) fn abort_while_finishing(v: &View<'_>) -> Option<Answer> {
 pub(super) fn abort_too_late(v: &View<'_>) -> Option<Answer> {
     let old = v.status.retiring.as_ref()?.color;
     let aborted = v.spec().abort || orders::ordered_back(&v.status).is_some();
-    (aborted && v.ready(old) == 0).then(|| Answer::new(v, Phase::Blocked, say::abort_too_late(old)))
+    (aborted && v.ready(old) == 0).then(|| Answer::new(v, Phase::Blocked, farewell::abort_too_late(old)))
 }
 
 /// The old color on its way out.
@@ -63,7 +64,7 @@ pub(super) fn retiring(v: &View<'_>) -> Option<Answer> {
     let drained = retiring.since.plus(plan.drain);
     if v.now() < drained {
         let phase = if newer { Phase::Pending } else { Phase::Decommissioning };
-        let answer = Answer::new(v, phase, say::draining(old, newer)).until(drained);
+        let answer = Answer::new(v, phase, farewell::draining(old, newer)).until(drained);
         return Some(answer.doing(if newer { Vec::new() } else { rest::upkeep(v, old.other()) }));
     }
     if newer {
@@ -82,16 +83,50 @@ fn scale_away(v: &View<'_>, retiring: &Retiring, mode: Mode) -> Answer {
     let old = retiring.color;
     let answer = |said: Said| Answer::new(v, Phase::Decommissioning, said).soon();
     if !v.s.live {
-        return answer(say::retiring(old)).after_a_live_look();
+        return answer(farewell::retiring(old)).after_a_live_look();
     }
     if v.share(old) > 0 || v.ready(old.other()) == 0 {
-        return answer(say::not_retiring_yet(old));
+        return answer(farewell::not_retiring_yet(old));
     }
-    answer(say::retiring(old)).doing(write(v, old, mode).into_iter().collect())
+    if let Some(words) = untold(v, old) {
+        return answer(farewell::scale_unknown(words));
+    }
+    answer(farewell::retiring(old)).doing(scales(v, old).chain(write(v, old, mode)).collect())
 }
 
+/// Why it cannot be told what still runs of somebody else's.
+fn untold<'a>(v: &View<'a>, color: Color) -> Option<&'a str> {
+    v.s.color(color).scales.iter().find_map(|scale| match scale {
+        ScaleSeen::Untold(words) => Some(words.as_str()),
+        ScaleSeen::Gone | ScaleSeen::There { .. } => None,
+    })
+}
+
+/// The writes that take somebody else's workloads to zero, as `decommission` asks for.
+fn scales(v: &View<'_>, color: Color) -> impl Iterator<Item = Intent> {
+    let listed = v.s.color(color).scales.iter().filter(|_| v.pair().is_some());
+    listed.filter_map(|scale| match scale {
+        ScaleSeen::There { path, wanted: 1.., version } => {
+            Some(Intent::Scale { path: path.clone(), version: version.clone() })
+        }
+        ScaleSeen::There { .. } | ScaleSeen::Gone | ScaleSeen::Untold(_) => None,
+    })
+}
+
+/// Whether there is anything of a color for us to retire.
+pub(super) fn retires(v: &View<'_>, color: Color) -> bool {
+    let asked = v.plan.is_ok_and(|plan| plan.retire != Mode::Keep);
+    let listed = v.pair().is_some_and(|pair| !pair.half(color).workloads.is_empty());
+    v.deployment(color).is_some() || (asked && listed)
+}
+
+/// Whether nothing of it runs any more. Of what somebody else owns only a live look tells.
 fn gone(v: &View<'_>, color: Color) -> bool {
-    v.deployment(color).is_none_or(|d| d.wanted == 0)
+    let away = |scale: &ScaleSeen| matches!(scale, ScaleSeen::Gone | ScaleSeen::There { wanted: ..=0, .. });
+    match v.pair() {
+        Some(_) => v.s.live && v.s.color(color).scales.iter().all(away),
+        None => v.deployment(color).is_none_or(|d| d.wanted == 0),
+    }
 }
 
 fn over(v: &View<'_>) -> Answer {
@@ -114,5 +149,5 @@ fn write(v: &View<'_>, color: Color, mode: Mode) -> Option<Intent> {
         json!({"op": "replace", "path": "/spec/replicas", "value": 0}),
         json!({"op": "add", "path": note, "value": "retired"}),
     ];
-    Some(Intent::Patch(GuardedPatch { kind: PatchKind::Deployment, name, ops }))
+    Some(Intent::Patch(GuardedPatch { kind: PatchKind::Deployment, namespace: None, name, ops }))
 }

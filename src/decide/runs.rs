@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{
     intent::{Intent, Owned, OwnedKind},
     plan::mark,
+    release,
     view::View,
     workload,
 };
@@ -83,16 +84,19 @@ fn label(pod: &mut Map<String, Value>, ours: &[(&str, &str)]) {
 
 /// What the pod's environment says it is about.
 fn environment(v: &View<'_>, attempt: &Attempt, run: &Run<'_>) -> Vec<(&'static str, String)> {
-    let meta = &v.s.rollout.metadata;
-    let name = meta.name.as_deref().unwrap_or_default();
+    let rollout = &v.s.rollout;
+    let meta = &rollout.metadata;
     // An attempt that is over has no candidate any more; what it was about is what serves, or the other one.
     let after = if attempt.ended.is_some() { v.status.active.map(Color::other) } else { v.status.active };
     let color = v.candidate().or(after);
     let all = [
         ("LLMROLLOUT_NAMESPACE", meta.namespace.clone().unwrap_or_default()),
-        ("LLMROLLOUT_NAME", name.to_owned()),
+        ("LLMROLLOUT_NAME", meta.name.clone().unwrap_or_default()),
         ("LLMROLLOUT_COLOR", color.map_or_else(String::new, |c| c.word().to_owned())),
-        ("LLMROLLOUT_SERVICE", color.filter(|_| !v.unseen()).map_or_else(String::new, |c| workload::name_of(name, c))),
+        (
+            "LLMROLLOUT_SERVICE",
+            color.filter(|_| !v.unseen()).map_or_else(String::new, |c| release::service_of(rollout, c)),
+        ),
         ("LLMROLLOUT_REVISION", attempt.revision.clone()),
         ("LLMROLLOUT_WEIGHT", attempt.weight.to_string()),
     ];

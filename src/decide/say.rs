@@ -91,12 +91,16 @@ pub(super) fn leaving(words: &str) -> Said {
 // Before the start.
 
 pub(super) fn coming_up(v: &View<'_>, color: Color) -> Said {
-    let comes = if v.unseen() { "is about to begin" } else { "is coming up" };
+    let comes = if v.made().is_none() { "is about to begin" } else { "is coming up" };
     said(preparing(v), format!("revision {} {comes} on {}", v.wanted, color.word()))
 }
 
 pub(super) fn pods_to_come(v: &View<'_>, pods: i32, color: Color) -> Said {
     said(preparing(v), format!("{pods} pods of {} are to become ready", color.word()))
+}
+
+pub(super) fn service_to_answer(v: &View<'_>, service: &str) -> Said {
+    said(preparing(v), format!("Service {service} is to have ready endpoints"))
 }
 
 fn preparing(v: &View<'_>) -> Reason {
@@ -373,29 +377,6 @@ pub(super) fn until_full_size(cause: &Said, active: Color) -> Said {
 pub(super) fn nowhere_to_go(reason: Reason, cause: &Said, active: Color) -> Said {
     let stays = format!("{} has no ready endpoint, traffic stays until it has", active.word());
     said(reason, format!("{}; {stays}", cause.words))
-}
-
-pub(super) fn abort_too_late(old: Color) -> Said {
-    let words = format!(
-        "the abort came too late: {} has no ready endpoint to go back to; remove `abort` to finish, or release the old revision anew",
-        old.word()
-    );
-    said(Reason::AbortTooLate, words)
-}
-
-// The end of the old color.
-
-pub(super) fn draining(old: Color, newer: bool) -> Said {
-    let next = if newer { "; the next release takes its place then" } else { "" };
-    said(Reason::Draining, format!("open connections of {} are drained{next}", old.word()))
-}
-
-pub(super) fn retiring(old: Color) -> Said {
-    said(Reason::Retiring, format!("{} is being retired", old.word()))
-}
-
-pub(super) fn not_retiring_yet(old: Color) -> Said {
-    said(Reason::Retiring, format!("{} stays until all traffic is on a ready color", old.word()))
 }
 
 #[cfg(test)]

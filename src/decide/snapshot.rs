@@ -8,7 +8,7 @@ use super::meant::Meant;
 use crate::{
     api::{LlmRollout, LlmRolloutOrderSpec, Moment, Phase, exporters::Profile, gates::Gate, status::Color},
     metrics::{Question, Reading},
-    routers::RouterSeen,
+    routers::{RouterSeen, grant::Grant},
 };
 
 /// Everything a decision may know.
@@ -46,6 +46,8 @@ pub struct Snapshot {
     pub cron_jobs: BTreeMap<String, Value>,
     /// When a Job of these `CronJobs` last ended well, where one has.
     pub succeeded: BTreeMap<String, Moment>,
+    /// What the owners of other namespaces allow, as far as the rollout names any.
+    pub grants: Vec<Grant>,
     /// What the operator's configuration offers.
     pub offers: Arc<Offers>,
     /// What the last decision understood of the manifest, if there was one.
@@ -93,6 +95,26 @@ pub struct ColorSeen {
     pub ready: i32,
     /// When a pod behind it last became ready, or stopped being it, where that is told.
     pub changed_at: Option<Moment>,
+    /// The workloads that a pair lists, in its order. Only a live look sees them.
+    pub scales: Vec<ScaleSeen>,
+}
+
+/// What was seen of a workload that somebody else owns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ScaleSeen {
+    /// It is not there any more.
+    Gone,
+    /// It cannot be told, and why.
+    Untold(String),
+    /// Its `/scale`.
+    There {
+        /// Where it stands, from the root of the API server.
+        path: String,
+        /// Pods that are wanted.
+        wanted: i32,
+        /// The resource version that was read.
+        version: String,
+    },
 }
 
 /// What was seen of an object that should be ours.
@@ -264,6 +286,8 @@ pub struct Offers {
     pub prices: Option<crate::api::v1alpha1::Prices>,
     /// What a GPU costs by hour, for rollouts that do not say.
     pub gpu_price: Option<String>,
+    /// Whether rollouts may name routes and Services of other namespaces.
+    pub cross_namespace: bool,
 }
 
 /// An endpoint that tells numbers.

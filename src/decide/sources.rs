@@ -8,10 +8,10 @@ use super::{
     answer::Answer,
     gate::NO_ANSWER,
     plan::{Plan, duration},
+    release,
     say::{self, Said},
     snapshot::FoundOut,
     view::View,
-    workload,
 };
 use crate::{
     api::{
@@ -65,11 +65,10 @@ fn look(
     ask: impl FnOnce(&probe::Look<'_>) -> Option<Question>,
 ) -> Option<Question> {
     let began = waiting(v).filter(|_| plan.told_apart)?.started_at;
-    let meta = &v.s.rollout.metadata;
-    let workload = workload::name_of(meta.name.as_deref().unwrap_or_default(), color);
+    let workload = release::pods_of(&v.s.rollout, color);
     ask(&probe::Look {
         provider: &plan.provider,
-        namespace: meta.namespace.as_deref().unwrap_or_default(),
+        namespace: release::namespace_of(&v.s.rollout, color),
         workload: &workload,
         color,
         began,

@@ -7,9 +7,9 @@ use super::{
     course::PlannedStep,
     criterion::Test,
     plan::{Plan, PlannedGate},
-    reference, silence, sources, trial,
+    reference, release, silence, sources, trial,
     view::View,
-    warm, workload,
+    warm,
 };
 use crate::{
     api::{
@@ -218,7 +218,7 @@ impl View<'_> {
     pub(super) fn ask(&self, plan: &Plan, color: Color, wanted: &Wanted<'_>) -> Option<Question> {
         let meta = &self.s.rollout.metadata;
         let name = meta.name.as_deref().unwrap_or_default();
-        let [workload, other] = [color, color.other()].map(|color| workload::name_of(name, color));
+        let [workload, other] = [color, color.other()].map(|color| release::pods_of(&self.s.rollout, color));
         let attempt = self.running()?;
         let alone = attempt.aside.is_nothing();
         let has_all =
@@ -230,7 +230,7 @@ impl View<'_> {
             provider: &plan.provider,
             rollout: name,
             revision: self.revision_of(color),
-            namespace: meta.namespace.as_deref().unwrap_or_default(),
+            namespace: release::namespace_of(&self.s.rollout, color),
             workload: &workload,
             other: (!has_all).then_some(&other),
             replicas: plan.replicas,

@@ -76,7 +76,7 @@ fn no_way_back(v: &View<'_>, weight: i32) -> Option<Said> {
 
 /// Why the candidate may not be given a weight yet.
 fn not_ready(v: &View<'_>, candidate: Color, weight: i32) -> Option<Said> {
-    let wanted = v.deployment(candidate).map_or(1, |d| d.wanted);
+    let wanted = v.wanted_pods(candidate);
     let needed = ((i64::from(wanted) * i64::from(weight) + 99) / 100).max(1);
     if i64::from(v.ready(candidate)) < needed {
         return Some(say::endpoints_to_come(weight, needed, candidate));

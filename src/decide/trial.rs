@@ -7,9 +7,8 @@ use super::{
     criterion::Test,
     plan::{Plan, PlannedGate, mark},
     proof::Proof,
-    reference,
+    reference, release,
     view::View,
-    workload,
 };
 use crate::{
     api::{Moment, gates::Metric, status::Attempt},
@@ -101,14 +100,12 @@ impl View<'_> {
         let metric = gate.subject.metric()?;
         let above =
             if metric::unit(metric) == Unit::Seconds { Some(self.cut(plan, gate, metric, proof)?) } else { None };
-        let meta = &self.s.rollout.metadata;
-        let name = meta.name.as_deref().unwrap_or_default();
         let candidate = self.candidate()?;
         let colors = [candidate, candidate.other()];
-        let names = colors.map(|color| workload::name_of(name, color));
+        let names = colors.map(|color| release::pods_of(&self.s.rollout, color));
         let [first, second] = &names;
         let pods = [Pods { color: candidate, workload: first }, Pods { color: candidate.other(), workload: second }];
-        let namespace = meta.namespace.as_deref().unwrap_or_default();
+        let namespace = release::namespace_of(&self.s.rollout, candidate);
         // A plan is only made of what can be counted.
         raw::views(&plan.source, metric, above, namespace, pods).ok()
     }

@@ -4,6 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
+    crossing,
     gate::{self, Beside, Measuring, Verdict},
     intent::Intent,
     jobs,
@@ -12,7 +13,7 @@ use super::{
     plan::{Plan, Wrong},
     reference,
     say::{self, Said},
-    snapshot::{DeploymentSeen, Snapshot},
+    snapshot::{DeploymentSeen, ScaleSeen, Snapshot},
     sources,
     stage::Questions,
     weigh::{self, Weighing},
@@ -23,7 +24,7 @@ use crate::{
         LlmRolloutSpec, LlmRolloutStatus, Moment, Phase, Reason,
         aside::Aside,
         found::MetricsFound,
-        release::Owner,
+        release::{Owner, Pair},
         status::{Attempt, Color},
     },
     metrics::Question,
@@ -100,9 +101,28 @@ impl<'a> View<'a> {
         matches!(self.spec().release.owner(), Some(Owner::Nobody(_)))
     }
 
+    /// The pair that somebody else owns, if it is one.
+    pub(super) fn pair(&self) -> Option<&Pair> {
+        match self.spec().release.owner() {
+            Some(Owner::Others(pair)) => Some(pair),
+            Some(Owner::Operator(_) | Owner::Nobody(_)) | None => None,
+        }
+    }
+
     /// The rollout with the template of what we make, if we make anything.
     pub(super) fn made(&self) -> Option<Made<'_>> {
         Made::of(&self.s.rollout)
+    }
+
+    /// How many pods of a color there should be, as far as anything tells; one at least.
+    pub(super) fn wanted_pods(&self, color: Color) -> i32 {
+        let scales = self.s.color(color).scales.iter().filter(|_| self.pair().is_some());
+        let others = scales.filter_map(|scale| match scale {
+            ScaleSeen::There { wanted, .. } => Some(*wanted),
+            ScaleSeen::Gone | ScaleSeen::Untold(_) => None,
+        });
+        let ours = self.deployment(color).map(|d| d.wanted);
+        ours.unwrap_or_else(|| others.fold(0, i32::saturating_add).max(1))
     }
 
     /// The Deployment of a color, if it is for us to make and to retire.
@@ -329,6 +349,9 @@ pub(super) fn trouble(v: &View<'_>) -> Option<Said> {
     }
     if let Some(t) = v.s.routers.iter().find_map(|r| r.state.as_ref().err()) {
         return Some(say::said(t.reason, t.message.clone()));
+    }
+    if let Some(said) = crossing::trouble(v) {
+        return Some(said);
     }
     v.made()?;
     let foreign = |color: &Color| {

@@ -16,10 +16,12 @@ use kube::{Resource, ResourceExt};
 use crate::{
     api::{LlmGateSet, LlmRollout, Moment, labels, status::Color},
     decide::{
-        snapshot::{ColorSeen, DependencySeen, DeploymentSeen, GateSetSeen, OwnedSeen, PriceListSeen, Rival, Standing},
-        workload,
+        crossing, release,
+        snapshot::{
+            ColorSeen, DependencySeen, DeploymentSeen, GateSetSeen, Offers, OwnedSeen, PriceListSeen, Rival, Standing,
+        },
     },
-    routers::{Claim, Found, RouterSeen},
+    routers::{Claim, Found, RouterSeen, grant::Grant},
 };
 
 /// The objects of one color as they were read.
@@ -37,6 +39,7 @@ pub(super) fn color(rollout: &LlmRollout, objects: &ColorObjects<'_>) -> ColorSe
         service: objects.service.map(|s| owned(rollout, s)),
         ready: ready_addresses(&objects.slices),
         changed_at: changed_at(&objects.slices),
+        scales: Vec::new(),
     }
 }
 
@@ -91,10 +94,22 @@ const CHANGED_FOR: &str = "endpoints.kubernetes.io/last-change-trigger-time";
 
 /// What was seen of one router.
 pub(super) fn router(rollout: &LlmRollout, claim: Claim<'_>, found: Found<'_>) -> RouterSeen {
-    let name = rollout.metadata.name.as_deref().unwrap_or_default();
-    let [blue, green] = Color::BOTH.map(|color| workload::name_of(name, color));
+    let own = rollout.metadata.namespace.as_deref().unwrap_or_default();
+    let here = claim.namespace().unwrap_or(own);
+    let [blue, green] = Color::BOTH.map(|color| release::called(rollout, color, here));
     let out = rollout.status.as_ref().and_then(|status| claim.out_of(&status.detached));
     claim.read([&blue, &green], Found { out: out.as_ref(), ..found })
+}
+
+/// A router of another namespace that may not be looked at.
+pub(super) fn forbidden(
+    rollout: &LlmRollout,
+    claim: Claim<'_>,
+    offers: &Offers,
+    grants: &[Grant],
+) -> Option<RouterSeen> {
+    let trouble = crossing::forbidden(rollout, claim, offers, grants)?;
+    Some(RouterSeen { name: claim.name(), state: Err(trouble) })
 }
 
 /// The rollouts that this one depends on, in the order of the manifest.
@@ -129,14 +144,26 @@ pub(super) fn price_list(rollout: &LlmRollout, named: impl FnOnce(&str) -> Optio
     PriceListSeen::There(data.map(|(key, value)| (key.clone(), value.clone())).collect())
 }
 
-/// The oldest other rollout of the namespace that drives one of our routers before us.
-pub(super) fn rival<'a>(rollout: &LlmRollout, others: impl Iterator<Item = &'a LlmRollout>) -> Option<Rival> {
+/// The namespace of what a rollout claims.
+pub(super) fn home<'a>(rollout: &'a LlmRollout, claim: Claim<'a>) -> &'a str {
+    claim.namespace().or(rollout.metadata.namespace.as_deref()).unwrap_or_default()
+}
+
+/// The oldest other rollout that drives one of our routers before us.
+///
+/// Whoever may not write to a route of another namespace drives nothing there, and is in nobody's way.
+pub(super) fn rival<'a>(
+    rollout: &LlmRollout,
+    others: impl Iterator<Item = &'a LlmRollout>,
+    may: impl Fn(&LlmRollout, Claim<'_>) -> bool,
+) -> Option<Rival> {
     let age = |r: &LlmRollout| (r.metadata.creation_timestamp.as_ref().map(|t| t.0), r.metadata.uid.clone());
     let older = others.filter(|o| o.metadata.uid != rollout.metadata.uid && age(o) < age(rollout));
     let clash = |other: &LlmRollout| {
-        let ours = rollout.spec.traffic.iter().filter_map(Claim::of);
+        let mut ours = rollout.spec.traffic.iter().filter_map(Claim::of);
         let theirs: Vec<Claim<'_>> = other.spec.traffic.iter().filter_map(Claim::of).collect();
-        ours.into_iter().find(|c| theirs.iter().any(|t| c.rivals(*t))).map(Claim::name)
+        let same = |c: Claim<'_>, t: Claim<'_>| c.rivals(t) && home(rollout, c) == home(other, t) && may(other, t);
+        ours.find(|c| theirs.iter().any(|t| same(*c, *t))).map(Claim::name)
     };
     let mut rivals: Vec<_> = older.filter_map(|o| Some((age(o), o.name_any(), clash(o)?))).collect();
     rivals.sort();

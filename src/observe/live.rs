@@ -6,7 +6,7 @@ use std::{fmt::Debug, sync::Arc, time::Duration};
 use futures::future;
 use k8s_openapi::{
     NamespaceResourceScope,
-    api::{apps::v1::Deployment, core::v1::Service, discovery::v1::EndpointSlice},
+    api::{apps::v1::Deployment, autoscaling::v1::Scale, core::v1::Service, discovery::v1::EndpointSlice},
 };
 use kube::{Api, Client, Resource, api::ListParams, core::DynamicObject};
 use serde::de::DeserializeOwned;
@@ -17,13 +17,17 @@ use super::{
     webhooks::Webhooks,
 };
 use crate::{
-    api::{LlmGateSet, LlmRollout, status::Color},
+    api::{LlmGateSet, LlmRollout, release::Workload, status::Color},
     decide::{
-        Snapshot,
-        snapshot::{ColorSeen, GateSets},
+        Snapshot, crossing, release,
+        snapshot::{ColorSeen, GateSets, Offers, ScaleSeen},
         workload,
     },
-    routers::{Claim, Found, PatchKind, RouterSeen, mirror::ClassSeen},
+    routers::{
+        Claim, Found, PatchKind, RouterSeen,
+        grant::{self, Grant},
+        mirror::ClassSeen,
+    },
 };
 
 /// Why the world could not be read.
@@ -79,22 +83,26 @@ pub async fn observe_live(rollout: &LlmRollout, world: &World, eyes: &Eyes) -> R
     // What gateways can do changes with their version, not with a pass.
     let classes = world.stores.classes();
     for _ in 0..LOOKS {
-        let claims = rollout.spec.traffic.iter().filter_map(Claim::of);
+        let grants = eyes.grants(rollout, &world.offers).await?;
+        let look = async |claim| match cluster::forbidden(&known, claim, &world.offers, &grants) {
+            Some(forbidden) => Ok(forbidden),
+            None => eyes.router(&known, claim, &classes, &world.webhooks).await,
+        };
         // All at once: what stands in no cluster may keep us waiting.
-        let routers = claims.map(|claim| eyes.router(&known, claim, &classes, &world.webhooks));
-        let routers = future::try_join_all(routers).await?;
-        let (blue, green) = tokio::try_join!(eyes.color(rollout, Color::Blue), eyes.color(rollout, Color::Green))?;
+        let routers = future::try_join_all(rollout.spec.traffic.iter().filter_map(Claim::of).map(look)).await?;
+        let color = |color| eyes.color(rollout, color, &world.offers, &grants);
+        let (blue, green) = tokio::try_join!(color(Color::Blue), color(Color::Green))?;
         let fresh: LlmRollout = eyes.get(namespace, name).await?.ok_or(ObserveError::Gone)?;
         if fresh.metadata.uid != rollout.metadata.uid {
             return Err(ObserveError::Gone);
         }
-        if fresh.spec.traffic != rollout.spec.traffic {
+        if fresh.spec.traffic != rollout.spec.traffic || fresh.spec.release.pair != rollout.spec.release.pair {
             return Err(ObserveError::Moved);
         }
         if fresh.status == known.status {
             let gate_sets = eyes.gate_sets(&fresh).await?;
             let cached = super::observe(&Arc::new(fresh), world);
-            return Ok(Snapshot { live: true, blue, green, routers, gate_sets, ..cached });
+            return Ok(Snapshot { live: true, blue, green, routers, gate_sets, grants, ..cached });
         }
         known = fresh;
     }
@@ -121,7 +129,7 @@ impl Eyes {
         classes: &[ClassSeen],
         webhooks: &Webhooks,
     ) -> Result<RouterSeen, ObserveError> {
-        let namespace = rollout.metadata.namespace.as_deref().unwrap_or_default();
+        let namespace = cluster::home(rollout, claim);
         let (kind, name) = claim.object();
         if kind == PatchKind::Service {
             let front: Option<Service> = self.get(namespace, name).await?;
@@ -151,17 +159,101 @@ impl Eyes {
         self.within(what, there(api.get(name))).await
     }
 
-    async fn color(&self, rollout: &LlmRollout, color: Color) -> Result<ColorSeen, ObserveError> {
+    async fn color(
+        &self,
+        rollout: &LlmRollout,
+        color: Color,
+        offers: &Offers,
+        grants: &[Grant],
+    ) -> Result<ColorSeen, ObserveError> {
+        if !crossing::may_see(rollout, color, offers) {
+            return Ok(ColorSeen::default());
+        }
         let namespace = rollout.metadata.namespace.as_deref().unwrap_or_default();
         let name = workload::name_of(rollout.metadata.name.as_deref().unwrap_or_default(), color);
+        let (there, of_color) = (release::namespace_of(rollout, color), release::service_of(rollout, color));
         let (deployment, service, slices): (Option<Deployment>, Option<Service>, Vec<EndpointSlice>) =
-            tokio::try_join!(self.get(namespace, &name), self.get(namespace, &name), self.slices(namespace, &name))?;
+            tokio::try_join!(self.get(namespace, &name), self.get(there, &of_color), self.slices(there, &of_color))?;
         let objects = ColorObjects {
             deployment: deployment.as_ref(),
             service: service.as_ref(),
             slices: slices.iter().collect(),
         };
-        Ok(cluster::color(rollout, &objects))
+        let scales = self.scales(rollout, color, grants).await?;
+        Ok(ColorSeen { scales, ..cluster::color(rollout, &objects) })
+    }
+
+    /// What the owners of other namespaces allow, as far as the rollout names any.
+    async fn grants(&self, rollout: &LlmRollout, offers: &Offers) -> Result<Vec<Grant>, ObserveError> {
+        let mut all = Vec::new();
+        for namespace in crossing::namespaces(rollout).into_iter().filter(|_| offers.cross_namespace) {
+            let what = format!("{}s of {namespace}", grant::KIND);
+            let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &grant::resource());
+            let found = self.within(what, there(api.list(&ListParams::default()))).await?;
+            all.extend(found.into_iter().flat_map(|list| list.items).map(|object| Grant::read(&object)));
+        }
+        Ok(all)
+    }
+
+    /// What a pair lists of a color.
+    async fn scales(
+        &self,
+        rollout: &LlmRollout,
+        color: Color,
+        grants: &[Grant],
+    ) -> Result<Vec<ScaleSeen>, ObserveError> {
+        let namespace = release::namespace_of(rollout, color);
+        let mut all = Vec::new();
+        for workload in rollout.spec.release.pair.iter().flat_map(|pair| &pair.half(color).workloads) {
+            let group = workload.api_version.split_once('/').map_or("", |(group, _)| group);
+            let reference = crossing::reference(rollout, [group, &workload.kind, namespace, &workload.name]);
+            all.push(match reference.filter(|reference| !reference.granted(grants)) {
+                Some(reference) => ScaleSeen::Untold(reference.to_write()),
+                None => self.scale(namespace, workload).await?,
+            });
+        }
+        Ok(all)
+    }
+
+    /// One of them. That the operator may not read it, or that it cannot be scaled, keeps nothing else from being seen.
+    async fn scale(&self, namespace: &str, workload: &Workload) -> Result<ScaleSeen, ObserveError> {
+        let Workload { api_version, kind, name } = workload;
+        let what = format!("the /scale of {kind} {namespace}/{name}");
+        let in_core = !api_version.contains('/');
+        let listed = async {
+            if in_core {
+                self.client.list_core_api_resources(api_version).await
+            } else {
+                self.client.list_api_group_resources(api_version).await
+            }
+        };
+        let Some(known) = self.within(what.clone(), there(listed)).await? else {
+            return Ok(ScaleSeen::Untold(format!("the cluster does not know {api_version}")));
+        };
+        let plural = known.resources.iter().find(|r| r.kind == *kind && !r.name.contains('/')).map(|r| &r.name);
+        let scalable = |plural: &&String| known.resources.iter().any(|r| r.name == format!("{plural}/scale"));
+        let Some(plural) = plural.filter(scalable) else {
+            return Ok(ScaleSeen::Untold(format!("{api_version} {kind} has no /scale")));
+        };
+        let root = if in_core { "api" } else { "apis" };
+        let path = format!("/{root}/{api_version}/namespaces/{namespace}/{plural}/{name}/scale");
+        let request = http::Request::get(&path).body(Vec::new());
+        let Ok(request) = request else { return Ok(ScaleSeen::Untold(format!("{path} is no path"))) };
+        let read = there(self.client.request::<Scale>(request));
+        Ok(match self.within(what.clone(), read).await {
+            Ok(None) => ScaleSeen::Gone,
+            Ok(Some(scale)) => ScaleSeen::There {
+                path,
+                wanted: scale.spec.and_then(|s| s.replicas).unwrap_or(0),
+                version: scale.metadata.resource_version.unwrap_or_default(),
+            },
+            Err(ObserveError::Read { source, .. }) if matches!(&*source, kube::Error::Api(s) if s.code == 403) => {
+                ScaleSeen::Untold(format!(
+                    "the operator may not read {what}; give its role {plural}/scale of {api_version}"
+                ))
+            }
+            Err(other) => return Err(other),
+        })
     }
 
     async fn gate_sets(&self, rollout: &LlmRollout) -> Result<GateSets, ObserveError> {

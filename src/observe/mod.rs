@@ -28,7 +28,7 @@ use self::{
 use crate::{
     api::{LlmRollout, status::Color},
     decide::{
-        Snapshot,
+        Snapshot, crossing, release,
         snapshot::{ColorSeen, GateSets, Offers},
         workload,
     },
@@ -56,8 +56,18 @@ pub fn observe(rollout: &Arc<LlmRollout>, world: &World) -> Snapshot {
     let namespace = rollout.metadata.namespace.as_deref().unwrap_or_default();
     let others = world.stores.rollouts_in(namespace);
     let classes = world.stores.classes();
+    let beyond = if world.offers.cross_namespace { world.stores.rollouts.state() } else { others.clone() };
+    let grants_of = |rollout: &LlmRollout| world.stores.grants_in(&crossing::namespaces(rollout));
+    let grants = grants_of(rollout);
+    let may = |other: &LlmRollout, claim: Claim<'_>| {
+        crossing::forbidden(other, claim, &world.offers, &grants_of(other)).is_none()
+    };
     let routers = rollout.spec.traffic.iter().filter_map(Claim::of).map(|claim| {
+        if let Some(forbidden) = cluster::forbidden(rollout, claim, &world.offers, &grants) {
+            return forbidden;
+        }
         let (kind, name) = claim.object();
+        let namespace = cluster::home(rollout, claim);
         let service = named(&world.stores.services, namespace, name).filter(|_| kind == PatchKind::Service);
         let [object, second] =
             [Some(name), claim.second()].map(|name| name.and_then(|name| world.stores.router(kind, namespace, name)));
@@ -85,7 +95,7 @@ pub fn observe(rollout: &Arc<LlmRollout>, world: &World) -> Snapshot {
         blue: cached_color(rollout, world, Color::Blue),
         green: cached_color(rollout, world, Color::Green),
         routers,
-        rival: cluster::rival(rollout, others.iter().map(AsRef::as_ref)),
+        rival: cluster::rival(rollout, beyond.iter().map(AsRef::as_ref), may),
         orders: world.stores.orders_to(namespace, rollout.metadata.name.as_deref().unwrap_or_default()),
         dependencies: cluster::dependencies(rollout, &others),
         jobs: jobs::jobs(rollout, &world.stores.jobs_of(rollout), &world.stores.of_jobs.pods.state()),
@@ -94,6 +104,7 @@ pub fn observe(rollout: &Arc<LlmRollout>, world: &World) -> Snapshot {
         gate_sets,
         price_list: cluster::price_list(rollout, |name| named(&world.stores.price_lists, namespace, name)),
         readings: world.board.readings_of(&ObjectRef::from_obj(rollout)),
+        grants,
         offers: Arc::clone(&world.offers),
         meant: world.memory.of(&ObjectRef::from_obj(rollout)),
     }
@@ -109,8 +120,12 @@ fn cached_color(rollout: &LlmRollout, world: &World, color: Color) -> ColorSeen 
     let namespace = rollout.metadata.namespace.as_deref().unwrap_or_default();
     let name = workload::name_of(rollout.metadata.name.as_deref().unwrap_or_default(), color);
     let deployment = named(&world.stores.deployments, namespace, &name);
-    let service = named(&world.stores.services, namespace, &name);
-    let slices = world.stores.slices_of(namespace, &name);
+    if !crossing::may_see(rollout, color, &world.offers) {
+        return ColorSeen::default();
+    }
+    let (there, of_color) = (release::namespace_of(rollout, color), release::service_of(rollout, color));
+    let service = named(&world.stores.services, there, &of_color);
+    let slices = world.stores.slices_of(there, &of_color);
     let objects = ColorObjects {
         deployment: deployment.as_deref(),
         service: service.as_deref(),

@@ -1,7 +1,10 @@
 //! The caches of one scope (a namespace, or the whole cluster), filled by `control`. Looked up by name, never listed on
 //! a decision's path except for the rollouts of a namespace.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use k8s_openapi::api::{
     apps::v1::Deployment,
@@ -18,7 +21,11 @@ use kube::{
 use crate::{
     api::{LlmGateSet, LlmRollout, LlmRolloutOrder, Moment, labels},
     decide::snapshot::OrderSeen,
-    routers::{PatchKind, mirror::ClassSeen},
+    routers::{
+        PatchKind,
+        grant::{self, Grant},
+        mirror::ClassSeen,
+    },
 };
 
 /// The caches of one scope.
@@ -30,12 +37,14 @@ pub struct Stores {
     pub deployments: Store<Deployment>,
     /// All Services: front Services are the users'.
     pub services: Store<Service>,
-    /// EndpointSlices of Services with our label.
+    /// All EndpointSlices, without what nobody here reads: a pair names Services of others.
     pub slices: Store<EndpointSlice>,
     /// Whatever else than Services may carry traffic, of each kind all.
     pub routers: BTreeMap<PatchKind, Store<DynamicObject>>,
     /// What the gateways say of themselves; nothing where only some namespaces are watched, for they belong to none.
     pub gateway_classes: Store<DynamicObject>,
+    /// All `ReferenceGrant`s.
+    pub grants: Store<DynamicObject>,
     /// All orders.
     pub orders: Store<LlmRolloutOrder>,
     /// All sets of gates.
@@ -92,11 +101,22 @@ impl Stores {
         self.gateway_classes.state().iter().map(|class| ClassSeen::of(&class.data)).collect()
     }
 
+    /// What the owners of these namespaces allow others to refer to.
+    pub fn grants_in(&self, namespaces: &BTreeSet<&str>) -> Vec<Grant> {
+        if namespaces.is_empty() {
+            return Vec::new();
+        }
+        let here = |g: &DynamicObject| g.metadata.namespace.as_deref().is_some_and(|ns| namespaces.contains(ns));
+        let mut all: Vec<_> = self.grants.state_filter(here);
+        all.sort_by_key(|grant| ObjectRef::from_obj_with(grant.as_ref(), grant::resource()).to_string());
+        all.iter().map(|object| Grant::read(object)).collect()
+    }
+
     /// The slices of one colour's Service.
     pub fn slices_of(&self, namespace: &str, service: &str) -> Vec<Arc<EndpointSlice>> {
-        let mut all = self.slices.state();
-        all.retain(|s| s.metadata.namespace.as_deref() == Some(namespace) && service_of(s) == Some(service));
-        all
+        let of =
+            |s: &EndpointSlice| s.metadata.namespace.as_deref() == Some(namespace) && service_of(s) == Some(service);
+        self.slices.state_filter(of)
     }
 }
 

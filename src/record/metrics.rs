@@ -163,7 +163,7 @@ impl Metrics {
             let moved = match intent {
                 Intent::Patch(patch) => router_moved(patch, acted),
                 Intent::Put(put) => told(put, acted),
-                Intent::Apply(_) | Intent::Delete { .. } => None,
+                Intent::Apply(_) | Intent::Delete { .. } | Intent::Scale { .. } => None,
             };
             if let Some(router_kind) = moved {
                 has_moved = true;

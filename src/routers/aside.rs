@@ -41,7 +41,7 @@ pub struct Wanted<'a> {
 /// The managed rule, and what stands beside it because of a dark step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Room {
-    /// What the colors' Services are called.
+    /// What the colors' Services are called from the route's namespace.
     colors: [String; 2],
     /// The rule as it was read, whole: what a rule for testers is made of.
     rule: Value,
@@ -65,7 +65,8 @@ impl Room {
         let ours = |rule: &Value| {
             let of = name_of(rule).and_then(|name| name.strip_prefix(OURS)?.split_once('.'));
             // A rule that was made for one which has another name now is ours to take out as well.
-            of.is_some_and(|(to, of)| colors.contains(&to) && (managed == Some(of) || !there.contains(&of)))
+            let ends_of = |to: &str| colors.iter().any(|color| in_a_name(color) == to);
+            of.is_some_and(|(to, of)| ends_of(to) && (managed == Some(of) || !there.contains(&of)))
         };
         let (made, others): (Vec<_>, Vec<_>) = rules.iter().enumerate().partition(|(_, rule)| ours(rule));
         let matches = others.iter().map(|(_, rule)| matches_of(rule).len()).sum();
@@ -92,12 +93,12 @@ impl Room {
 
     /// Of how many percent of all requests the color gets a copy.
     pub fn mirrors(&self, color: Color) -> Option<i32> {
-        self.copies.to(self.service(color)).map(|(_, percent)| percent).next()
+        self.copies.to(self.backend(color)).map(|(_, percent)| percent).next()
     }
 
     /// Whether exactly this stands there.
     pub fn holds(&self, Wanted { aside, color, ours }: Wanted<'_>) -> bool {
-        let copied = !ours || self.copies.to(self.service(color)).map(|(_, percent)| percent).eq(aside.mirror);
+        let copied = !ours || self.copies.to(self.backend(color)).map(|(_, percent)| percent).eq(aside.mirror);
         copied
             && match self.made.as_slice() {
                 [] => aside.testers.is_empty(),
@@ -196,21 +197,27 @@ impl Room {
             headers.iter().any(|h| same_name(h, t) && h["value"] == wanted["value"])
         };
         !testers.is_empty()
-            && matches!(to, [one] if one["name"] == self.service(color))
+            && matches!(to, [one] if self.is(one, color))
             && matches.iter().all(|m| testers.iter().any(|t| asks(m, t)))
             && testers.iter().all(|t| matches.iter().any(|m| asks(m, t)))
+    }
+
+    /// Whether a backend is a color's, in its namespace.
+    fn is(&self, backend: &Value, color: Color) -> bool {
+        let own = self.backend(color);
+        ["name", "namespace"].iter().all(|field| backend[field] == own[field])
     }
 
     /// The managed rule again, for testers and one color only. Without sessions: a tester's must not outlive the step.
     fn rule_for(&self, testers: &[Tester], color: Color, copying: bool) -> Value {
         let mut rule = self.rule.as_object().cloned().unwrap_or_default();
-        let name = format!("{OURS}{}.{}", self.service(color), name_of(&self.rule).unwrap_or_default());
+        let name = format!("{OURS}{}.{}", in_a_name(self.service(color)), name_of(&self.rule).unwrap_or_default());
         let mut backend = self.backend(color).clone();
         backend["weight"] = json!(100);
         let own = matches_of(&self.rule);
         let matches: Vec<Value> = own.iter().flat_map(|m| testers.iter().map(|t| asking(m, t))).collect();
         if copying {
-            self.copies.leave_out(self.service(color), &mut rule);
+            self.copies.leave_out(self.backend(color), &mut rule);
         }
         rule.remove("sessionPersistence");
         rule.insert("name".to_owned(), json!(name));
@@ -255,6 +262,11 @@ fn header(tester: &Tester) -> Value {
         (None, None) => ("", "Exact", String::new()),
     };
     json!({"name": name, "type": kind, "value": value})
+}
+
+/// What a color is called within the name of a rule, which has no slash.
+fn in_a_name(called: &str) -> String {
+    called.replace('/', "-")
 }
 
 fn same_name(header_match: &Value, tester: &Tester) -> bool {

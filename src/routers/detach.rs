@@ -45,14 +45,15 @@ impl Seen {
 /// The write that takes the reference to a color out of a list, and gives the other everything.
 pub fn take_out(seen: &Seen, color: Color) -> Option<GuardedPatch> {
     seen.reference(color)?;
-    let Place::Weights { kind, name, weights } = &seen.place else { return None };
-    Some(GuardedPatch { kind: *kind, name: name.clone(), ops: split::take_out(&seen.version, weights, color) })
+    let Place::Weights { kind, namespace, name, weights } = &seen.place else { return None };
+    let ops = split::take_out(&seen.version, weights, color);
+    Some(GuardedPatch { kind: *kind, namespace: namespace.clone(), name: name.clone(), ops })
 }
 
 /// The write that puts back, with a share of nothing, what was taken out.
 pub fn put_back(seen: &Seen) -> Option<GuardedPatch> {
     let color = seen.out()?;
-    let Place::Weights { kind, name, weights } = &seen.place else { return None };
+    let Place::Weights { kind, namespace, name, weights } = &seen.place else { return None };
     let ops = split::put_back(&seen.version, weights, Shares::giving(color, 0));
-    Some(GuardedPatch { kind: *kind, name: name.clone(), ops })
+    Some(GuardedPatch { kind: *kind, namespace: namespace.clone(), name: name.clone(), ops })
 }

@@ -66,8 +66,9 @@ pub fn read(router: &FeatureFlagRouter, found: Option<&DynamicObject>) -> Result
         follows: if disabled { asked.is_disabled() } else { Follows::NotYet },
         // A key keeps its variant as long as the shares stand, and moves with them.
         pins: false,
+        crosses: Vec::new(),
         room: None,
-        place: Place::Weights { kind: PatchKind::FeatureFlag, name: router.name.clone(), weights },
+        place: Place::Weights { kind: PatchKind::FeatureFlag, namespace: None, name: router.name.clone(), weights },
     })
 }
 

@@ -127,6 +127,7 @@ pub fn read(router: &GroupRouter, found: [Option<&DynamicObject>; 2]) -> Result<
         exact: exact || split.exact,
         follows: follows([(&blue, &b), (&green, &g)]),
         pins: false,
+        crosses: Vec::new(),
         room: None,
         place: Place::Members { blue: b, green: g },
     })
@@ -203,6 +204,7 @@ pub(super) fn write(blue: &Member, green: &Member, shares: Shares) -> Vec<Guarde
     }
     let patch = |(member, to): (&Member, i32)| GuardedPatch {
         kind: PatchKind::LlmInferenceService,
+        namespace: None,
         name: member.name.clone(),
         ops: vec![
             guard(&member.version),

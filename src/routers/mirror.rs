@@ -64,10 +64,10 @@ impl Copies {
         }
     }
 
-    /// The filters that copy to a Service, by their index, with their percent.
-    pub(super) fn to<'a>(&'a self, service: &'a str) -> impl Iterator<Item = (usize, i32)> + 'a {
+    /// The filters that copy to a backend, by their index, with their percent.
+    pub(super) fn to<'a>(&'a self, backend: &'a Value) -> impl Iterator<Item = (usize, i32)> + 'a {
         let filters = self.filters.iter().flatten().enumerate();
-        filters.filter_map(move |(at, filter)| Some((at, copies_to(filter, service)?)))
+        filters.filter_map(move |(at, filter)| Some((at, copies_to(filter, backend)?)))
     }
 
     /// Why requests cannot be copied to this backend: what to write instead.
@@ -78,8 +78,8 @@ impl Copies {
                 "{name} is no Service, and the Gateway API copies requests to Services only; leave `mirror` out"
             ));
         }
-        let own = if ours { self.to(name).count() } else { 0 };
-        if !ours && self.to(name).next().is_some() {
+        let own = if ours { self.to(backend).count() } else { 0 };
+        if !ours && self.to(backend).next().is_some() {
             return Some(format!(
                 "the rule copies requests to {name} already; take that filter out, or leave `mirror` out"
             ));
@@ -120,7 +120,7 @@ impl Copies {
     /// The operations that leave just one filter for the backend, or none.
     pub(super) fn write(&self, backend: &Value, percent: Option<i32>) -> Vec<Value> {
         let filters = format!("{}/filters", self.at);
-        let there: Vec<_> = self.to(backend["name"].as_str().unwrap_or_default()).collect();
+        let there: Vec<_> = self.to(backend).collect();
         let keep = there.iter().find(|(_, has)| Some(*has) == percent).map(|(at, _)| *at);
         let gone: Vec<usize> = there.iter().map(|(at, _)| *at).filter(|at| Some(*at) != keep).collect();
         let adds = percent.filter(|_| keep.is_none());
@@ -148,9 +148,9 @@ impl Copies {
     }
 
     /// Takes our filter out of a copy of the rule.
-    pub(super) fn leave_out(&self, service: &str, rule: &mut Map<String, Value>) {
+    pub(super) fn leave_out(&self, backend: &Value, rule: &mut Map<String, Value>) {
         let mut filters = self.filters.clone().unwrap_or_default();
-        filters.retain(|filter| copies_to(filter, service).is_none());
+        filters.retain(|filter| copies_to(filter, backend).is_none());
         if filters.is_empty() {
             rule.remove("filters");
         } else {
@@ -159,12 +159,12 @@ impl Copies {
     }
 }
 
-/// The percent of which a filter copies to this Service of the route's own namespace. One without a word copies all.
-fn copies_to(filter: &Value, service: &str) -> Option<i32> {
+/// The percent of which a filter copies to this backend. One without a word copies all.
+fn copies_to(filter: &Value, backend: &Value) -> Option<i32> {
     let mirror = filter.get("requestMirror")?;
     let to = &mirror["backendRef"];
     let kind = to["kind"].as_str().unwrap_or("Service") == "Service" && to["group"].as_str().unwrap_or("").is_empty();
-    if !kind || to["name"] != service || !to["namespace"].is_null() {
+    if !kind || ["name", "namespace"].iter().any(|field| to[field] != backend[field]) {
         return None;
     }
     let percent = match (mirror["percent"].as_i64(), &mirror["fraction"]) {
@@ -178,6 +178,9 @@ fn copies_to(filter: &Value, service: &str) -> Option<i32> {
 
 fn filter(backend: &Value, percent: i32) -> Value {
     let mut mirror = json!({"backendRef": {"name": backend["name"], "port": backend["port"]}});
+    if let Some(there) = backend.get("namespace") {
+        mirror["backendRef"]["namespace"] = there.clone();
+    }
     if percent < 100 {
         mirror["percent"] = json!(percent);
     }

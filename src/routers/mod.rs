@@ -4,6 +4,7 @@
 pub mod aside;
 pub mod detach;
 pub mod feature_flag;
+pub mod grant;
 mod kind;
 pub mod llm_inference_service;
 pub mod mirror;
@@ -22,6 +23,7 @@ use serde_json::{Value, json};
 
 use self::{
     aside::{Room, Wanted},
+    grant::Reference,
     llm_inference_service::Member,
     mirror::ClassSeen,
     model_rewrite::Targets,
@@ -101,17 +103,24 @@ impl<'a> Claim<'a> {
         if let Self::LlmInferenceService(g) = self { Some(&g.green) } else { None }
     }
 
-    /// Whether this object is, or is one of, what it names.
+    /// The namespace of what it names; none is the rollout's.
+    pub fn namespace(self) -> Option<&'a str> {
+        if let Self::HttpRoute(r) | Self::GrpcRoute(r) = self { r.namespace.as_deref() } else { None }
+    }
+
+    /// Whether this object is, or is one of, what it names, if it is of one namespace.
     pub fn is(self, kind: PatchKind, name: &str) -> bool {
         let (of, first) = self.object();
         of == kind && (first == name || self.second() == Some(name))
     }
 
-    /// `service/chat` or `httpRoute/chat`; of two objects `llmInferenceService/chat-v1+chat-v2`.
+    /// `service/chat` or `httpRoute/chat`; of two objects `llmInferenceService/chat-v1+chat-v2`, of another namespace
+    /// `httpRoute/chat@edge`.
     pub fn name(self) -> String {
         let (kind, name) = self.object();
         let second = self.second().map_or_else(String::new, |second| format!("+{second}"));
-        format!("{}/{name}{second}", kind.names().word)
+        let there = self.namespace().map_or_else(String::new, |namespace| format!("@{namespace}"));
+        format!("{}/{name}{second}{there}", kind.names().word)
     }
 
     /// `httpRoute/chat`, with its rule where one is named: one of a kind among the claims of a rollout.
@@ -119,7 +128,7 @@ impl<'a> Claim<'a> {
         self.rule().map_or_else(|| self.name(), |rule| format!("{}/{rule}", self.name()))
     }
 
-    /// Whether two claims would write the same slice of the same object.
+    /// Whether two claims would write the same slice of the same object, if it is of one namespace.
     pub fn clashes(self, other: Self) -> bool {
         let (kind, first) = self.object();
         (other.is(kind, first) || self.second().is_some_and(|second| other.is(kind, second)))
@@ -155,7 +164,8 @@ impl<'a> Claim<'a> {
         if self.splits() || weight >= 100 { weight } else { 0 }
     }
 
-    /// What the object that it names says about traffic between the Services `blue` and `green`.
+    /// What the object that it names says about traffic between the Services `blue` and `green`, as they are called from
+    /// where it stands: `chat-blue`, or `next/chat-blue` where that is of another namespace.
     pub fn read(self, [blue, green]: [&str; 2], found: Found<'_>) -> RouterSeen {
         let state = match self {
             Self::Service(s) => service::read(s, found.service),
@@ -210,6 +220,8 @@ pub struct Seen {
     pub follows: Follows,
     /// Whether it keeps sessions where they began, whatever the shares are.
     pub pins: bool,
+    /// Where it refers to a color of another namespace.
+    pub crosses: Vec<(Color, Reference)>,
     /// Where in the object the shares stand.
     pub place: Place,
     /// What a dark step can put beside them, where it can put anything.
@@ -280,6 +292,8 @@ pub enum Place {
     Weights {
         /// Kind of the object.
         kind: PatchKind,
+        /// Its namespace; none is the rollout's.
+        namespace: Option<String>,
         /// Its name.
         name: String,
         /// The weights.
@@ -345,7 +359,9 @@ fn understood<'a, T: Deserialize<'a>>(
 pub struct GuardedPatch {
     /// Which kind of object.
     pub kind: PatchKind,
-    /// Its name; the namespace is the rollout's.
+    /// Its namespace; none is the rollout's.
+    pub namespace: Option<String>,
+    /// Its name.
     pub name: String,
     /// The operations, the guard first.
     pub ops: Vec<Value>,

@@ -124,6 +124,7 @@ pub fn read(router: &RewriteRouter, found: Option<&DynamicObject>) -> Result<See
         exact: split.exact || (alone && all.len() == 2),
         follows: follows(&read.status, object.metadata.generation),
         pins: false,
+        crosses: Vec::new(),
         room: None,
         place: Place::Targets { name: router.name.clone(), targets: Targets { list, blue, green, each: split.each } },
     })
@@ -198,5 +199,5 @@ pub(super) fn write(version: &str, name: &str, targets: &Targets, shares: Shares
         .chain(both.iter().filter_map(set))
         .chain(both.iter().filter_map(take_out))
         .collect();
-    GuardedPatch { kind: PatchKind::ModelRewrite, name: name.to_owned(), ops }
+    GuardedPatch { kind: PatchKind::ModelRewrite, namespace: None, name: name.to_owned(), ops }
 }

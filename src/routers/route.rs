@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::{
     Follows, Found, PatchKind, Place, Seen, Trouble,
     aside::{Room, is_made},
+    grant::Reference,
     split::{Destination, Split, Weights, Words},
     trouble, understood,
 };
@@ -23,13 +24,14 @@ pub fn read(
     [blue, green]: [&str; 2],
     found: Found<'_>,
 ) -> Result<Seen, Trouble> {
-    let asked = Asked { kind, router, blue, green };
-    let what = asked.what();
     let (object, route): (_, Route) = understood(kind, &router.name, found.object)?;
+    let here = object.metadata.namespace.as_deref().unwrap_or_default();
+    let asked = Asked { kind, router, blue, green, here };
+    let what = asked.what();
     let (index, rule) = asked.find_rule(&route)?;
     let destination = |b: &BackendRef| Destination {
         name: b.name.clone(),
-        color: Color::BOTH.into_iter().find(|color| is_color(b, asked.name(*color))),
+        color: Color::BOTH.into_iter().find(|color| is_color(b, asked.name(*color), here)),
         weight: b.weight,
     };
     let all: Vec<_> = rule.backend_refs.iter().map(destination).collect();
@@ -48,6 +50,11 @@ pub fn read(
         _ => (at, object.data.pointer(&format!("{list}/{at}")).cloned().unwrap_or(Value::Null)),
     };
     let parents = || route.status.iter().flat_map(|s| &s.parents).map(|p| p.controller_name.as_str());
+    let crosses = |(color, at): (Color, usize)| {
+        let there = rule.backend_refs.get(at).filter(|_| out != Some(color));
+        Some((color, asked.crossing(there?)?))
+    };
+    let crosses = [(Color::Blue, blue), (Color::Green, green)].into_iter().filter_map(crosses).collect();
     let (blue, green) = (whole(Color::Blue, blue), whole(Color::Green, green));
     let room = Room::of(object, index, words.colors, [&blue.1, &green.1]).filter(|_| kind == PatchKind::HttpRoute);
     let room = room.map(|room| room.beside(found.classes, parents()));
@@ -58,7 +65,8 @@ pub fn read(
         exact,
         follows: follows(&route, object.metadata.generation),
         pins: rule.session_persistence.is_some(),
-        place: Place::Weights { kind, name: router.name.clone(), weights },
+        crosses,
+        place: Place::Weights { kind, namespace: router.namespace.clone(), name: router.name.clone(), weights },
         room: room.map(Box::new),
     })
 }
@@ -70,6 +78,8 @@ struct Asked<'a> {
     router: &'a RouteRouter,
     blue: &'a str,
     green: &'a str,
+    /// The namespace of the route.
+    here: &'a str,
 }
 
 impl Asked<'_> {
@@ -83,6 +93,17 @@ impl Asked<'_> {
         format!("traffic[].{}", self.kind.names().word)
     }
 
+    /// The reference into another namespace that a backend is.
+    fn crossing(self, backend: &BackendRef) -> Option<Reference> {
+        let there = backend.namespace.as_deref().filter(|there| *there != self.here)?;
+        let kinds = self.kind.names();
+        let (group, kind) = (backend.group.as_deref().unwrap_or(""), backend.kind.as_deref().unwrap_or("Service"));
+        Some(Reference {
+            from: [kinds.group, kinds.kind, self.here].map(ToOwned::to_owned),
+            to: [group, kind, there, &backend.name].map(ToOwned::to_owned),
+        })
+    }
+
     fn name(&self, color: Color) -> &str {
         match color {
             Color::Blue => self.blue,
@@ -92,12 +113,15 @@ impl Asked<'_> {
 
     /// Both backends, as they may stand in a rule.
     fn example(self) -> String {
-        let Self { blue, green, .. } = self;
+        let [blue, green] = [self.blue, self.green].map(|name| match name.split_once('/') {
+            Some((namespace, name)) => format!("{name}, namespace: {namespace}"),
+            None => name.to_owned(),
+        });
         format!("`backendRefs: [{{name: {blue}, port: 80, weight: 100}}, {{name: {green}, port: 80, weight: 0}}]`")
     }
 
     fn find_rule(self, route: &Route) -> Result<(usize, &RouteRule), Trouble> {
-        let Self { router, blue, green, .. } = self;
+        let Self { router, blue, green, here, .. } = self;
         let (what, field) = (self.what(), self.field());
         let refused = |reason, message| Err(trouble(reason, message));
         let rules = || route.spec.rules.iter().enumerate();
@@ -115,7 +139,8 @@ impl Asked<'_> {
                 ),
             };
         }
-        let names_a_color = |r: &RouteRule| r.backend_refs.iter().any(|b| is_color(b, blue) || is_color(b, green));
+        let names_a_color =
+            |r: &RouteRule| r.backend_refs.iter().any(|b| is_color(b, blue, here) || is_color(b, green, here));
         // A dark step's own rule names one too, and is nobody's to drive.
         let mut fitting = rules().filter(|(_, r)| names_a_color(r) && !is_made(r));
         match (fitting.next(), fitting.next()) {
@@ -132,16 +157,16 @@ impl Asked<'_> {
     }
 }
 
-/// A Service of the route's own namespace, or a pool of the Gateway API's inference extension, which stands for the same
-/// pods.
-fn is_color(backend: &BackendRef, name: &str) -> bool {
+/// Its Service, or a pool of the Gateway API's inference extension, which stands for the same pods.
+fn is_color(backend: &BackendRef, name: &str, here: &str) -> bool {
+    let (namespace, name) = name.split_once('/').unwrap_or((here, name));
     let kind = backend.kind.as_deref().unwrap_or("Service");
     let known = match backend.group.as_deref().unwrap_or("") {
         "" => kind == "Service",
         "inference.networking.k8s.io" | "inference.networking.x-k8s.io" => kind == "InferencePool",
         _ => false,
     };
-    known && backend.namespace.is_none() && backend.name == name
+    known && backend.namespace.as_deref().unwrap_or(here) == namespace && backend.name == name
 }
 
 fn follows(route: &Route, generation: Option<i64>) -> Follows {

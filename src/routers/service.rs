@@ -46,6 +46,7 @@ pub fn read(router: &ServiceRouter, service: Option<&Service>) -> Result<Seen, T
         follows: Follows::Yes,
         // The other color's pods leave the Service with the selector, and sessions go with them.
         pins: false,
+        crosses: Vec::new(),
         place: Place::Selector { service: router.name.clone(), key: key.to_owned() },
         room: None,
     })
@@ -57,6 +58,7 @@ pub(super) fn write(version: &str, service: &str, key: &str, shares: Shares) -> 
     let path = format!("/spec/selector/{}", escaped(key));
     GuardedPatch {
         kind: PatchKind::Service,
+        namespace: None,
         name: service.to_owned(),
         ops: vec![guard(version), json!({"op": "add", "path": path, "value": color.word()})],
     }

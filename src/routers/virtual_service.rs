@@ -109,7 +109,9 @@ pub fn read(router: &VirtualServiceRouter, colors: [&str; 2], found: Found<'_>) 
         follows: follows(&read.status, object.metadata.generation),
         // Istio pins in DestinationRules, by a hash over the pods of one host.
         pins: false,
-        place: Place::Weights { kind: PatchKind::VirtualService, name: router.name.clone(), weights },
+        // Istio asks nobody for a grant.
+        crosses: Vec::new(),
+        place: Place::Weights { kind: PatchKind::VirtualService, namespace: None, name: router.name.clone(), weights },
         room: None,
     })
 }

@@ -96,6 +96,7 @@ pub(super) fn read(router: &WebhookRouter, heard: Option<&Heard>) -> Result<Seen
         // What it tells is what is in effect.
         follows: Follows::Yes,
         pins: false,
+        crosses: Vec::new(),
         room: None,
         place: Place::Webhook { name: name.clone() },
     })

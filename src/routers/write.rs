@@ -39,8 +39,9 @@ pub fn write(seen: &Seen, shares: Shares) -> Vec<Write> {
     let version = &seen.version;
     let patches = match &seen.place {
         Place::Selector { service, key } => vec![service::write(version, service, key, shares)],
-        Place::Weights { kind, name, weights } => {
-            vec![GuardedPatch { kind: *kind, name: name.clone(), ops: split::write(version, weights, shares) }]
+        Place::Weights { kind, namespace, name, weights } => {
+            let ops = split::write(version, weights, shares);
+            vec![GuardedPatch { kind: *kind, namespace: namespace.clone(), name: name.clone(), ops }]
         }
         Place::Members { blue, green } => llm_inference_service::write(blue, green, shares),
         Place::Targets { name, targets } => vec![model_rewrite::write(version, name, targets, shares)],
@@ -54,7 +55,7 @@ pub fn write(seen: &Seen, shares: Shares) -> Vec<Write> {
 /// What a tool that holds objects to a Git is told to leave alone, as items of Argo CD's `ignoreDifferences`: exactly what
 /// we write. Nothing of what stands in no Git.
 pub fn left_alone(seen: &Seen) -> Vec<String> {
-    let item = |GuardedPatch { kind, name, ops }: GuardedPatch| {
+    let item = |GuardedPatch { kind, namespace, name, ops }: GuardedPatch| {
         let Names { group, kind, .. } = kind.names();
         let group = if group.is_empty() { String::new() } else { format!("group: {group}, ") };
         // A pair of variant and weight is told by its weight: of two pairs in a list the first is gone when the second is read.
@@ -66,6 +67,7 @@ pub fn left_alone(seen: &Seen) -> Vec<String> {
             Place::Targets { targets, .. } => vec![targets.list.clone()],
             _ => ops.iter().filter(|op| op["op"] != "test").filter_map(number).skip(1).collect(),
         };
+        let name = namespace.map_or_else(|| name.clone(), |namespace| format!("{name}, namespace: {namespace}"));
         format!("{{{group}kind: {kind}, name: {name}, jsonPointers: [{}]}}", ours.join(", "))
     };
     write(seen, seen.shares).into_iter().filter_map(Write::patch).map(item).collect()

@@ -22,6 +22,9 @@ pub(crate) fn rollout(d: &mut Draw<'_>) -> Option<LlmRollout> {
     if ends_with(d, 7) {
         external(&mut spec, &revisions[wanted]);
     }
+    if ends_with(d, 5) {
+        pair(&mut spec, &mut status, &revisions[wanted]);
+    }
     for _ in 0..d.pick(&[0, 0, 0, 1, 0, 2, 0, 4]) {
         d.twist(&mut spec);
     }
@@ -51,6 +54,19 @@ fn external(spec: &mut Value, revision: &str) {
     spec["release"] = json!({"external": {"revision": revision}});
     spec["metrics"]["match"] = json!({"blue": {"variant": "off"}, "green": {"variant": "on"}});
     spec.as_object_mut().unwrap().remove("decommission");
+}
+
+/// The same, owned by somebody else: what status says of the revision it says of the color.
+fn pair(spec: &mut Value, status: &mut Value, revision: &str) {
+    let live = if status["active"] == "green" { "blue" } else { "green" };
+    let half = |color: &str| {
+        let workload = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": format!("chat-{color}")});
+        json!({"service": format!("chat-{color}"), "workloads": [workload], "revision": "v2"})
+    };
+    spec["release"] = json!({"pair": {"live": live, "blue": half("blue"), "green": half("green")}});
+    spec["metrics"]["match"] = json!({"blue": {"variant": "off"}, "green": {"variant": "on"}});
+    let text = status.to_string().replace(revision, &format!("{live}@v2"));
+    *status = serde_json::from_str(&text).unwrap();
 }
 
 fn template(tag: &str) -> Value {

@@ -61,5 +61,6 @@ fn what(intent: &Intent) -> String {
             format!("tell webhook {} of llm/chat {}/{}", put.webhook, put.shares.blue, put.shares.green)
         }
         Intent::Delete { name, .. } => format!("delete Deployment llm/{name}"),
+        Intent::Scale { path, .. } => format!("scale {path} to 0"),
     }
 }

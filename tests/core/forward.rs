@@ -19,7 +19,7 @@ use llmrollout::{
         plan::{Plan, PlannedGate},
         proof::Proof,
         release::wanted,
-        snapshot::{GateSetSeen, JobSeen},
+        snapshot::{GateSetSeen, JobSeen, ScaleSeen},
         workload,
     },
     metrics::{self, Question, Reading, Subject, raw::What},
@@ -88,7 +88,7 @@ impl Case<'_> {
     fn patches(&self) -> impl Iterator<Item = &GuardedPatch> {
         self.d.intents.iter().filter_map(|i| match i {
             Intent::Patch(p) => Some(p),
-            Intent::Put(_) | Intent::Apply(_) | Intent::Delete { .. } => None,
+            Intent::Put(_) | Intent::Apply(_) | Intent::Delete { .. } | Intent::Scale { .. } => None,
         })
     }
 
@@ -150,8 +150,7 @@ impl Case<'_> {
         demand(claim.share_at(intent.weight) == share, "I8: exactly the step that was written down")?;
         demand(intent.revision == attempt.revision, "I5: the step was written down for this revision")?;
         demand(self.wanted() == attempt.revision, "nothing is raised that is no longer wanted")?;
-        let seen = self.s.color(color).deployment.as_ref().filter(|_| !self.external());
-        let pods = i64::from(seen.map_or(1, |d| d.wanted));
+        let pods = i64::from(self.pods(color));
         demand(
             i64::from(self.ready(color)) * 100 >= pods * i64::from(intent.weight),
             "I2: endpoints enough for the share",
@@ -165,6 +164,24 @@ impl Case<'_> {
     /// Whether somebody else deploys, and nobody tells what is ready.
     fn external(&self) -> bool {
         matches!(self.s.rollout.spec.release.owner(), Some(Owner::Nobody(_)))
+    }
+
+    /// Whether the operator makes what is released.
+    fn made(&self) -> bool {
+        matches!(self.s.rollout.spec.release.owner(), Some(Owner::Operator(_)) | None)
+    }
+
+    /// Pods that a color should have.
+    fn pods(&self, color: Color) -> i32 {
+        let seen = self.s.color(color);
+        if self.made() {
+            return seen.deployment.as_ref().map_or(1, |d| d.wanted);
+        }
+        let told = seen.scales.iter().filter_map(|scale| match scale {
+            ScaleSeen::There { wanted, .. } => Some(*wanted),
+            _ => None,
+        });
+        if self.external() { 1 } else { told.sum::<i32>().max(1) }
     }
 
     fn ready(&self, color: Color) -> i32 {
@@ -241,7 +258,7 @@ impl Case<'_> {
         if self.before.retiring.as_ref().is_some_and(|r| r.color == color) && self.d.home {
             return demand(self.s.rollout.spec.abort || self.sent_back(), "back to the old color without an order");
         }
-        demand(self.ready(color) > 0 || old.is_some(), "what serves is ready")?;
+        demand(self.ready(color) > 0 || old.is_some() || !self.made(), "what serves is ready")?;
         if old.is_none() {
             return Ok(());
         }
@@ -262,11 +279,13 @@ impl Case<'_> {
                 Intent::Patch(p) => (&p.name, p.kind == PatchKind::Deployment),
                 Intent::Put(put) => (&put.webhook, false),
                 Intent::Delete { name, .. } => (name, true),
+                Intent::Scale { path, .. } => (path, false),
             };
             let leaving = self.s.rollout.metadata.deletion_timestamp.is_some();
             let serves = self.before.active.is_some_and(|c| *name == workload::name_of("chat", c));
             let made = deployment || matches!(intent, Intent::Apply(o) if o.body["kind"] == "Service");
-            demand(leaving || !made || !self.external(), "what somebody else deploys is made or scaled")?;
+            demand(leaving || !made || self.made(), "what somebody else deploys is made or scaled")?;
+            self.scaled(intent)?;
             demand(leaving || !deployment || !serves || self.running().is_none(), "I9: what serves is touched")?;
             demand(!matches!(intent, Intent::Delete { .. }) || !serves, "I9: what serves is deleted")?;
             let paused = self.s.rollout.spec.paused && !leaving;
@@ -276,6 +295,18 @@ impl Case<'_> {
             )?;
         }
         Ok(())
+    }
+
+    /// What somebody else owns goes to zero only when its release is over, and nothing is on it.
+    fn scaled(&self, intent: &Intent) -> Law {
+        let Intent::Scale { path, version } = intent else { return Ok(()) };
+        let old = self.before.retiring.as_ref().map(|r| r.color).ok_or("scaled, and nothing is being retired")?;
+        demand(self.s.rollout.spec.release.pair.is_some(), "only what a pair lists is scaled")?;
+        demand(self.s.live && !self.stands_still(), "I7, I9: scaled on a live look, and while nothing stands still")?;
+        demand(path.contains(&format!("chat-{}/", old.word())) && version == "11", "scaled as it was seen")?;
+        demand(self.before.active != Some(old) && self.ready(old.other()) > 0, "I9: what serves is scaled")?;
+        let seen = self.s.routers.iter().filter_map(|r| r.state.as_ref().ok());
+        demand(seen.into_iter().all(|seen| seen.shares.of(old) == 0), "I9: scaled with traffic on it")
     }
 
     /// Status is the same after a round trip through the API server, or the next process reads something else.
@@ -289,8 +320,8 @@ impl Case<'_> {
     fn proved(&self, attempt: &Attempt, plan: &Plan) -> Law {
         let candidate = self.candidate();
         let Some(entered) = attempt.step_entered_at else {
-            if self.external() {
-                return Ok(());
+            if !self.made() {
+                return demand(self.ready(candidate) > 0, "the first step begins when the candidate answers");
             }
             let seen = self.s.color(candidate);
             let up = seen.deployment.as_ref().is_some_and(|d| d.settled && d.ready >= 1 && d.ready >= d.wanted);

@@ -1,8 +1,8 @@
 //! The frame of a write: routes as people write them (`tests/routes`), each read, written at several shares by the rules of
 //! JSON patch, and compared: two weights and not a byte more. What must be refused is refused with its reason.
 //! A file says above itself what is true of it: `blue:` and `green:` are the places of the colors, `each:` is the weight of
-//! one percent, `now:` the shares it holds (`?` when they are not exact), `rule:` the rule that is asked for, `traffic:` the
-//! item of a manifest that names it, where it is no route.
+//! one percent, `now:` the shares it holds (`?` when they are not exact), `rule:` the rule that is asked for, `green-is:` what
+//! green is called where it is of another namespace, `traffic:` the item of a manifest that names it, where it is no route.
 
 use std::{collections::BTreeMap, fs};
 
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::{
     json_patch::obeys,
-    routes::{one, read_without, written},
+    routes::{one, read_called, written},
 };
 
 /// A route, and what its file says of it.
@@ -59,7 +59,9 @@ impl Case {
         }
         let kind =
             PatchKind::WATCHED.into_iter().find(|kind| route["kind"] == kind.names().kind).expect("a known kind");
-        read_without(kind, Some(route), self.says.get("rule").map(String::as_str), out)
+        let called = |color: &str| self.says.get(&format!("{color}-is")).cloned().unwrap_or(format!("chat-{color}"));
+        let rule = self.says.get("rule").map(String::as_str);
+        read_called(kind, Some(route), rule, [&called("blue"), &called("green")], out)
     }
 
     /// What the two weights must be at these shares, and nothing else of the route.
@@ -190,7 +192,8 @@ fn a_rule_for_testers_comes_and_goes_and_leaves_any_route_as_it_was() {
         let (mut rules, managed) = (with["spec"]["rules"].as_array().unwrap().clone(), case.says["blue"].clone());
         let made = rules.pop().unwrap();
         let own = &rules[managed.split('/').nth(3).unwrap().parse::<usize>().unwrap()];
-        assert_eq!(made["name"], format!("llmrollout-match.chat-green.{}", own["name"].as_str().unwrap()), "{file}");
+        let green = case.says.get("green-is").map_or("chat-green".to_owned(), |is| is.replace('/', "-"));
+        assert_eq!(made["name"], format!("llmrollout-match.{green}.{}", own["name"].as_str().unwrap()), "{file}");
         assert_eq!(made["backendRefs"].as_array().unwrap().len(), 1, "{file}");
         assert_eq!(made["backendRefs"][0]["name"], "chat-green", "{file}");
         for kept in ["filters", "timeouts", "retry"] {

@@ -43,7 +43,7 @@ fn steps(blue: i64, green: i64, share: i32) -> Vec<[i64; 2]> {
     let seen = read_group(&both[0], &both[1]).unwrap();
     let weight = |member: &Value| member["spec"]["router"]["route"]["weight"].as_i64().unwrap();
     let mut all = Vec::new();
-    for GuardedPatch { kind, name, ops } in routers::write(&seen, to(share)).into_iter().filter_map(Write::patch) {
+    for GuardedPatch { kind, name, ops, .. } in routers::write(&seen, to(share)).into_iter().filter_map(Write::patch) {
         assert_eq!(kind, PatchKind::LlmInferenceService);
         let one = both.iter_mut().find(|m| m["metadata"]["name"] == name).unwrap();
         assert!(obeys(one, &ops));

@@ -150,5 +150,5 @@ pub(crate) fn backends(route: &Value) -> &[Value] {
 pub(crate) fn offers() -> Offers {
     let endpoint = |name: &str, tells_colors| EndpointOffer { name: name.into(), tells_colors };
     let endpoints = vec![endpoint("eval", true), endpoint("nightly", false)];
-    Offers { providers: vec!["default".into()], endpoints, ..Offers::default() }
+    Offers { providers: vec!["default".into()], endpoints, cross_namespace: true, ..Offers::default() }
 }

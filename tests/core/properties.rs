@@ -120,7 +120,7 @@ fn written(world: &World, intents: &[Intent], candidate: Color) -> Option<i64> {
         .iter()
         .find_map(|intent| match intent {
             Intent::Patch(p) if p.kind == PatchKind::HttpRoute => p.ops[backend]["value"].as_i64(),
-            Intent::Patch(_) | Intent::Put(_) | Intent::Apply(_) | Intent::Delete { .. } => None,
+            Intent::Patch(_) | Intent::Put(_) | Intent::Apply(_) | Intent::Delete { .. } | Intent::Scale { .. } => None,
         })
         .filter(|_| world.route.is_some())
 }
@@ -290,7 +290,7 @@ proptest! {
         let before = world.shares();
         let looked_at = old.intents.iter().find_map(|i| match i {
             Intent::Patch(p) if p.kind == PatchKind::HttpRoute => Some(p.ops[0]["value"].clone()),
-            Intent::Patch(_) | Intent::Put(_) | Intent::Apply(_) | Intent::Delete { .. } => None,
+            Intent::Patch(_) | Intent::Put(_) | Intent::Apply(_) | Intent::Delete { .. } | Intent::Scale { .. } => None,
         });
         world.refuse_writes = false;
         world.write(&old);

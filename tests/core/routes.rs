@@ -40,11 +40,22 @@ pub(crate) fn read_without(
     rule: Option<&str>,
     out: Option<&Out>,
 ) -> Result<routers::Seen, routers::Trouble> {
-    let router = RouteRouter { name: "chat".into(), rule: rule.map(ToOwned::to_owned) };
+    read_called(kind, value, rule, ["chat-blue", "chat-green"], out)
+}
+
+/// The same, with the names by which the colors are called.
+pub(crate) fn read_called(
+    kind: PatchKind,
+    value: Option<&Value>,
+    rule: Option<&str>,
+    colors: [&str; 2],
+    out: Option<&Out>,
+) -> Result<routers::Seen, routers::Trouble> {
+    let router = RouteRouter { name: "chat".into(), namespace: None, rule: rule.map(ToOwned::to_owned) };
     let object: Option<DynamicObject> = value.map(|v| DynamicObject::deserialize(v).unwrap());
     let classes = all_features();
     let found = Found { object: object.as_ref(), out, classes: &classes, ..Found::default() };
-    claim_of(kind, &router).read(["chat-blue", "chat-green"], found).state
+    claim_of(kind, &router).read(colors, found).state
 }
 
 /// The one patch among the writes of a router that is one object.
@@ -295,7 +306,8 @@ fn what_is_wrong_with_a_route_names_its_kind() {
 
 #[test]
 fn a_claim_clashes_with_its_own_kind_only() {
-    let router = |rule: Option<&str>| RouteRouter { name: "chat".into(), rule: rule.map(ToOwned::to_owned) };
+    let router =
+        |rule: Option<&str>| RouteRouter { name: "chat".into(), namespace: None, rule: rule.map(ToOwned::to_owned) };
     let (any, one, other) = (router(None), router(Some("one")), router(Some("other")));
     let service = ServiceRouter { name: "chat".into(), key: None };
     for kind in [PatchKind::HttpRoute, PatchKind::GrpcRoute] {

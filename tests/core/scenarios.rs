@@ -13,7 +13,7 @@ use llmrollout::{
         snapshot::{JobSeen, OrderSeen, PriceListSeen, Rival, Standing},
     },
     metrics::NoData,
-    routers::PatchKind,
+    routers::{PatchKind, grant::Grant},
     stats::strata::Health,
 };
 use serde_json::{Value, json};
@@ -341,6 +341,44 @@ fn mood_of(word: &str) -> Mood {
     }
 }
 
+/// What the owners of other namespaces run, and what they allow.
+fn allowed_by_others(world: &mut World, words: &[&str]) {
+    match words {
+        // Somebody else has so many pods of a color, all ready.
+        ["others", color, pods] => {
+            let slot = world.slots.get_mut(&color_of(color)).unwrap();
+            (slot.size, slot.ready) = (pods.parse().unwrap(), pods.parse().unwrap());
+        }
+        // The owner of a namespace lets routes, or rollouts, of ours refer to what is there.
+        ["grant", from, kind, namespace, whose @ ..] => {
+            let whose = whose.first().unwrap_or(&"llm");
+            let group = if *from == "LlmRollout" { "llmrollout.io" } else { "gateway.networking.k8s.io" };
+            let to = if kind.ends_with("Route") { "gateway.networking.k8s.io" } else { "" };
+            let spec = json!({"from": [{"group": group, "kind": from, "namespace": whose}], "to": [{"group": to, "kind": kind}]});
+            let metadata = json!({"name": "llm", "namespace": namespace});
+            let object = json!({"apiVersion": "gateway.networking.k8s.io/v1beta1", "kind": "ReferenceGrant", "metadata": metadata, "spec": spec});
+            world.grants.push(Grant::read(&serde_json::from_value(object).unwrap()));
+        }
+        ["grants", "revoked"] => world.grants.clear(),
+        // The backend of green is of another namespace.
+        ["route-crosses", namespace] => {
+            let route = Arc::make_mut(world.route.as_mut().unwrap());
+            route["spec"]["rules"][0]["backendRefs"][1]["namespace"] = json!(namespace);
+        }
+        // The route is of another namespace, and both backends are of ours.
+        ["route-in", namespace] => {
+            let route = Arc::make_mut(world.route.as_mut().unwrap());
+            route["metadata"]["namespace"] = json!(namespace);
+            for backend in 0..2 {
+                route["spec"]["rules"][0]["backendRefs"][backend]["namespace"] = json!("llm");
+            }
+        }
+        ["scales", "hidden"] => world.hidden_scales = true,
+        ["scales", "seen"] => world.hidden_scales = false,
+        _ => panic!("unknown command: {}", words.join(" ")),
+    }
+}
+
 /// What the world does to the rollout.
 fn disturbance(world: &mut World, words: &[&str]) {
     match words {
@@ -350,6 +388,9 @@ fn disturbance(world: &mut World, words: &[&str]) {
         ["forgets", color] => world.slots.get_mut(&color_of(color)).unwrap().changed_at = None,
         ["exposes", color, begins @ ..] => drop(world.exposed.insert(color_of(color), begins.join(" "))),
         ["scraped", every] => world.scraped = every.parse().ok(),
+        ["others" | "grant" | "grants" | "route-crosses" | "route-in" | "scales", ..] => {
+            allowed_by_others(world, words);
+        }
         ["crashloop", color] => world.slots.get_mut(&color_of(color)).unwrap().comes_up = false,
         ["gateway", "follows"] => world.gateway = Gateway::Follows,
         ["gateway", "silent"] => world.gateway = Gateway::Silent,

@@ -15,7 +15,7 @@ use llmrollout::{
         release::wanted,
         snapshot::{
             ColorSeen, DependencySeen, DeploymentSeen, GateSetSeen, GateSets, JobSeen, OrderSeen, OwnedSeen,
-            PriceListSeen, Rival, Standing,
+            PriceListSeen, Rival, ScaleSeen, Standing,
         },
         workload::{self, Made, Role},
     },
@@ -55,6 +55,7 @@ pub(crate) fn snapshot(bytes: &[u8]) -> Option<Snapshot> {
         jobs: BTreeMap::new(),
         cron_jobs: BTreeMap::from([("eval".to_owned(), json!({"spec": {"template": {"spec": {"containers": []}}}}))]),
         succeeded: BTreeMap::new(),
+        grants: Vec::new(),
         offers: Arc::new(offers()),
         meant: None,
         rollout: Arc::new(rollout),
@@ -68,7 +69,7 @@ pub(crate) fn snapshot(bytes: &[u8]) -> Option<Snapshot> {
     }
     let begun = first.intents.iter().filter_map(|intent| match intent {
         Intent::Apply(owned) if owned.kind == OwnedKind::Job => Some(owned.name.clone()),
-        Intent::Apply(_) | Intent::Patch(_) | Intent::Put(_) | Intent::Delete { .. } => None,
+        Intent::Apply(_) | Intent::Patch(_) | Intent::Put(_) | Intent::Delete { .. } | Intent::Scale { .. } => None,
     });
     snapshot.jobs = jobs(d, begun, now);
     if snapshot.rollout.spec.gates.iter().any(|gate| gate.job.is_some()) && d.rarely() {
@@ -127,7 +128,14 @@ fn color(d: &mut Draw<'_>, rollout: &LlmRollout, color: Color, wanted: &str) -> 
         service: (!d.rarely()).then_some(service),
         ready: d.mostly(pods, &[0, 1, 2]),
         changed_at: d.mostly(None, &[-40, 0, 40, 1 << 40].map(|by| Some(Moment::from_unix(NOW + by)))),
+        scales: if rollout.spec.release.pair.is_some() { vec![scale(d, color)] } else { Vec::new() },
     }
+}
+
+fn scale(d: &mut Draw<'_>, color: Color) -> ScaleSeen {
+    let path = format!("/apis/apps/v1/namespaces/llm/deployments/chat-{}/scale", color.word());
+    let there = ScaleSeen::There { path, wanted: d.mostly(2, &[0, 1, -1, 10_000]), version: "11".to_owned() };
+    d.mostly(there, &[ScaleSeen::Gone, ScaleSeen::Untold("forbidden".to_owned())])
 }
 
 fn object(d: &mut Draw<'_>, owned: &Owned) -> OwnedSeen {
@@ -154,6 +162,7 @@ fn routers(d: &mut Draw<'_>, rollout: &LlmRollout, status: &LlmRolloutStatus) ->
             Claim::Service(s) => Place::Selector { service: s.name.clone(), key: labels::COLOR.to_owned() },
             // A share is a share, wherever it stands.
             _ => Place::Weights {
+                namespace: None,
                 kind: claim.object().0,
                 name: claim.object().1.to_owned(),
                 weights: Weights {
@@ -172,6 +181,7 @@ fn routers(d: &mut Draw<'_>, rollout: &LlmRollout, status: &LlmRolloutStatus) ->
             version: "9".to_owned(),
             shares: Shares::giving(candidate, if selector { whole } else { share.clamp(0, 100) }),
             exact: selector || matches!(claim, Claim::Webhook(_)) || !d.rarely(),
+            crosses: Vec::new(),
             pins: d.rarely(),
             follows: d.mostly(Follows::Yes, &[Follows::NotYet, Follows::Refuses("no".to_owned())]),
             place,

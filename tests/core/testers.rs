@@ -189,7 +189,7 @@ fn told(percent: i32, features: &[&[&str]], change: impl FnOnce(&mut Value)) -> 
         features: features.iter().map(|f| format!("HTTPRouteRequest{f}")).collect(),
     };
     let classes: Vec<ClassSeen> = features.iter().map(class).collect();
-    let router = RouteRouter { name: "chat".into(), rule: None };
+    let router = RouteRouter { name: "chat".into(), namespace: None, rule: None };
     let found = Found { object: Some(&object), classes: &classes, ..Found::default() };
     let seen = Claim::HttpRoute(&router).read(["chat-blue", "chat-green"], found).state.unwrap();
     seen.room.unwrap().refuses(wanted(&copies(percent))).unwrap_or_default()

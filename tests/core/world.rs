@@ -11,19 +11,21 @@ use llmrollout::{
         gates::Gate,
         labels,
         order::Verb,
+        release::Workload,
         status::{Color, Detached},
         traffic::Router,
     },
     decide::{
-        Decision, Intent, Meant, Snapshot, decide,
+        Decision, Intent, Meant, Snapshot, crossing, decide,
         intent::{Odds, Owned, OwnedKind},
+        release,
         snapshot::{
             ColorSeen, DependencySeen, DeploymentSeen, GateSetSeen, GateSets, JobSeen, OrderSeen, OwnedSeen,
-            PriceListSeen, Rival, Standing,
+            PriceListSeen, Rival, ScaleSeen, Standing,
         },
     },
     metrics::{About, NoData, Question, Reading, Sample},
-    routers::{Claim, Found, GuardedPatch, PatchKind, RouterSeen, mirror::ClassSeen, webhook::Put},
+    routers::{Claim, Found, GuardedPatch, PatchKind, RouterSeen, grant::Grant, mirror::ClassSeen, webhook::Put},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -65,6 +67,8 @@ pub(crate) struct Slot {
     pub(crate) ready: i32,
     /// What the slices of its Service say of its pods, where they say it.
     pub(crate) changed_at: Option<Moment>,
+    /// Pods that somebody else wants of it.
+    pub(crate) size: i32,
     /// Pods come up by themselves unless told otherwise.
     pub(crate) comes_up: bool,
 }
@@ -108,6 +112,10 @@ pub(crate) struct World {
     pub(crate) exposed: BTreeMap<Color, String>,
     pub(crate) gateway: Gateway,
     pub(crate) refuse_writes: bool,
+    /// What the owners of other namespaces allow.
+    pub(crate) grants: Vec<Grant>,
+    /// Whether somebody else's workloads cannot be looked at.
+    pub(crate) hidden_scales: bool,
     /// What caches still show of the ready pods of a color, where that is not so any more.
     pub(crate) stale: BTreeMap<Color, i32>,
     /// When the last decision wants to be asked again.
@@ -125,6 +133,7 @@ pub(crate) struct World {
 struct Read {
     of: ([Option<Arc<Value>>; 4], Gateway, Hook),
     more: BTreeMap<(PatchKind, String), Arc<Value>>,
+    shut: Vec<bool>,
     traffic: Vec<Router>,
     detached: Vec<Detached>,
     seen: Vec<RouterSeen>,
@@ -171,6 +180,8 @@ impl World {
             scraped: None,
             gateway: Gateway::Follows,
             refuse_writes: false,
+            grants: Vec::new(),
+            hidden_scales: false,
             stale: BTreeMap::new(),
             wake: None,
             odds: Vec::new(),
@@ -179,14 +190,10 @@ impl World {
             version: 1,
             read: RefCell::default(),
         };
-        for (name, value) in [
-            ("errors", 0.001),
-            ("p95", 0.8),
-            ("cost", 0.002),
-            ("active-errors", 0.001),
-            ("active-p95", 0.8),
-            ("active-cost", 0.002),
-        ] {
+        for name in ["errors", "active-errors"] {
+            world.signals.insert(name, Signal::Value(0.001, 1000.0));
+        }
+        for (name, value) in [("p95", 0.8), ("cost", 0.002), ("active-p95", 0.8), ("active-cost", 0.002)] {
             world.signals.insert(name, Signal::Value(value, 1000.0));
         }
         world.signals.insert("requests", Signal::Value(1000.0, 2.0));
@@ -226,8 +233,8 @@ impl World {
             watching_since: self.began,
             rollout: Arc::clone(&self.rollout),
             live,
-            blue: self.color(Color::Blue),
-            green: self.color(Color::Green),
+            blue: self.color(Color::Blue, live),
+            green: self.color(Color::Green, live),
             routers: self.routers(),
             rival: self.rival.clone(),
             readings: self
@@ -243,6 +250,7 @@ impl World {
             jobs: self.jobs.clone(),
             cron_jobs: self.cron_jobs.clone(),
             succeeded: self.succeeded.clone(),
+            grants: self.grants.clone(),
             offers: Arc::new(offers()),
             meant: self.meant.clone(),
         }
@@ -291,9 +299,11 @@ impl World {
         let now = [&self.front, &self.route, &self.grpc_route, &self.virtual_service];
         let mut read = self.read.borrow_mut();
         let detached = self.rollout.status.as_ref().map(|s| s.detached.clone()).unwrap_or_default();
+        let forbidden = |claim| crossing::forbidden(&self.rollout, claim, &offers(), &self.grants).is_some();
+        let shut: Vec<bool> = traffic.iter().filter_map(Claim::of).map(forbidden).collect();
         let same = |r: &Read| {
             let objects = r.of.0.each_ref() == now && r.more == self.more;
-            let around = r.of.1 == self.gateway && r.of.2 == self.webhook;
+            let around = r.of.1 == self.gateway && r.of.2 == self.webhook && r.shut == shut;
             objects && around && r.traffic == *traffic && r.detached == detached
         };
         if let Some(read) = read.as_ref().filter(|read| same(read)) {
@@ -301,11 +311,15 @@ impl World {
         }
         let seen: Vec<_> = traffic.iter().filter_map(Claim::of).map(|claim| self.router(claim)).collect();
         let of = (now.map(Clone::clone), self.gateway, self.webhook.clone());
-        *read = Some(Read { of, more: self.more.clone(), traffic: traffic.clone(), detached, seen: seen.clone() });
+        let (more, traffic) = (self.more.clone(), traffic.clone());
+        *read = Some(Read { of, more, shut, traffic, detached, seen: seen.clone() });
         seen
     }
 
     fn router(&self, claim: Claim<'_>) -> RouterSeen {
+        if let Some(forbidden) = crossing::forbidden(&self.rollout, claim, &offers(), &self.grants) {
+            return RouterSeen { name: claim.name(), state: Err(forbidden) };
+        }
         let (kind, name) = claim.object();
         let mut route = match kind {
             PatchKind::HttpRoute => self.route.as_deref().cloned(),
@@ -322,16 +336,18 @@ impl World {
         }
         let second = claim.second().and_then(|name| self.more.get(&(kind, name.to_owned())));
         let second = second.map(|v| DynamicObject::deserialize(&**v).expect("an object"));
+        let [blue, green] =
+            Color::BOTH.map(|color| release::called(&self.rollout, color, claim.namespace().unwrap_or("llm")));
         let front = self.front.as_deref().map(|v| Service::deserialize(v).expect("a Service"));
         let route: Option<DynamicObject> = route.map(|v| serde_json::from_value(v).expect("an object"));
         let heard = self.webhook.heard();
         let out = self.rollout.status.as_ref().and_then(|status| claim.out_of(&status.detached));
         let (service, object, second) = (front.as_ref(), route.as_ref(), second.as_ref());
         let found = Found { service, object, second, out: out.as_ref(), heard: heard.as_ref(), classes: &self.classes };
-        claim.read(["chat-blue", "chat-green"], found)
+        claim.read([&blue, &green], found)
     }
 
-    fn color(&self, color: Color) -> ColorSeen {
+    fn color(&self, color: Color, live: bool) -> ColorSeen {
         let slot = &self.slots[&color];
         let owned = |v: &Value| OwnedSeen {
             ours: v["metadata"]["labels"][labels::ROLLOUT] == "chat",
@@ -351,7 +367,31 @@ impl World {
             service: slot.service.as_ref().map(owned),
             ready: slot.ready,
             changed_at: slot.changed_at,
+            scales: if live { self.scales(color) } else { Vec::new() },
         }
+    }
+
+    /// What a pair lists of a color: its pods, all in the first workload.
+    fn scales(&self, color: Color) -> Vec<ScaleSeen> {
+        let listed = self.rollout.spec.release.pair.iter().flat_map(|pair| &pair.half(color).workloads);
+        let one = |(n, workload): (usize, &Workload)| {
+            if self.hidden_scales {
+                return ScaleSeen::Untold(format!("the operator may not read the /scale of {}", workload.name));
+            }
+            let path = format!("/scale/{}/{}", color.word(), workload.name);
+            let wanted = if n == 0 { self.slots[&color].size } else { 0 };
+            ScaleSeen::There { path, wanted, version: "1".into() }
+        };
+        listed.enumerate().map(one).collect()
+    }
+
+    /// Somebody else's pods go away.
+    fn scale(&mut self, path: &str) -> bool {
+        let color = if path.contains("/blue/") { Color::Blue } else { Color::Green };
+        let slot = self.slots.get_mut(&color).unwrap();
+        (slot.size, slot.ready) = (0, 0);
+        self.log.push(format!("  {path} to 0"));
+        true
     }
 
     /// Passes until nothing changes any more.
@@ -408,6 +448,7 @@ impl World {
                 Intent::Patch(patch) => self.patch(patch),
                 Intent::Put(put) => self.put(put),
                 Intent::Delete { name, version } => self.delete(name, version),
+                Intent::Scale { path, .. } => self.scale(path),
             };
             stopped |= !done;
             if stopped && !decision.home {
@@ -730,7 +771,7 @@ fn of_others() -> BTreeMap<(PatchKind, String), Arc<Value>> {
 fn moves(intent: &Intent) -> bool {
     let patch = match intent {
         Intent::Apply(_) => return false,
-        Intent::Delete { .. } | Intent::Put(_) => return true,
+        Intent::Delete { .. } | Intent::Put(_) | Intent::Scale { .. } => return true,
         Intent::Patch(patch) => patch,
     };
     let scales = || patch.ops.iter().any(|op| op["path"] == "/spec/replicas");

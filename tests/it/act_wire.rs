@@ -58,6 +58,7 @@ fn hands(answers: Vec<(u16, Value)>, may_write: bool) -> (Hands, Arc<Mutex<Vec<S
 fn weights() -> Intent {
     Intent::Patch(GuardedPatch {
         kind: PatchKind::HttpRoute,
+        namespace: None,
         name: "chat".into(),
         ops: vec![
             json!({"op": "replace", "path": "/metadata/resourceVersion", "value": "7"}),
@@ -68,7 +69,7 @@ fn weights() -> Intent {
 
 fn selector() -> Intent {
     let ops = vec![json!({"op": "replace", "path": "/metadata/resourceVersion", "value": "9"})];
-    Intent::Patch(GuardedPatch { kind: PatchKind::Service, name: "chat".into(), ops })
+    Intent::Patch(GuardedPatch { kind: PatchKind::Service, namespace: None, name: "chat".into(), ops })
 }
 
 fn deployment() -> Intent {

@@ -108,7 +108,13 @@ fn understood(files: &[PathBuf]) {
     let prices = Some(Prices { input: "$1".into(), output: "$1".into(), ..Prices::default() });
     let endpoint = |name: &str| EndpointOffer { name: name.into(), tells_colors: true };
     let endpoints = ["eval", "scanner"].map(endpoint).into();
-    let offers = Offers { providers: vec!["default".into()], endpoints, prices, gpu_price: Some("$2".into()) };
+    let offers = Offers {
+        providers: vec!["default".into()],
+        endpoints,
+        prices,
+        gpu_price: Some("$2".into()),
+        cross_namespace: true,
+    };
     let documents: Vec<Value> = files.iter().flat_map(|file| yaml(file)).collect();
     let sets = gate_sets(&documents);
     let lists = yaml(&top("config/samples/prices.yaml"));

@@ -22,7 +22,7 @@ use llmrollout::{
 use serde_json::json;
 
 fn decision(latched: bool) -> Decision {
-    let patch = GuardedPatch { kind: PatchKind::HttpRoute, name: "chat".into(), ops: vec![] };
+    let patch = GuardedPatch { kind: PatchKind::HttpRoute, namespace: None, name: "chat".into(), ops: vec![] };
     let next = LlmRolloutStatus {
         phase: Some(if latched { Phase::RollingBack } else { Phase::Holding }),
         reason: Some(if latched { Reason::GateFailed } else { Reason::Holding }),
@@ -64,6 +64,7 @@ fn seen() -> Snapshot {
         dependencies: vec![],
         gate_sets: BTreeMap::new(),
         price_list: PriceListSeen::Missing,
+        grants: Vec::new(),
         jobs: BTreeMap::new(),
         cron_jobs: BTreeMap::new(),
         succeeded: BTreeMap::new(),

@@ -159,6 +159,10 @@ impl Brain {
                     breaches.push(Breach::new(Law::I14, format!("a webhook that nobody named: {}", put.webhook)));
                     None
                 }
+                Intent::Scale { path, .. } => {
+                    breaches.push(Breach::new(Law::I14, format!("{path} is nobody's of this world")));
+                    None
+                }
                 Intent::Patch(p) => match patch::read(&look.things, p) {
                     Ok(read) => {
                         laws::of_patch(self, read, breaches);

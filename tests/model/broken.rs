@@ -77,7 +77,7 @@ pub(crate) fn with_status(s: &Snapshot, change: impl FnOnce(&mut LlmRolloutStatu
 fn patches(d: &mut Decision) -> impl Iterator<Item = &mut llmrollout::routers::GuardedPatch> {
     d.intents.iter_mut().filter_map(|i| match i {
         Intent::Patch(p) => Some(p),
-        Intent::Put(_) | Intent::Apply(_) | Intent::Delete { .. } => None,
+        Intent::Put(_) | Intent::Apply(_) | Intent::Delete { .. } | Intent::Scale { .. } => None,
     })
 }
 

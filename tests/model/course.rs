@@ -215,7 +215,7 @@ pub(crate) fn of_deletion(case: &mut Case<'_>, snapshot: &Snapshot, decide: fn(&
     let things = case.look.things;
     for intent in &decision.intents {
         let fits = match intent {
-            Intent::Apply(_) | Intent::Put(_) | Intent::Delete { .. } => false,
+            Intent::Apply(_) | Intent::Put(_) | Intent::Delete { .. } | Intent::Scale { .. } => false,
             Intent::Patch(p) if matches!(p.kind, PatchKind::LlmRollout) => true,
             Intent::Patch(p) => match patch::read(&things, p) {
                 Ok(read) => match read.write {

@@ -76,6 +76,7 @@ pub(crate) fn snapshot(table: &Table, look: &Look, questions: &[Question], route
         jobs: BTreeMap::new(),
         cron_jobs: BTreeMap::new(),
         succeeded: BTreeMap::new(),
+        grants: Vec::new(),
         offers: table.offers(look.wish.known),
         meant: None,
         rollout: Arc::new(rollout),
@@ -134,7 +135,7 @@ fn color(table: &Table, color: Color, slot: Slot) -> ColorSeen {
         }
     });
     let service = (slot.service || !slot.ours).then(|| owned(table.service(color)));
-    ColorSeen { deployment, service, ready, changed_at: None }
+    ColorSeen { deployment, service, ready, changed_at: None, scales: Vec::new() }
 }
 
 fn router(claim: Claim<'_>, things: &Things) -> RouterSeen {

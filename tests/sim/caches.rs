@@ -10,7 +10,7 @@ use kube::{
 use llmrollout::{
     api::{LlmGateSet, LlmRollout, LlmRolloutOrder},
     observe::stores::{JobStores, Stores},
-    routers::PatchKind,
+    routers::{PatchKind, grant},
 };
 use serde_json::Value;
 use tokio::{
@@ -54,6 +54,8 @@ pub(crate) fn stores() -> (Stores, Caches) {
             gateway_classes: Writer::new(PatchKind::HttpRoute.resource()).as_reader(),
             orders: orders.0,
             gate_sets: gate_sets.0,
+            // No rollout of these worlds names another namespace.
+            grants: Writer::new(grant::resource()).as_reader(),
             // No rollout of these worlds names a price list.
             price_lists: store().0,
             // No gate of these worlds looks at a Job.

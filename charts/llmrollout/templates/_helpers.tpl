@@ -73,6 +73,10 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 - apiGroups: [gateway.networking.k8s.io]
   resources: [httproutes, grpcroutes]
   verbs: [get, list, watch, patch]
+# Who may refer to what of another namespace: only read where a rollout does.
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [referencegrants]
+  verbs: [list, watch]
 - apiGroups: [networking.istio.io]
   resources: [virtualservices]
   verbs: [get, list, watch, patch]
@@ -85,6 +89,12 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 - apiGroups: [llm-d.ai]
   resources: [inferencemodelrewrites]
   verbs: [get, list, watch, patch]
+{{- range .Values.rbac.scale }}
+# For the old color of a pair that somebody else owns: how many pods it wants, and to zero where `decommission` asks for it.
+- apiGroups: [{{ .group | quote }}]
+  resources: [{{ range $i, $kind := .resources }}{{ if $i }}, {{ end }}{{ $kind }}/scale{{ end }}]
+  verbs: [get, patch]
+{{- end }}
 # For gates on Jobs: made of the CronJobs that they name, once, and their pods' last words read.
 - apiGroups: [batch]
   resources: [jobs]

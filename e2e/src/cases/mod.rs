@@ -21,6 +21,7 @@ mod leaving;
 mod moments;
 mod operators;
 mod orders;
+mod pair;
 mod prices;
 mod promote;
 mod providers;
@@ -160,6 +161,9 @@ const CASES: &[Case] = cases![
     Beside "a GRPCRoute under calls": grpc::grpc_route_is_promoted_and_taken_back,
     Beside "a third backend in the rule": third::a_third_backend_keeps_its_part,
     Beside "silence after a rollback": silence::a_leak_takes_green_out_of_the_route_until_the_next_release,
+    Beside "a pair of two namespaces": pair::a_pair_of_two_namespaces_needs_a_grant,
+    Beside "a pair of two namespaces": pair::a_revoked_grant_brings_traffic_home,
+    Beside "what somebody else deploys": pair::what_somebody_else_deploys_is_promoted_and_taken_back,
     Beside "candidate dies mid-way": rollback::candidate_that_dies_midway_goes_home,
     Beside "bad input": inputs::server_refuses_bad_manifests_and_takes_good_ones,
     Beside "bad input": inputs::conditions_name_what_is_wrong_and_traffic_is_untouched,

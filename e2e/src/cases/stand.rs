@@ -89,7 +89,7 @@ impl Stand {
     /// Waits until what was installed serves, and starts the load.
     pub(crate) async fn serve_installed(&self, plan: &LoadPlan) -> Result<Service, KitError> {
         let (rollout, route) = (self.space.film().await?, self.space.film_route().await?);
-        rollout.until("the first version serves", INSTALLED, is_promoted).await?;
+        rollout.until("the first version serves", INSTALLED, serves).await?;
         self.space.poll_answers(Duration::from_secs(10)).await?;
         let load = Load::start(&self.space, plan).await?;
         Ok(Service { rollout, route, load })
@@ -145,6 +145,12 @@ impl Service {
 pub(crate) fn is_promoted(rollout: &Value) -> bool {
     let promoted = space::condition(rollout, "Promoted").is_some_and(|condition| condition["status"] == "True");
     space::phase(rollout) == "Completed" && space::is_current(rollout) && promoted
+}
+
+/// Whether what is wanted serves: installed by the operator, or found serving.
+pub(crate) fn serves(rollout: &Value) -> bool {
+    let promoted = space::condition(rollout, "Promoted").is_some_and(|condition| condition["status"] == "True");
+    ["Completed", "Idle"].contains(&space::phase(rollout)) && space::is_current(rollout) && promoted
 }
 
 /// Whether a step of this weight is being measured.

@@ -74,6 +74,7 @@ impl Install {
                 "providers": [provider],
                 "endpoints": self.endpoints,
                 "watchNamespaces": watched,
+                "allowCrossNamespace": !self.own_namespace_only,
                 "leaderElection": {"leaseDuration": format!("{}s", self.lease.as_secs())},
             },
         })

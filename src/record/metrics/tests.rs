@@ -60,7 +60,7 @@ fn ended(id: i64, ended: Option<&str>) -> Attempt {
 
 fn patch(kind: PatchKind, name: &str, path: &str) -> Intent {
     let ops = vec![crate::routers::guard("7"), json!({"op": "add", "path": path, "value": 1})];
-    Intent::Patch(GuardedPatch { kind, name: name.into(), ops })
+    Intent::Patch(GuardedPatch { kind, namespace: None, name: name.into(), ops })
 }
 
 /// Answers every write with success, except those to `broken`.
