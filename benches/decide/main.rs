@@ -16,6 +16,9 @@ mod counted;
 mod hook;
 #[path = "../../tests/core/json_patch.rs"]
 mod json_patch;
+#[expect(dead_code, reason = "the scenarios need more of it")]
+#[path = "../../tests/core/legacy.rs"]
+mod legacy;
 #[path = "../../tests/core/objects.rs"]
 mod objects;
 #[expect(dead_code, reason = "the scenarios need more of it")]

@@ -137,6 +137,12 @@ reasons! {
     SourceMissing,
     /// A Deployment or Service of a color's name exists and is not ours.
     NotOurs,
+    /// What runs already is being taken over.
+    Adopting,
+    /// What runs already was taken over as it stands.
+    Adopted,
+    /// What `adopt` names cannot be taken over.
+    NotAdoptable,
     /// Nothing to release.
     UpToDate,
     /// A check of `preflight` is under way.

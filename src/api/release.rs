@@ -74,11 +74,24 @@ pub struct Template {
     pub port: i32,
     /// The pod template, as in a Deployment. Labels of the color and the revision are added.
     pub pod_template: PodTemplate,
+    /// What runs and serves already: taken over as it stands when the rollout begins, without a pod being started anew,
+    /// and retired when the first release has replaced it. Means nothing afterwards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adopt: Option<Adopt>,
     /// How long the candidate may take until all its pods are ready. Default 30m.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^([0-9]{1,5}h)?([0-9]{1,6}m)?([0-9]{1,7}s)?$"), length(min = 2, max = 20))]
     #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('168h')").message("readyTimeout: write a duration between 1s and 168h, for example 30m"))]
     pub ready_timeout: Option<String>,
+}
+
+/// What runs before there is a rollout.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Adopt {
+    /// Name of its Deployment, in the same namespace.
+    #[schemars(regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"), length(max = 253))]
+    pub deployment: String,
 }
 
 /// A pod template exactly as it was written: fields that this operator's libraries do not know pass through unharmed.

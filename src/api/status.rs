@@ -1,5 +1,7 @@
 //! `LlmRollout.status`: what people and the next process read. Nothing in it changes by itself: no ages, no counters.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -85,6 +87,9 @@ pub struct LlmRolloutStatus {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     pub detached: Vec<Detached>,
+    /// What served before there was a rollout, while it is the color blue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adopted: Option<Adopted>,
     /// The color that served before the last release, while it is drained and retired.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retiring: Option<Retiring>,
@@ -266,6 +271,17 @@ pub struct OrderHeard {
     pub message: String,
     /// When it was heard.
     pub at: Moment,
+}
+
+/// A Deployment that somebody else made, taken over as it stood.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Adopted {
+    /// Its name.
+    #[schemars(length(max = 253))]
+    pub deployment: String,
+    /// The labels by which it tells its pods; the Service of its color tells them by the same.
+    pub selector: BTreeMap<String, String>,
 }
 
 /// A color on its way out of service.

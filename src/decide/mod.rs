@@ -3,6 +3,7 @@
 
 #![deny(clippy::indexing_slicing, clippy::wildcard_enum_match_arm)]
 
+pub mod adopt;
 mod answer;
 mod awaiting;
 mod bound;
@@ -38,6 +39,7 @@ mod rest;
 mod retire;
 mod runs;
 mod say;
+mod say_adopt;
 mod say_back;
 mod silence;
 pub mod snapshot;
@@ -82,6 +84,7 @@ const QUESTIONS: &[Question] = &[
     rest::put_right,
     retire::abort_too_late,
     rest::taken_back,
+    adopt::taking_over,
     blocked,
     rest::found_serving,
     retire::retiring,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{
+    adopt::adopted,
     answer::{Answer, end_attempt},
     intent::{Intent, Owned},
     retire,
@@ -112,6 +113,10 @@ fn candidate_deployment(v: &View<'_>, color: Color) -> Option<Intent> {
 /// one that runs: an operator that makes templates differently must not restart what serves.
 pub(super) fn active_deployment(v: &View<'_>, color: Color) -> Option<Intent> {
     let (made, seen) = (v.made()?, v.deployment(color));
+    // What was taken over stays as it stands.
+    if adopted(&v.s.rollout, color).is_some() {
+        return None;
+    }
     let marks = workload::marks_of_deployment(made, color, &v.wanted, Role::Active);
     let same_pods = seen.is_none_or(|d| d.template.as_ref() == Some(&marks.template));
     let whole = || workload::deployment(made, color, &v.wanted, Role::Active);

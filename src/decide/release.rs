@@ -71,9 +71,7 @@ pub fn called(rollout: &LlmRollout, color: Color, from: &str) -> String {
 pub(super) fn pods_of(rollout: &LlmRollout, color: Color) -> String {
     match rollout.spec.release.owner() {
         Some(Owner::Others(pair)) => only_deployment(pair.half(color)).unwrap_or_default().to_owned(),
-        Some(Owner::Operator(_) | Owner::Nobody(_)) | None => {
-            workload::name_of(rollout.metadata.name.as_deref().unwrap_or_default(), color)
-        }
+        Some(Owner::Operator(_) | Owner::Nobody(_)) | None => workload::deployment_of(rollout, color),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{
+    adopt,
     answer::{Answer, new_attempt},
     awaiting,
     intent::Intent,
@@ -131,6 +132,8 @@ pub(super) fn begin(v: &View<'_>) -> Option<Answer> {
         s.gates.clear();
         s.quarrel = None;
         s.retiring = None;
+        // Nothing can be a color and the candidate's place at once: whatever was to be taken over is not, any more.
+        s.adopted = s.adopted.take().filter(|_| candidate != adopt::COLOR);
         s.approvals.clear();
         // The word that led here stays readable; every other was to the attempt before.
         s.orders.retain(|o| o.verb == Verb::Retry && o.taken);

@@ -4,6 +4,7 @@
 use serde_json::json;
 
 use super::{
+    adopt::adopted,
     answer::Answer,
     awaiting, farewell,
     intent::Intent,
@@ -67,7 +68,8 @@ pub(super) fn retiring(v: &View<'_>) -> Option<Answer> {
         let answer = Answer::new(v, phase, farewell::draining(old, newer)).until(drained);
         return Some(answer.doing(if newer { Vec::new() } else { rest::upkeep(v, old.other()) }));
     }
-    if newer {
+    // What was taken over makes room for good before its color is needed again.
+    if newer && adopted(&v.s.rollout, old).is_none() {
         return None;
     }
     if plan.retire == Mode::Keep || gone(v, old) {
@@ -133,13 +135,13 @@ fn over(v: &View<'_>) -> Answer {
     let active = v.status.active.unwrap_or(Color::Blue);
     let revision = v.status.active_revision.as_deref().unwrap_or_default();
     let said = say::serves(Reason::Promoted, revision, active);
-    Answer::new(v, Phase::Completed, said).by(v.now()).changing(|s| s.retiring = None)
+    Answer::new(v, Phase::Completed, said).by(v.now()).changing(|s| (s.retiring, s.adopted) = (None, None))
 }
 
 /// One guarded write. The note of what was applied goes too: whoever needs this color next applies it whole.
 fn write(v: &View<'_>, color: Color, mode: Mode) -> Option<Intent> {
     let seen = v.deployment(color)?;
-    let name = workload::name_of(v.s.rollout.metadata.name.as_deref().unwrap_or_default(), color);
+    let name = workload::deployment_of(&v.s.rollout, color);
     if mode == Mode::Delete {
         return Some(Intent::Delete { name, version: seen.object.version.clone() });
     }

@@ -50,6 +50,8 @@ pub struct Snapshot {
     pub grants: Vec<Grant>,
     /// What the operator's configuration offers.
     pub offers: Arc<Offers>,
+    /// What `adopt` names, as long as it is to be taken over; only seen live.
+    pub adoptee: Option<Adoptee>,
     /// What the last decision understood of the manifest, if there was one.
     pub meant: Option<Arc<Meant>>,
 }
@@ -145,6 +147,19 @@ pub struct DeploymentSeen {
     pub ready: i32,
     /// Whether nothing but the newest template's pods is left.
     pub settled: bool,
+}
+
+/// A Deployment that is to be taken over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Adoptee {
+    /// The object itself.
+    pub object: OwnedSeen,
+    /// The labels of its pods' selector, if it selects by nothing else.
+    pub selector: Option<BTreeMap<String, String>>,
+    /// Whether its pods are what the manifest's template says.
+    pub as_written: bool,
+    /// Whether it has labels of its own already.
+    pub labelled: bool,
 }
 
 /// An older rollout that drives a router we claim.

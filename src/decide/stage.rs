@@ -217,7 +217,6 @@ impl View<'_> {
     /// A question about a color.
     pub(super) fn ask(&self, plan: &Plan, color: Color, wanted: &Wanted<'_>) -> Option<Question> {
         let meta = &self.s.rollout.metadata;
-        let name = meta.name.as_deref().unwrap_or_default();
         let [workload, other] = [color, color.other()].map(|color| release::pods_of(&self.s.rollout, color));
         let attempt = self.running()?;
         let alone = attempt.aside.is_nothing();
@@ -228,7 +227,7 @@ impl View<'_> {
         let (since, window) = if spend { (attempt.started_at, WHOLE_STAGE) } else { (wanted.since, wanted.window) };
         let ask = metrics::Ask {
             provider: &plan.provider,
-            rollout: name,
+            rollout: meta.name.as_deref().unwrap_or_default(),
             revision: self.revision_of(color),
             namespace: release::namespace_of(&self.s.rollout, color),
             workload: &workload,

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{
+    adopt::adopted,
     intent::{Owned, OwnedKind},
     plan::mark,
 };
@@ -14,6 +15,12 @@ use crate::{
 /// Name of a color's Deployment and Service.
 pub fn name_of(rollout: &str, color: Color) -> String {
     format!("{rollout}-{}", color.word())
+}
+
+/// Name of the Deployment of a color, by which its pods are told too: ours, or the one that was taken over.
+pub fn deployment_of(rollout: &LlmRollout, color: Color) -> String {
+    let ours = || name_of(rollout.metadata.name.as_deref().unwrap_or_default(), color);
+    adopted(rollout, color).map_or_else(ours, |adopted| adopted.deployment.clone())
 }
 
 /// A rollout whose colors we make, and what they are made of.
@@ -82,7 +89,10 @@ pub fn marks_of_deployment(made: Made<'_>, color: Color, revision: &str, role: R
 pub fn marks_of_service(Made { rollout, template }: Made<'_>, color: Color) -> Marks {
     let name = rollout.metadata.name.as_deref().unwrap_or_default();
     let port = template.port.to_string();
-    let made_from = [SHAPE, name, color.word(), uid(rollout), &port].into_iter().chain(protocol(rollout));
+    let foreign = adopted(rollout, color)
+        .map(|a| mark(&a.selector.iter().flat_map(|(k, v)| [k, v]).map(String::as_str).collect::<Vec<_>>()));
+    let made_from =
+        [SHAPE, name, color.word(), uid(rollout), &port].into_iter().chain(protocol(rollout)).chain(foreign.as_deref());
     Marks { applied: mark(&made_from.collect::<Vec<_>>()), template: String::new() }
 }
 
@@ -105,17 +115,22 @@ pub fn deployment(made: Made<'_>, color: Color, revision: &str, role: Role) -> O
     let Made { rollout, template } = made;
     let name = rollout.metadata.name.clone().unwrap_or_default();
     let selector = json!({labels::ROLLOUT: name, labels::COLOR: color.word()});
-    let ours = [(labels::ROLLOUT, name.as_str()), (labels::COLOR, color.word()), (labels::REVISION, revision)];
-    let pod = json!(with_labels(template.pod_template.0.clone(), &ours));
     let marks = marks_of_deployment(made, color, revision, role);
     let spec = json!({
         "replicas": template.replicas.unwrap_or(1),
         "selector": {"matchLabels": selector},
         "strategy": role.strategy(),
-        "template": pod,
+        "template": pod(made, color, revision),
     });
     let notes = [(labels::REVISION, revision), (labels::TEMPLATE, &marks.template), (labels::APPLIED, &marks.applied)];
     owned(rollout, OwnedKind::Deployment, color, &spec, &notes)
+}
+
+/// The pods of a color at a revision.
+pub(super) fn pod(Made { rollout, template }: Made<'_>, color: Color, revision: &str) -> Value {
+    let name = rollout.metadata.name.as_deref().unwrap_or_default();
+    let ours = [(labels::ROLLOUT, name), (labels::COLOR, color.word()), (labels::REVISION, revision)];
+    json!(with_labels(template.pod_template.0.clone(), &ours))
 }
 
 /// The Service of a color. It stays as long as the rollout does, whatever the color is doing.
@@ -130,7 +145,7 @@ pub fn service(made: Made<'_>, color: Color) -> Owned {
         }
     };
     let spec = json!({
-        "selector": {labels::ROLLOUT: name, labels::COLOR: color.word()},
+        "selector": adopted(rollout, color).map_or_else(|| json!({labels::ROLLOUT: name, labels::COLOR: color.word()}), |a| json!(a.selector)),
         "ports": [port],
     });
     let marks = marks_of_service(made, color);

@@ -12,13 +12,15 @@ use k8s_openapi::{
     jiff::Timestamp,
 };
 use kube::{Resource, ResourceExt};
+use serde_json::Value;
 
 use crate::{
     api::{LlmGateSet, LlmRollout, Moment, labels, status::Color},
     decide::{
-        crossing, release,
+        adopt, crossing, release,
         snapshot::{
-            ColorSeen, DependencySeen, DeploymentSeen, GateSetSeen, Offers, OwnedSeen, PriceListSeen, Rival, Standing,
+            Adoptee, ColorSeen, DependencySeen, DeploymentSeen, GateSetSeen, Offers, OwnedSeen, PriceListSeen, Rival,
+            Standing,
         },
     },
     routers::{Claim, Found, RouterSeen, grant::Grant},
@@ -69,6 +71,20 @@ fn deployment(rollout: &LlmRollout, d: &Deployment) -> DeploymentSeen {
         wanted,
         ready: if current { ready.min(updated) } else { 0 },
         settled: current && total == updated,
+    }
+}
+
+/// What is to be taken over. Compared as the API server tells it: what it added to what people wrote does not count.
+pub(super) fn adoptee(rollout: &LlmRollout, d: &Deployment) -> Adoptee {
+    let spec = d.spec.clone().unwrap_or_default();
+    let by_labels = spec.selector.match_expressions.is_none_or(|e| e.is_empty());
+    let written = rollout.spec.release.made().map(|made| Value::Object(made.pod_template.0.clone()));
+    let running = serde_json::to_value(&spec.template).unwrap_or_default();
+    Adoptee {
+        object: owned(rollout, d),
+        selector: spec.selector.match_labels.filter(|labels| by_labels && !labels.is_empty()),
+        as_written: written.is_some_and(|written| adopt::holds(&running, &written)),
+        labelled: d.metadata.labels.is_some(),
     }
 }
 

@@ -19,8 +19,8 @@ use super::{
 use crate::{
     api::{LlmGateSet, LlmRollout, release::Workload, status::Color},
     decide::{
-        Snapshot, crossing, release,
-        snapshot::{ColorSeen, GateSets, Offers, ScaleSeen},
+        Snapshot, adopt, crossing, release,
+        snapshot::{Adoptee, ColorSeen, GateSets, Offers, ScaleSeen},
         workload,
     },
     routers::{
@@ -90,7 +90,7 @@ pub async fn observe_live(rollout: &LlmRollout, world: &World, eyes: &Eyes) -> R
         };
         // All at once: what stands in no cluster may keep us waiting.
         let routers = future::try_join_all(rollout.spec.traffic.iter().filter_map(Claim::of).map(look)).await?;
-        let color = |color| eyes.color(rollout, color, &world.offers, &grants);
+        let color = |color| eyes.color(&known, color, &world.offers, &grants);
         let (blue, green) = tokio::try_join!(color(Color::Blue), color(Color::Green))?;
         let fresh: LlmRollout = eyes.get(namespace, name).await?.ok_or(ObserveError::Gone)?;
         if fresh.metadata.uid != rollout.metadata.uid {
@@ -101,8 +101,9 @@ pub async fn observe_live(rollout: &LlmRollout, world: &World, eyes: &Eyes) -> R
         }
         if fresh.status == known.status {
             let gate_sets = eyes.gate_sets(&fresh).await?;
+            let adoptee = eyes.adoptee(&fresh).await?;
             let cached = super::observe(&Arc::new(fresh), world);
-            return Ok(Snapshot { live: true, blue, green, routers, gate_sets, grants, ..cached });
+            return Ok(Snapshot { live: true, blue, green, routers, gate_sets, grants, adoptee, ..cached });
         }
         known = fresh;
     }
@@ -170,10 +171,10 @@ impl Eyes {
             return Ok(ColorSeen::default());
         }
         let namespace = rollout.metadata.namespace.as_deref().unwrap_or_default();
-        let name = workload::name_of(rollout.metadata.name.as_deref().unwrap_or_default(), color);
+        let made = workload::deployment_of(rollout, color);
         let (there, of_color) = (release::namespace_of(rollout, color), release::service_of(rollout, color));
         let (deployment, service, slices): (Option<Deployment>, Option<Service>, Vec<EndpointSlice>) =
-            tokio::try_join!(self.get(namespace, &name), self.get(there, &of_color), self.slices(there, &of_color))?;
+            tokio::try_join!(self.get(namespace, &made), self.get(there, &of_color), self.slices(there, &of_color))?;
         let objects = ColorObjects {
             deployment: deployment.as_ref(),
             service: service.as_ref(),
@@ -254,6 +255,14 @@ impl Eyes {
             }
             Err(other) => return Err(other),
         })
+    }
+
+    /// What is to be taken over, if anything is.
+    async fn adoptee(&self, rollout: &LlmRollout) -> Result<Option<Adoptee>, ObserveError> {
+        let Some(name) = adopt::wanted(rollout) else { return Ok(None) };
+        let namespace = rollout.metadata.namespace.as_deref().unwrap_or_default();
+        let deployment: Option<Deployment> = self.get(namespace, name).await?;
+        Ok(deployment.map(|d| cluster::adoptee(rollout, &d)))
     }
 
     async fn gate_sets(&self, rollout: &LlmRollout) -> Result<GateSets, ObserveError> {

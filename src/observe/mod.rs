@@ -106,6 +106,7 @@ pub fn observe(rollout: &Arc<LlmRollout>, world: &World) -> Snapshot {
         readings: world.board.readings_of(&ObjectRef::from_obj(rollout)),
         grants,
         offers: Arc::clone(&world.offers),
+        adoptee: None,
         meant: world.memory.of(&ObjectRef::from_obj(rollout)),
     }
 }
@@ -118,8 +119,7 @@ fn gate_sets(rollout: &LlmRollout, world: &World) -> GateSets {
 
 fn cached_color(rollout: &LlmRollout, world: &World, color: Color) -> ColorSeen {
     let namespace = rollout.metadata.namespace.as_deref().unwrap_or_default();
-    let name = workload::name_of(rollout.metadata.name.as_deref().unwrap_or_default(), color);
-    let deployment = named(&world.stores.deployments, namespace, &name);
+    let deployment = named(&world.stores.deployments, namespace, &workload::deployment_of(rollout, color));
     if !crossing::may_see(rollout, color, &world.offers) {
         return ColorSeen::default();
     }

@@ -25,6 +25,10 @@ pub(crate) fn rollout(d: &mut Draw<'_>) -> Option<LlmRollout> {
     if ends_with(d, 5) {
         pair(&mut spec, &mut status, &revisions[wanted]);
     }
+    if ends_with(d, 3) {
+        spec["release"]["template"]["adopt"] = json!({"deployment": "legacy"});
+        status["adopted"] = d.mostly(json!({"deployment": "legacy", "selector": {"app": "old"}}), &[Value::Null]);
+    }
     for _ in 0..d.pick(&[0, 0, 0, 1, 0, 2, 0, 4]) {
         d.twist(&mut spec);
     }

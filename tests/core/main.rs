@@ -19,6 +19,7 @@ mod groups;
 mod hook;
 mod jobs;
 mod json_patch;
+mod legacy;
 mod objects;
 mod odds;
 mod orders;

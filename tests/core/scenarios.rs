@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use super::{
     counted::Rates,
     hook::Mood,
+    legacy::Legacy,
     world::{Gateway, Signal, World},
 };
 
@@ -321,6 +322,8 @@ fn of_others(world: &mut World, words: &[&str]) {
             drop(world.more.insert((PatchKind::LlmInferenceService, (*name).to_owned()), member.into()));
         }
         ["member-gone", name] => drop(world.more.remove(&(PatchKind::LlmInferenceService, (*name).to_owned()))),
+        ["legacy", image, label] => world.legacy = Some(Legacy::new(image, Some(label))),
+        ["legacy", image] => world.legacy = Some(Legacy::new(image, None)),
         ["feature-flag-is", field, value] => {
             let flag = Arc::make_mut(world.more.get_mut(&flag()).unwrap());
             flag["spec"]["flagSpec"]["flags"]["new-model"][field] = serde_saphyr::from_str(value).unwrap();
@@ -449,7 +452,7 @@ fn of_routers(world: &mut World, words: &[&str]) {
             ..,
         ] => change_route(world, words),
         ["grpc-route" | "virtual-service" | "feature-flag" | "rewrite", ..] => other_router(world, words),
-        ["member" | "member-gone" | "feature-flag-is", ..] => of_others(world, words),
+        ["member" | "member-gone" | "feature-flag-is" | "legacy", ..] => of_others(world, words),
         ["grpc-route-gone"] => world.grpc_route = None,
         ["gateway-announces", features @ ..] => world.announce(features),
         ["webhook", mood] => world.webhook.mood = mood_of(mood),

@@ -10,11 +10,11 @@ use llmrollout::{
         status::Color,
     },
     decide::{
-        Intent, Snapshot, decide,
+        Intent, Snapshot, adopt, decide,
         intent::{Owned, OwnedKind},
         release::wanted,
         snapshot::{
-            ColorSeen, DependencySeen, DeploymentSeen, GateSetSeen, GateSets, JobSeen, OrderSeen, OwnedSeen,
+            Adoptee, ColorSeen, DependencySeen, DeploymentSeen, GateSetSeen, GateSets, JobSeen, OrderSeen, OwnedSeen,
             PriceListSeen, Rival, ScaleSeen, Standing,
         },
         workload::{self, Made, Role},
@@ -58,6 +58,7 @@ pub(crate) fn snapshot(bytes: &[u8]) -> Option<Snapshot> {
         grants: Vec::new(),
         offers: Arc::new(offers()),
         meant: None,
+        adoptee: adoptee(d, &rollout),
         rollout: Arc::new(rollout),
     };
     // What would be asked if nothing were known yet is what may have been answered.
@@ -105,12 +106,26 @@ fn jobs(d: &mut Draw<'_>, begun: impl Iterator<Item = String>, now: Moment) -> B
     all
 }
 
+fn adoptee(d: &mut Draw<'_>, rollout: &LlmRollout) -> Option<Adoptee> {
+    adopt::wanted(rollout)?;
+    let selector = BTreeMap::from([("app".to_owned(), "old".to_owned())]);
+    let object = OwnedSeen { ours: d.sometimes(), version: "5".to_owned(), ..OwnedSeen::default() };
+    let selector = d.mostly(Some(selector), &[None, Some(BTreeMap::new())]);
+    let there = Adoptee { object, selector, as_written: d.sometimes(), labelled: d.sometimes() };
+    (!d.rarely()).then_some(there)
+}
+
 fn color(d: &mut Draw<'_>, rollout: &LlmRollout, color: Color, wanted: &str) -> ColorSeen {
     let active = rollout.status.as_ref().and_then(|s| s.active);
     let role = if active == Some(color) { Role::Active } else { Role::Candidate };
     // Where nobody makes anything for us, somebody else's objects may bear our names.
-    let template =
-        Template { replicas: Some(2), port: 8000, pod_template: PodTemplate::default(), ready_timeout: None };
+    let template = Template {
+        replicas: Some(2),
+        port: 8000,
+        pod_template: PodTemplate::default(),
+        adopt: None,
+        ready_timeout: None,
+    };
     let made = Made::of(rollout).unwrap_or(Made { rollout, template: &template });
     let deployment = workload::deployment(made, color, wanted, role);
     let pods = d.pick(&[2, 2, 2, 1, 0]);

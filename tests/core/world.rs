@@ -16,7 +16,7 @@ use llmrollout::{
         traffic::Router,
     },
     decide::{
-        Decision, Intent, Meant, Snapshot, crossing, decide,
+        Decision, Intent, Meant, Snapshot, adopt, crossing, decide,
         intent::{Odds, Owned, OwnedKind},
         release,
         snapshot::{
@@ -35,6 +35,7 @@ use super::{
     counted::Counted,
     hook::Hook,
     json_patch::obeys,
+    legacy::{self, Legacy},
     objects::{
         backends, color_of, feature_flag, front, grpc_route, member, offers, rewrite, route, status, virtual_service,
         weight,
@@ -86,6 +87,8 @@ pub(crate) struct World {
     pub(crate) more: BTreeMap<(PatchKind, String), Arc<Value>>,
     pub(crate) front: Option<Arc<Value>>,
     pub(crate) webhook: Hook,
+    /// What ran before there was a rollout.
+    pub(crate) legacy: Option<Legacy>,
     pub(crate) signals: BTreeMap<&'static str, Signal>,
     pub(crate) counted: Counted,
     pub(crate) readings: BTreeMap<Question, Vec<Reading>>,
@@ -161,6 +164,7 @@ impl World {
             more: of_others(),
             front: Some(front("blue").into()),
             webhook: Hook::default(),
+            legacy: None,
             signals: BTreeMap::new(),
             counted: Counted::default(),
             readings: BTreeMap::new(),
@@ -252,6 +256,7 @@ impl World {
             succeeded: self.succeeded.clone(),
             grants: self.grants.clone(),
             offers: Arc::new(offers()),
+            adoptee: self.legacy.as_ref().filter(|_| live).and_then(|legacy| legacy.seen(&self.rollout)),
             meant: self.meant.clone(),
         }
     }
@@ -348,7 +353,9 @@ impl World {
     }
 
     fn color(&self, color: Color, live: bool) -> ColorSeen {
+        let taken_over = adopt::adopted(&self.rollout, color).and(self.legacy.as_ref());
         let slot = &self.slots[&color];
+        let slot = &taken_over.map_or_else(|| slot.clone(), |legacy| legacy.slot(slot));
         let owned = |v: &Value| OwnedSeen {
             ours: v["metadata"]["labels"][labels::ROLLOUT] == "chat",
             applied: v["metadata"]["annotations"][labels::APPLIED].as_str().map(ToOwned::to_owned),
@@ -532,6 +539,10 @@ impl World {
     }
 
     fn delete(&mut self, name: &str, version: &str) -> bool {
+        if name == legacy::NAME {
+            self.log.push(format!("  delete Deployment {name}"));
+            return self.legacy.take().is_some();
+        }
         let slot = self.slots.get_mut(&color_of(name)).unwrap();
         let fits = slot.deployment.as_ref().is_some_and(|d| d["metadata"]["resourceVersion"] == version);
         if fits {
@@ -565,6 +576,9 @@ impl World {
                 };
                 (what, self.more.get_mut(&(patch.kind, patch.name.clone())).map(Arc::make_mut))
             }
+            PatchKind::Deployment if patch.name == legacy::NAME => {
+                ("legacy", self.legacy.as_mut().map(|legacy| &mut legacy.deployment))
+            }
             PatchKind::LlmRollout => return self.patch_self(patch),
             PatchKind::Webhook => panic!("a webhook is told, not patched"),
             PatchKind::Service | PatchKind::Deployment => {
@@ -595,11 +609,12 @@ impl World {
             _ if patch.ops.iter().any(|op| op["path"] == "/spec/replicas") => {
                 let replicas = &object["spec"]["replicas"];
                 let told = format!("  scale {} to {replicas}", patch.name);
-                if *replicas == 0 {
+                if *replicas == 0 && what != "legacy" {
                     self.slots.get_mut(&color_of(&patch.name)).unwrap().ready = 0;
                 }
                 told
             }
+            "legacy" => format!("  label Deployment {}", patch.name),
             _ => format!("  let go {:?} {}", patch.kind, patch.name),
         };
         self.log.push(told);
@@ -688,7 +703,9 @@ impl World {
     fn signal_of(&self, question: &Question) -> &'static str {
         let text = question.value.to_string();
         let serving = self.rollout.status.as_ref().and_then(|s| s.active).map(Color::word);
-        let beside = question.raw.is_none() && serving.is_some_and(|color| text.contains(&format!("chat-{color}-")));
+        let taken_over = text.contains(&format!("{}-", legacy::NAME));
+        let serves = |color| taken_over || text.contains(&format!("chat-{color}-"));
+        let beside = question.raw.is_none() && serving.is_some_and(serves);
         match () {
             () if question.about.as_ref().is_some_and(|a| Some(a.color) == serving) => "active-score",
             () if question.about.is_some() => "score",
