@@ -106,8 +106,17 @@ fn selects(selector: &BTreeMap<String, String>, made: Made<'_>) -> bool {
     selector.iter().all(|(key, value)| labels.and_then(|l| l.get(key)).and_then(Value::as_str) == Some(value))
 }
 
+/// Whether what runs is what the manifest's template says. By their labels pods are only told, and these must differ.
+pub fn as_written(running: &Value, template: &Map<String, Value>) -> bool {
+    let mut written = template.clone();
+    if let Some(meta) = written.get_mut("metadata").and_then(Value::as_object_mut) {
+        meta.remove("labels");
+    }
+    holds(running, &Value::Object(written))
+}
+
 /// Whether what runs holds everything that is written: the API server adds much to what people write.
-pub fn holds(running: &Value, written: &Value) -> bool {
+fn holds(running: &Value, written: &Value) -> bool {
     match (running, written) {
         (Value::Object(running), Value::Object(written)) => holds_fields(running, written),
         (Value::Array(running), Value::Array(written)) => {

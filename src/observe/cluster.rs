@@ -12,7 +12,6 @@ use k8s_openapi::{
     jiff::Timestamp,
 };
 use kube::{Resource, ResourceExt};
-use serde_json::Value;
 
 use crate::{
     api::{LlmGateSet, LlmRollout, Moment, labels, status::Color},
@@ -78,12 +77,11 @@ fn deployment(rollout: &LlmRollout, d: &Deployment) -> DeploymentSeen {
 pub(super) fn adoptee(rollout: &LlmRollout, d: &Deployment) -> Adoptee {
     let spec = d.spec.clone().unwrap_or_default();
     let by_labels = spec.selector.match_expressions.is_none_or(|e| e.is_empty());
-    let written = rollout.spec.release.made().map(|made| Value::Object(made.pod_template.0.clone()));
     let running = serde_json::to_value(&spec.template).unwrap_or_default();
     Adoptee {
         object: owned(rollout, d),
         selector: spec.selector.match_labels.filter(|labels| by_labels && !labels.is_empty()),
-        as_written: written.is_some_and(|written| adopt::holds(&running, &written)),
+        as_written: rollout.spec.release.made().is_some_and(|t| adopt::as_written(&running, &t.pod_template.0)),
         labelled: d.metadata.labels.is_some(),
     }
 }

@@ -38,7 +38,7 @@ impl Legacy {
     /// What a live look tells of it, while it is to be taken over.
     pub(crate) fn seen(&self, rollout: &LlmRollout) -> Option<Adoptee> {
         adopt::wanted(rollout).filter(|name| *name == NAME)?;
-        let template = Value::Object(rollout.spec.release.made()?.pod_template.0.clone());
+        let template = &rollout.spec.release.made()?.pod_template.0;
         let meta = &self.deployment["metadata"];
         Some(Adoptee {
             object: OwnedSeen {
@@ -47,7 +47,7 @@ impl Legacy {
                 ..OwnedSeen::default()
             },
             selector: serde_json::from_value(self.deployment["spec"]["selector"]["matchLabels"].clone()).ok(),
-            as_written: adopt::holds(&self.deployment["spec"]["template"], &template),
+            as_written: adopt::as_written(&self.deployment["spec"]["template"], template),
             labelled: meta["labels"].is_object(),
         })
     }

@@ -2,6 +2,7 @@
 //! Nothing here is shared with the demo; what both need is the kit's.
 
 mod abort;
+mod adopt;
 mod aside;
 mod checks;
 mod cli;
@@ -150,6 +151,7 @@ const CASES: &[Case] = cases![
     Beside "skip and promote": orders::skip_and_promote_go_on_at_once,
     Beside "decommission by approval": orders::old_color_is_deleted_when_somebody_agrees,
     Beside "a gate that asks; pause and resume": orders::a_gate_that_asks_is_answered,
+    Beside "a service that runs already": adopt::a_service_that_runs_comes_and_leaves_without_a_failed_request,
     Beside "CR deleted mid-way": leaving::deleted_midway_leaves_traffic_on_blue,
     Beside "newer revision mid-way": leaving::newer_revision_supersedes_at_a_middle_step,
     Beside "route edited by somebody else": hands::foreign_edit_blueward_is_an_abort,
