@@ -69,6 +69,7 @@ fn seen() -> Snapshot {
         cron_jobs: BTreeMap::new(),
         succeeded: BTreeMap::new(),
         offers: Arc::default(),
+        adoptee: None,
         meant: None,
     }
 }

@@ -78,6 +78,7 @@ pub(crate) fn snapshot(table: &Table, look: &Look, questions: &[Question], route
         succeeded: BTreeMap::new(),
         grants: Vec::new(),
         offers: table.offers(look.wish.known),
+        adoptee: None,
         meant: None,
         rollout: Arc::new(rollout),
     }
