@@ -141,7 +141,7 @@ reasons! {
     Adopting,
     /// What runs already was taken over as it stands.
     Adopted,
-    /// What `adopt` names cannot be taken over.
+    /// What `adopt` names cannot be taken over; the message says why and what to write.
     NotAdoptable,
     /// Nothing to release.
     UpToDate,

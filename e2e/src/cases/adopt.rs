@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::stand::{Service, Stand, is_promoted};
 use crate::kit::{
-    KitError, Load, LoadPlan, Weights, Wish, claim,
+    Film, KitError, Load, LoadPlan, Weights, Wish, claim,
     recipe::{self, NAME},
 };
 
@@ -35,6 +35,21 @@ async fn running(stand: &Stand) -> Result<(), KitError> {
         stand.space.apply(object).await?;
     }
     stand.space.poll_answers(Duration::from_secs(30)).await
+}
+
+/// In two writes, as the docs say: a gateway that learns of a Service only when it needs it answers 503 meanwhile.
+async fn moved_over(stand: &Stand, film: &Film) -> Result<(), KitError> {
+    let last = recipe::route(&stand.space.ground.gateway, &stand.space.host());
+    let mut first = last.clone();
+    let backends = &mut first["spec"]["rules"][0]["backendRefs"];
+    backends[0]["weight"] = json!(0);
+    backends.as_array_mut().into_iter().for_each(|all| all.push(json!({"name": LEGACY, "port": 8000, "weight": 1})));
+    stand.space.apply(&first).await?;
+    let followed = |route: &Value| route["status"]["parents"][0]["conditions"][0]["observedGeneration"] == 2;
+    film.until("the gateway has seen the colors", SOON, followed).await?;
+    // Nobody types faster.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    stand.space.apply(&last).await.map(drop)
 }
 
 /// Names of the pods that bear a label, with their uids.
@@ -72,7 +87,7 @@ pub(super) async fn a_service_that_runs_comes_and_leaves_without_a_failed_reques
         status["active"] == "blue" && status["message"].as_str().is_some_and(|m| m.contains("chat-blue"))
     };
     rollout.until("it is taken over, and the route is asked for", SOON, waits).await?;
-    stand.space.apply(&recipe::route(&stand.space.ground.gateway, &stand.space.host())).await?;
+    moved_over(stand, &route).await?;
     let rests = |rollout: &Value| rollout["status"]["reason"] == "UpToDate";
     rollout.until("nothing is to be released", SOON, rests).await?;
     let after = pods(stand, "app", LEGACY).await?;
