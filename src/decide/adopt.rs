@@ -37,7 +37,8 @@ pub fn wanted(rollout: &LlmRollout) -> Option<&str> {
 pub fn adopted(rollout: &LlmRollout, color: Color) -> Option<&Adopted> {
     let status = rollout.status.as_ref()?;
     let adopted = status.adopted.as_ref().filter(|_| color == COLOR)?;
-    (status.active.is_some() || wanted(rollout) == Some(&adopted.deployment)).then_some(adopted)
+    let serves = status.active == Some(COLOR) || status.retiring.as_ref().is_some_and(|r| r.color == COLOR);
+    (serves && status.candidate != Some(COLOR) || wanted(rollout) == Some(&adopted.deployment)).then_some(adopted)
 }
 
 /// What runs is to be taken over. The Services of the colors are made before a route is looked at: whoever moves the

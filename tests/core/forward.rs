@@ -282,7 +282,7 @@ impl Case<'_> {
                 Intent::Scale { path, .. } => (path, false),
             };
             let leaving = self.s.rollout.metadata.deletion_timestamp.is_some();
-            let serves = self.before.active.is_some_and(|c| *name == workload::name_of("chat", c));
+            let serves = self.before.active.is_some_and(|c| *name == workload::deployment_of(&self.s.rollout, c));
             let made = deployment || matches!(intent, Intent::Apply(o) if o.body["kind"] == "Service");
             demand(leaving || !made || self.made(), "what somebody else deploys is made or scaled")?;
             self.scaled(intent)?;
