@@ -44,7 +44,8 @@
 //!
 //! Why did it not advance: `decide::gate`. Why these weights: `decide::step`. Why did it go back: `decide::home`. What
 //! does the message say: `decide::narrate`. What was sent: `act`. When is it tried again: `control::retry` after an
-//! error, the decision's own wake-up otherwise. Every word of a condition or event: `api::conditions::Reason`.
+//! error, the decision's own wake-up otherwise. What is kept of an attempt: `decide::chronicle`, written by
+//! `record::ledger`; what people are told of it: `decide::tidings`, sent by `notify`. Every word of a condition or event: `api::conditions::Reason`.
 
 pub use llmrollout_core::{api, decide, metrics, routers, stats};
 
@@ -52,6 +53,7 @@ pub mod act;
 pub mod cli;
 pub mod control;
 pub mod line;
+pub mod notify;
 pub mod observe;
 pub mod record;
 pub mod serve;

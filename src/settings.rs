@@ -17,10 +17,10 @@ use clap::{ArgAction, Parser, ValueEnum};
 use serde::{Deserialize, Deserializer, de};
 
 use self::{
-    lists::{endpoints, providers, routers},
+    lists::{channels, endpoints, providers, routers},
     text::Listen,
 };
-use crate::{api::v1alpha1::Prices, line::ProviderSettings, metrics::unit};
+use crate::{api::v1alpha1::Prices, line::ProviderSettings, metrics::unit, notify::ChannelSettings};
 
 /// Flags. Each wins over the same setting in the file.
 #[derive(Debug, Default, Parser)]
@@ -66,6 +66,8 @@ struct File {
     endpoints: Vec<ProviderSettings>,
     #[serde(deserialize_with = "routers")]
     routers: Vec<ProviderSettings>,
+    #[serde(deserialize_with = "channels")]
+    channels: Vec<ChannelSettings>,
     #[serde(deserialize_with = "prices")]
     prices: Option<Prices>,
     #[serde(deserialize_with = "gpu_price")]
@@ -154,6 +156,8 @@ pub struct Settings {
     pub endpoints: Vec<ProviderSettings>,
     /// Webhooks that drive routers.
     pub routers: Vec<ProviderSettings>,
+    /// Where people are told.
+    pub channels: Vec<ChannelSettings>,
     /// Prices for rollouts that give none.
     pub prices: Option<Prices>,
     /// What a GPU costs by hour, for rollouts that do not say.
@@ -268,6 +272,7 @@ fn settle(flags: Flags, around: &Environment) -> Result<Asked, SettingsError> {
         providers: file.providers,
         endpoints: file.endpoints,
         routers: file.routers,
+        channels: file.channels,
         prices: file.prices,
         gpu_price: file.gpu_price,
         allow_cross_namespace: file.allow_cross_namespace,
@@ -474,6 +479,8 @@ listen: "127.0.0.1:9000"
             ("endpoints:\n- {name: b, url: 'http://x?a={{window}}'}\n", 2, 3, "nothing else in `{{}}`"),
             ("endpoints:\n- {name: b, url: 'http://169.254.169.254/x'}\n", 2, 3, "nobody is asked at a link-local"),
             ("endpoints:\n- {name: b, url: 'http://u:p@x'}\n", 2, 3, "must not hold a user"),
+            ("channels:\n- {name: a, kind: slack}\n", 2, 1, "channel a: url: give `url`"),
+            ("channels:\n- {name: a, kind: fax, url: 'http://x'}\n", 2, 18, "unknown variant `fax`"),
             ("limits: {concurrency: 3", 1, 9, "unclosed"),
         ] {
             let path = written("wrong", text);

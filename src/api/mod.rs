@@ -13,6 +13,7 @@ pub mod gates;
 pub mod home;
 pub mod labels;
 pub mod moment;
+pub mod notify;
 pub mod order;
 pub mod phase;
 pub mod record;

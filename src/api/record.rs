@@ -75,9 +75,29 @@ pub struct Entry {
     /// The bake window then; 0 outside one.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub bake: i32,
+    /// Who is to be told, and who was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tell: Vec<Telling>,
     /// What.
     #[serde(flatten)]
     pub what: What,
+}
+
+/// That an entry is told on a channel.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Telling {
+    /// Name of the channel.
+    pub channel: String,
+    /// Only to say that earlier trouble is over.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub quiet: bool,
+    /// When it was told, or given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Moment>,
+    /// Why nobody was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gave_up: Option<String>,
 }
 
 /// What happened.
@@ -212,6 +232,10 @@ impl Entry {
 
     /// Whether it may make room for what is newer: what people said and how it ended stays.
     pub fn is_detail(&self) -> bool {
+        // It is an outbox too.
+        if self.tell.iter().any(|telling| telling.at.is_none()) {
+            return false;
+        }
         match &self.what {
             What::Judged { gate, .. } => gate.verdict == super::status::VerdictWord::Pass,
             What::Stood { .. } | What::Wrote { .. } => true,
@@ -230,4 +254,9 @@ impl Entry {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
 fn is_zero(number: &i32) -> bool {
     *number == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }

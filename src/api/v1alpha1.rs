@@ -15,6 +15,7 @@ use super::{
     checks::{Check, Hooks},
     exporters::Metrics,
     gates::Gate,
+    notify::Notification,
     release::Release,
     status::LlmRolloutStatus,
     traffic::{OF_A_TEMPLATE, Router},
@@ -198,6 +199,10 @@ pub struct LlmRolloutSpec {
     /// When a release may start and its steps may advance; traffic goes back at any hour.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<Window>,
+    /// Who is told of what.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub notifications: Vec<Notification>,
     /// Stops everything except an abort. Time paused is not counted as hold.
     #[serde(default, skip_serializing_if = "is_false")]
     pub paused: bool,

@@ -39,9 +39,13 @@ use self::{
 use crate::{
     act::{self, Hands},
     api::LlmRollout,
-    decide::snapshot::{EndpointOffer, Offers},
+    decide::{
+        snapshot::{EndpointOffer, Offers},
+        tidings::Told,
+    },
     line::{ProviderError, ProviderSettings},
     metrics::Reading,
+    notify::{Courier, Heard},
     observe::{
         World, board::Board, clock::Clock, live::Eyes, memory::Memory, prometheus::Provider, webhooks::Webhooks,
     },
@@ -107,11 +111,11 @@ pub async fn run(settings: Settings) -> Result<(), ControlError> {
     let (clock, board) = (Clock::start(), Board::default());
     let webhooks = webhooks(&settings, &board)?;
     tasks.spawn(webhooks.0.clone().run(stopped(stop.clone())));
-    providers(&settings, &board, clock, &metrics, &stop)?.into_iter().for_each(|asking| drop(tasks.spawn(asking)));
     let (herald, speak) = Herald::start(client(&config)?, identity(&settings));
     tasks.spawn(speak);
-    let (desk, keep) = ledger(client(&config)?, &settings, &metrics);
-    tasks.spawn(keep);
+    let (desk, keeping) = ledger(client(&config)?, &settings, &metrics, clock);
+    let asking = providers(&settings, &board, clock, &metrics, &stop)?.into_iter().map(FutureExt::boxed);
+    asking.chain(keeping).for_each(|task| drop(tasks.spawn(task)));
     let parts = Parts {
         eyes: client(&config)?,
         hands: client(&config)?,
@@ -153,11 +157,25 @@ fn identity(settings: &Settings) -> String {
     settings.election.as_ref().map_or_else(|| "alone".to_owned(), |election| election.identity.clone())
 }
 
-/// Where pages for the records of attempts are handed in, and the task that writes them.
-fn ledger(client: Client, settings: &Settings, metrics: &Arc<Metrics>) -> (Desk, impl Future<Output = ()> + use<>) {
+/// Where pages for the records of attempts are handed in, and the tasks that write them and tell people of them.
+fn ledger(
+    client: Client,
+    settings: &Settings,
+    metrics: &Arc<Metrics>,
+    clock: Clock,
+) -> (Desk, Vec<future::BoxFuture<'static, ()>>) {
     let (desk, deadline) = (Desk::default(), settings.limits.call_timeout);
-    let ledger = Ledger { client, deadline, desk: desk.clone(), metrics: Arc::clone(metrics) };
-    (desk, ledger.keep())
+    let (back, tally) = (desk.clone(), Arc::clone(metrics));
+    let heard: Heard = Arc::new(move |notice, outcome| {
+        let (entry, channel) = (notice.entry.clone(), notice.channel.clone());
+        back.heard(notice, Told { entry, channel, at: clock.now(), gave_up: outcome.err() });
+    });
+    let count = Arc::new(move |channel: &str, outcome| tally.notified(channel, outcome));
+    let (courier, carrying) = Courier::start(&settings.channels, heard, count);
+    let tell = Arc::new(move |notices| courier.take(notices));
+    let ledger = Ledger { client, deadline, desk: desk.clone(), metrics: Arc::clone(metrics), tell };
+    let tasks = carrying.into_iter().map(FutureExt::boxed).chain([ledger.keep().boxed()]);
+    (desk, tasks.collect())
 }
 
 /// Who asks webhooks, and who tells them.

@@ -7,7 +7,13 @@ use std::{
     time::Duration,
 };
 
-use super::{Decision, Intent, plan::PlannedGate, snapshot::Snapshot, view::View};
+use super::{
+    Decision, Intent,
+    plan::PlannedGate,
+    snapshot::Snapshot,
+    tidings::{self, Told},
+    view::View,
+};
 use crate::{
     api::{
         LlmRollout, LlmRolloutStatus, Moment, Phase,
@@ -45,6 +51,8 @@ pub struct Page {
     pub queries: BTreeMap<String, String>,
     /// What happened.
     pub entries: Vec<Entry>,
+    /// What became of notices.
+    pub told: Vec<Told>,
 }
 
 impl Page {
@@ -65,13 +73,16 @@ impl Page {
         entries.extend(judged(s, attempt, decision, status));
         entries.extend(over(attempt, status));
         entries.extend(stood(attempt, status, s.now));
+        // Old news, which only a process finds that never told this status, is for the record alone.
+        entries.iter_mut().filter(|e| s.now.since(e.at) < FRESH).for_each(|e| tidings::address(e, &s.rollout));
         let queries = queries(decision, status);
         let wanted = decision.meant.as_ref().is_some_and(|meant| meant.wanted.as_ref() == Some(&attempt.revision));
         let images = if wanted { images(&s.rollout) } else { Vec::new() };
-        let page = Self { attempt: attempt.id, revision: attempt.revision.clone(), images, queries, entries };
+        let page =
+            Self { attempt: attempt.id, revision: attempt.revision.clone(), images, queries, entries, told: vec![] };
         let before = status.history.iter().find(|past| past.id + 1 == attempt.id).map(|past| {
             let what = What::Ended { outcome: past.outcome, message: past.message.clone() };
-            let ended = Entry { at: past.ended_at, step: 0, bake: 0, what };
+            let ended = Entry { at: past.ended_at, step: 0, bake: 0, tell: vec![], what };
             Self { attempt: past.id, revision: past.revision.clone(), entries: vec![ended], ..Self::default() }
         });
         before.into_iter().chain([page]).collect()
@@ -87,6 +98,7 @@ impl Page {
         }
         self.queries.extend(newer.queries);
         self.entries.extend(newer.entries);
+        self.told.extend(newer.told);
     }
 }
 
@@ -105,13 +117,13 @@ pub(super) fn rested_on(v: &View<'_>, next: &LlmRolloutStatus) -> Vec<GateStatus
 }
 
 fn entry(attempt: &Attempt, at: Moment, what: What) -> Entry {
-    Entry { at, step: attempt.step, bake: attempt.bake, what }
+    Entry { at, step: attempt.step, bake: attempt.bake, tell: vec![], what }
 }
 
 fn begun(attempt: &Attempt, status: &LlmRolloutStatus) -> Entry {
     let active_revision = status.active_revision.clone().filter(|active| *active != attempt.revision);
     let what = What::Began { candidate: status.candidate, active_revision };
-    Entry { at: attempt.started_at, step: 0, bake: 0, what }
+    Entry { at: attempt.started_at, step: 0, bake: 0, tell: vec![], what }
 }
 
 /// What people said.
@@ -166,7 +178,7 @@ fn judged(s: &Snapshot, attempt: &Attempt, decision: &Decision, status: &LlmRoll
         let severity = plan.map_or_else(String::new, |p| format!("{:?}", p.severity));
         let links = plan.map(|p| links(p.as_ref())).unwrap_or_default();
         let what = What::Judged { gate: gate.clone(), severity, links };
-        Entry { at: gate.at.unwrap_or(decided), step: gate.step, bake, what }
+        Entry { at: gate.at.unwrap_or(decided), step: gate.step, bake, tell: vec![], what }
     });
     judged.collect()
 }
@@ -260,9 +272,12 @@ pub fn bind(record: &mut Record, page: &Page) -> bool {
         if folded || stands_already(record, entry) || !keys.insert(entry.key()) {
             continue;
         }
-        record.entries.push(entry.clone());
+        let mut entry = entry.clone();
+        tidings::tell_once(record, &mut entry);
+        record.entries.push(entry);
     }
     record.entries.sort_by_key(|e| e.at);
+    tidings::settle(record, &page.told);
     fold(record);
     *record != before
 }

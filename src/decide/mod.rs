@@ -47,6 +47,7 @@ mod sound;
 mod sources;
 mod stage;
 mod step;
+pub mod tidings;
 mod trial;
 mod view;
 mod warm;

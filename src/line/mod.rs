@@ -18,7 +18,7 @@ use reqwest::{Client, RequestBuilder, Response, Url, header::CONTENT_TYPE};
 
 use self::{address::Refused, settings::Files};
 pub use self::{
-    settings::{BasicAuth, ProviderError, ProviderSettings, Speaks},
+    settings::{BasicAuth, ProviderError, ProviderSettings, Speaks, careful, is_forbidden},
     url::about,
     weights::Whose,
 };

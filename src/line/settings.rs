@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, fmt, io, path::PathBuf, time::Duration};
 
 use reqwest::{
-    Certificate, Client, Identity, Url,
+    Certificate, Client, ClientBuilder, Identity, Url,
     header::{HeaderMap, HeaderName, HeaderValue},
     redirect::Policy,
 };
@@ -212,7 +212,7 @@ impl ProviderSettings {
                 Speaks::Json | Speaks::Weights => "url: must not hold a #",
             }));
         }
-        if bare_host(&url).parse().is_ok_and(is_refused) {
+        if is_forbidden(&url) {
             return Err(self.invalid(
                 "url: nobody is asked at a link-local address or where a cloud keeps its metadata; write another",
             ));
@@ -235,19 +235,9 @@ impl ProviderSettings {
 
     pub(super) fn client(&self, files: &Files) -> Result<Client, ProviderError> {
         let url = self.configured()?;
-        let mut client = Client::builder()
-            .user_agent(concat!("llmrollout/", env!("CARGO_PKG_VERSION")))
-            .default_headers(self.headers()?)
-            .connect_timeout(Duration::from_secs(2))
-            .dns_resolver(Resolver { host: bare_host(&url).to_owned() })
-            .redirect(Policy::none())
-            .referer(false)
-            .no_proxy();
+        let mut client = careful(&url).default_headers(self.headers()?);
         if let Some(ca) = &files.ca {
             client = client.tls_certs_only(self.certificates(ca)?);
-        } else if url.scheme() == "http" {
-            // The system's certificates are not needed, and where there are none the client could not be built.
-            client = client.tls_certs_only([]);
         }
         if let (Some(certificate), Some(key)) = (&files.certificate, &files.key) {
             let both = [certificate.as_slice(), key.as_slice()].join(&b'\n');
@@ -352,6 +342,24 @@ impl ProviderSettings {
     pub fn tells_colors(&self) -> bool {
         self.speaks == Speaks::Json && url::tells_colors(&self.url)
     }
+}
+
+/// What every client of ours has in common: no redirects, no proxy, and no address that is refused.
+pub fn careful(url: &Url) -> ClientBuilder {
+    let client = Client::builder()
+        .user_agent(concat!("llmrollout/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(Duration::from_secs(2))
+        .dns_resolver(Resolver { host: bare_host(url).to_owned() })
+        .redirect(Policy::none())
+        .referer(false)
+        .no_proxy();
+    // The system's certificates are not needed then, and where there are none the client could not be built.
+    if url.scheme() == "http" { client.tls_certs_only([]) } else { client }
+}
+
+/// Whether its host is an address that is refused.
+pub fn is_forbidden(url: &Url) -> bool {
+    bare_host(url).parse().is_ok_and(is_refused)
 }
 
 /// The host as an address is parsed and as a name is looked up: without the brackets of an URL.

@@ -25,7 +25,10 @@ use crate::{
         LlmRollout, labels,
         record::{self, KEPT, KEY, Record, SCHEMA},
     },
-    decide::chronicle::{Page, bind},
+    decide::{
+        chronicle::{Page, bind},
+        tidings::{Notice, Told, untold},
+    },
 };
 
 /// Rollouts that may wait for their record at one time.
@@ -64,6 +67,22 @@ impl Desk {
         let room = self.put(place, owner, page);
         self.knock.notify_one();
         room
+    }
+
+    /// Takes what became of a notice.
+    pub fn heard(&self, notice: &Notice, told: Told) {
+        let kind = LlmRollout::api_version(&()).into_owned();
+        let owner = OwnerReference {
+            api_version: kind,
+            kind: LlmRollout::kind(&()).into_owned(),
+            name: notice.rollout.clone(),
+            uid: notice.uid.clone(),
+            ..OwnerReference::default()
+        };
+        let place = (notice.namespace.clone(), notice.rollout.clone(), notice.attempt);
+        let page = Page { attempt: notice.attempt, told: vec![told], ..Page::default() };
+        self.put(place, owner, page);
+        self.knock.notify_one();
     }
 
     /// Whether this process has told the status of a rollout before; from now on it has.
@@ -160,6 +179,8 @@ pub struct Ledger {
     pub desk: Desk,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// Where what people are to be told goes. Takes it and does not wait.
+    pub tell: Arc<dyn Fn(Vec<Notice>) + Send + Sync>,
 }
 
 impl Ledger {
@@ -191,6 +212,10 @@ impl Ledger {
                 self.metrics.record_written(error.word());
                 let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
                 tracing::warn!(rollout = %format!("{namespace}/{name}"), attempt, "{error} {cause}");
+                // What people must hear does not wait for what is filed.
+                let mut record = fresh(namespace, &owner);
+                bind(&mut record, &page);
+                (self.tell)(untold(&record));
                 let again = error.may_pass();
                 if again {
                     self.desk.put_back(place, owner, page);
@@ -207,14 +232,12 @@ impl Ledger {
         let there = self.within(api.get_opt(&name)).await?;
         let mut record = match &there {
             Some(map) => read(map, owner)?,
-            None => Record {
-                namespace: namespace.to_owned(),
-                rollout: owner.name.clone(),
-                uid: owner.uid.clone(),
-                ..Record::default()
-            },
+            // Only what stands in a record can have been told.
+            None if page.entries.is_empty() => return Ok(false),
+            None => fresh(namespace, owner),
         };
         if !bind(&mut record, page) {
+            (self.tell)(untold(&record));
             return Ok(false);
         }
         let text = serde_json::to_string(&record).map_err(LedgerError::Words)?;
@@ -232,6 +255,7 @@ impl Ledger {
             let replace = api.replace(&name, &params, &map);
             self.within(replace).await?;
         }
+        (self.tell)(untold(&record));
         Ok(true)
     }
 
@@ -258,6 +282,10 @@ impl Ledger {
             Err(_) => Err(LedgerError::Late),
         }
     }
+}
+
+fn fresh(namespace: &str, owner: &OwnerReference) -> Record {
+    Record { namespace: namespace.to_owned(), rollout: owner.name.clone(), uid: owner.uid.clone(), ..Record::default() }
 }
 
 fn is_ours(map: &ConfigMap, owner: &OwnerReference) -> bool {

@@ -29,6 +29,12 @@ struct OfClass {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ChannelOutcome {
+    channel: String,
+    outcome: Word,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfOutcome {
     outcome: Word,
 }
@@ -80,6 +86,7 @@ pub struct Metrics {
     events_dropped: Counter,
     record_writes: Family<OfOutcome, Counter>,
     record_dropped: Counter,
+    notifications: Family<ChannelOutcome, Counter>,
     decision_delay: Seconds<OfDirection>,
     rollback_seconds: Histogram,
     shown: Shown,
@@ -102,6 +109,7 @@ impl Metrics {
             events_dropped: Counter::default(),
             record_writes: Family::default(),
             record_dropped: Counter::default(),
+            notifications: Family::default(),
             decision_delay: Family::new_with_constructor(minutes),
             rollback_seconds: minutes(),
             shown: Shown::default(),
@@ -127,6 +135,7 @@ impl Metrics {
         to.register("events_dropped", "Events that found no room in the queue", self.events_dropped.clone());
         to.register("record_writes", "Writes of the records of attempts, by outcome", self.record_writes.clone());
         to.register("record_dropped", "Pages for a record that found no room", self.record_dropped.clone());
+        to.register("notifications", "Tries to tell people, by outcome", self.notifications.clone());
         let delay = "From the newest sample that a decision rested on to the write that moved traffic";
         to.register("decision_delay_seconds", delay, self.decision_delay.clone());
         let home = "From the decision to go back until every router gave the candidate nothing, and had confirmed it";
@@ -202,6 +211,12 @@ impl Metrics {
     /// The record of an attempt was written, or was not.
     pub fn record_written(&self, outcome: &'static str) {
         self.record_writes.get_or_create(&OfOutcome { outcome: Word(outcome) }).inc();
+    }
+
+    /// Somebody was told something, or was not.
+    pub fn notified(&self, channel: &str, outcome: &'static str) {
+        let labels = ChannelOutcome { channel: channel.to_owned(), outcome: Word(outcome) };
+        self.notifications.get_or_create(&labels).inc();
     }
 
     /// A page for a record found no room.

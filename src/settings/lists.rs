@@ -5,24 +5,43 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Deserializer, de};
 
-use crate::line::{Line, ProviderError, ProviderSettings, Speaks};
+use crate::{
+    line::{Line, ProviderError, ProviderSettings, Speaks},
+    notify::{ChannelError, ChannelSettings},
+};
 
 pub(super) fn providers<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<ProviderSettings>, D::Error> {
-    each_named(Vec::<Usable>::deserialize(from)?.into_iter().map(|usable| usable.0).collect(), "providers")
+    each_named(Vec::<Usable>::deserialize(from)?.into_iter().map(|usable| usable.0).collect(), "providers", |one| {
+        &one.name
+    })
 }
 
 pub(super) fn endpoints<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<ProviderSettings>, D::Error> {
-    each_named(Vec::<UsableEndpoint>::deserialize(from)?.into_iter().map(|usable| usable.0).collect(), "endpoints")
+    each_named(
+        Vec::<UsableEndpoint>::deserialize(from)?.into_iter().map(|usable| usable.0).collect(),
+        "endpoints",
+        |one| &one.name,
+    )
 }
 
 pub(super) fn routers<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<ProviderSettings>, D::Error> {
-    each_named(Vec::<UsableWebhook>::deserialize(from)?.into_iter().map(|usable| usable.0).collect(), "routers")
+    each_named(
+        Vec::<UsableWebhook>::deserialize(from)?.into_iter().map(|usable| usable.0).collect(),
+        "routers",
+        |one| &one.name,
+    )
 }
 
-fn each_named<E: de::Error>(all: Vec<ProviderSettings>, what: &str) -> Result<Vec<ProviderSettings>, E> {
+/// Channels, each with a name of its own.
+pub(super) fn channels<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<ChannelSettings>, D::Error> {
+    let all = Vec::<UsableChannel>::deserialize(from)?.into_iter().map(|usable| usable.0).collect();
+    each_named(all, "channels", |channel: &ChannelSettings| &channel.name)
+}
+
+fn each_named<T, E: de::Error>(all: Vec<T>, what: &str, name: impl Fn(&T) -> &String) -> Result<Vec<T>, E> {
     let mut names = BTreeSet::new();
-    match all.iter().find(|one| !names.insert(one.name.as_str())) {
-        Some(twice) => Err(E::custom(format!("two {what} are named `{}`; give each its own name", twice.name))),
+    match all.iter().map(&name).find(|one| !names.insert(*one)) {
+        Some(twice) => Err(E::custom(format!("two {what} are named `{twice}`; give each its own name"))),
         None => Ok(all),
     }
 }
@@ -67,5 +86,18 @@ impl TryFrom<ProviderSettings> for UsableWebhook {
 
     fn try_from(settings: ProviderSettings) -> Result<Self, Self::Error> {
         Usable::try_from(ProviderSettings { speaks: Speaks::Weights, ..settings }).map(|usable| Self(usable.0))
+    }
+}
+
+/// The same of a channel.
+#[derive(Deserialize)]
+#[serde(try_from = "ChannelSettings")]
+struct UsableChannel(ChannelSettings);
+
+impl TryFrom<ChannelSettings> for UsableChannel {
+    type Error = ChannelError;
+
+    fn try_from(settings: ChannelSettings) -> Result<Self, Self::Error> {
+        settings.check().map(|()| Self(settings))
     }
 }

@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 
 use llmrollout::{
-    api::{LlmRolloutStatus, record::Record},
+    api::{LlmRolloutStatus, Moment, record::Record},
     decide::{
         Decision, Intent, Snapshot,
         chronicle::{Page, bind},
+        tidings::{Notice, Told, untold},
     },
 };
 
@@ -50,6 +51,29 @@ impl Book {
         let entries = record.entries.iter().map(|e| format!("  {}", serde_json::to_string(e).unwrap()));
         std::iter::once(head).chain(queries).chain(entries).collect()
     }
+
+    /// What nobody was told yet. It is told now, and given up on `unheard`.
+    pub(crate) fn tell(&mut self, attempt: i64, at: Moment, unheard: Option<&str>) -> Vec<String> {
+        let record = self.records.get_mut(&attempt).unwrap();
+        let notices = untold(record);
+        let told = notices.iter().map(|Notice { entry, channel, .. }| Told {
+            entry: entry.clone(),
+            channel: channel.clone(),
+            at,
+            gave_up: (unheard == Some(channel)).then(|| "it answered HTTP 404".to_owned()),
+        });
+        bind(record, &Page { attempt, told: told.collect(), ..Page::default() });
+        assert!(untold(record).is_empty(), "what was told stands so in the record");
+        notices.iter().map(line).collect()
+    }
+}
+
+/// What people are told on this channel.
+fn line(notice: &Notice) -> String {
+    let Notice { id, incident, channel, happening, quiet, message, links, .. } = notice;
+    let quiet = if *quiet { " (quiet)" } else { "" };
+    let links: Vec<_> = links.iter().map(|(word, url)| format!(" [{word}: {url}]")).collect();
+    format!("  tell {channel}{quiet}: {} {id} of {incident}: {message}{}", happening.word(), links.concat())
 }
 
 /// As `act` says it.

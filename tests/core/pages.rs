@@ -13,7 +13,7 @@ use llmrollout::{
 #[test]
 fn a_record_never_grows_beyond_its_size() {
     let at = |n: i64| Moment::from_unix(1_800_000_000 + n);
-    let entry = |n: i64, what: What| Entry { at: at(n), step: 1, bake: 0, what };
+    let entry = |n: i64, what: What| Entry { at: at(n), step: 1, bake: 0, tell: vec![], what };
     let words = |n: i64| format!("{n} {}", "x".repeat(400));
     let page = |entries: Vec<Entry>| Page { attempt: 1, revision: "r".into(), entries, ..Page::default() };
     let mut record = Record::default();

@@ -164,11 +164,15 @@ fn command(world: &mut World, line: &str) {
 
 /// The record of the attempts: kept from now on, of pages that do not arrive or arrive again, or printed.
 fn record(world: &mut World, words: &[&str]) {
+    let now = world.now;
     let book = world.book.get_or_insert_default();
     match words {
         [] => {}
         ["lost", lost] => book.lost = lost.parse().unwrap(),
         ["of", attempt] => world.log.extend(book.told(attempt.parse().unwrap())),
+        ["tell", attempt, unheard @ ..] => {
+            world.log.extend(book.tell(attempt.parse().unwrap(), now, unheard.first().copied()));
+        }
         _ => panic!("unknown about a record: {words:?}"),
     }
 }

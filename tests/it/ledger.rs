@@ -88,7 +88,10 @@ impl Stand {
         let desk = Desk::default();
         let metrics = Arc::new(Metrics::new().0);
         let client = Client::new(service, "llm");
-        tokio::spawn(Ledger { client, deadline: Duration::from_secs(1), desk: desk.clone(), metrics }.keep());
+        tokio::spawn(
+            Ledger { client, deadline: Duration::from_secs(1), desk: desk.clone(), metrics, tell: Arc::new(|_| ()) }
+                .keep(),
+        );
         Self { cluster, desk }
     }
 
@@ -125,7 +128,7 @@ fn rollout() -> LlmRollout {
 
 fn page(attempt: i64, second: i64) -> Page {
     let what = What::Asked { reason: Reason::GateAsks, message: format!("at {second}") };
-    let entry = Entry { at: Moment::from_unix(1_800_000_000 + second), step: 1, bake: 0, what };
+    let entry = Entry { at: Moment::from_unix(1_800_000_000 + second), step: 1, bake: 0, tell: vec![], what };
     Page { attempt, revision: "r".into(), entries: vec![entry], ..Page::default() }
 }
 

@@ -20,6 +20,7 @@ mod istio;
 mod jobs;
 mod leaving;
 mod moments;
+mod notices;
 mod operators;
 mod orders;
 mod pair;
@@ -181,6 +182,7 @@ const CASES: &[Case] = cases![
     Own "operator killed in the middle of each step": operators::operator_killed_in_each_step,
     Own "operator away while the release changes": moments::release_changes_while_the_operator_is_away,
     Own "operator killed during each hook": checks::operator_killed_during_a_check_and_a_hook,
+    Own "people are told": notices::people_are_told_on_every_channel_once,
     Own "two replicas with the leader killed": operators::leader_killed_of_two_replicas,
     Own "two replicas with the leader killed": operators::leader_stopped_cleanly_hands_over_at_once,
     Last "its own RBAC": quiet::operator_was_forbidden_nothing_under_its_own_account,

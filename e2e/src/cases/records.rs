@@ -77,6 +77,20 @@ impl Recorded {
     }
 }
 
+/// Waits until the record says of every notice what became of it, but on these channels.
+pub(super) async fn told_all(stand: &Stand, attempt: i64, but: &[&str], within: Duration) -> Result<(), KitError> {
+    let name = format!("{NAME}-attempt-{attempt}");
+    let film = Film::start(stand.space.api("v1", "ConfigMap"), &name).await?;
+    let open = |telling: &Value| telling["at"].is_null() && !but.iter().any(|name| telling["channel"] == *name);
+    let all = |map: &Value| {
+        let record = parsed(map);
+        let entries = record["entries"].as_array().cloned().unwrap_or_default();
+        let tellings = |entry: &Value| entry["tell"].as_array().cloned().unwrap_or_default();
+        !entries.is_empty() && !entries.iter().flat_map(tellings).any(|telling| open(&telling))
+    };
+    film.until("who was told stands in the record", within, all).await.map(drop)
+}
+
 /// The sheet is printed in every shape, and names what was released.
 pub(super) async fn reported(stand: &Stand, attempt: i64) -> Result<(), KitError> {
     let (namespace, number) = (stand.space.name.as_str(), attempt.to_string());

@@ -8,6 +8,7 @@ pub(crate) mod ground;
 pub(crate) mod load;
 pub(crate) mod operator;
 pub(crate) mod pods;
+pub(crate) mod postbox;
 pub(crate) mod prometheus;
 pub(crate) mod recipe;
 pub(crate) mod rogue;

@@ -29,6 +29,8 @@ pub(crate) struct Install {
     pub provider: Value,
     /// The endpoints in its configuration.
     pub endpoints: Value,
+    /// The channels in its configuration.
+    pub channels: Value,
 }
 
 impl Default for Install {
@@ -41,6 +43,7 @@ impl Default for Install {
             lease: Duration::from_secs(10),
             provider: json!({}),
             endpoints: json!([]),
+            channels: json!([]),
         }
     }
 }
@@ -73,6 +76,7 @@ impl Install {
             "config": {
                 "providers": [provider],
                 "endpoints": self.endpoints,
+                "channels": self.channels,
                 "watchNamespaces": watched,
                 "allowCrossNamespace": !self.own_namespace_only,
                 "leaderElection": {"leaseDuration": format!("{}s", self.lease.as_secs())},

@@ -119,6 +119,7 @@ async fn everything() -> String {
     metrics.event_dropped();
     metrics.record_written("written");
     metrics.record_page_dropped();
+    metrics.notified("oncall", "told");
     metrics.leads(true);
     let reading = crate::metrics::Reading {
         at: Moment::from_unix(1),
@@ -147,6 +148,7 @@ async fn every_family_is_printed_under_its_name() {
         "llmrollout_events_dropped_total 1",
         "llmrollout_record_writes_total{outcome=\"written\"} 1",
         "llmrollout_record_dropped_total 1",
+        "llmrollout_notifications_total{channel=\"oncall\",outcome=\"told\"} 1",
         "llmrollout_phase{namespace=\"llm\",name=\"chat\",phase=\"Holding\"} 1",
         "llmrollout_candidate_weight{namespace=\"llm\",name=\"chat\"} 20",
         "llmrollout_gate_evidence_log10{namespace=\"llm\",name=\"chat\",gate=\"errors\",side=\"fail\"} -0.25",
