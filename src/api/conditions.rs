@@ -155,6 +155,8 @@ reasons! {
     HookFailed,
     /// The candidate is coming up.
     Preparing,
+    /// A pod of the candidate does not come up; the message says why.
+    PodStuck,
     /// The candidate was not ready within `readyTimeout`.
     NotReadyInTime,
     /// A weight is being written and confirmed.

@@ -106,7 +106,7 @@ fn late(v: &View<'_>) -> Option<Cause> {
     let timeout = v.plan.ok()?.ready_timeout;
     // An operator that was away looks first: pods may have become ready meanwhile.
     let late = v.now().since(attempt.clock_from.max(v.s.watching_since)) >= timeout;
-    (late && !prepare::is_up(v)).then(|| Cause::sure(say::not_ready_in_time(timeout)))
+    (late && !prepare::is_up(v)).then(|| Cause::sure(say::not_ready_in_time(timeout, prepare::stuck(v).as_deref())))
 }
 
 fn failed(v: &View<'_>) -> Option<Cause> {

@@ -112,6 +112,7 @@ const fn odd(reason: Reason) -> bool {
             | Reason::Drifted
             | Reason::Contended
             | Reason::CheckWaits
+            | Reason::PodStuck
     )
 }
 

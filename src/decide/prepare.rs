@@ -9,7 +9,7 @@ use super::{
     adopt::adopted,
     answer::{Answer, end_attempt},
     intent::{Intent, Owned},
-    retire,
+    narrate, retire,
     say::{self, Said},
     snapshot::OwnedSeen,
     view::View,
@@ -37,12 +37,19 @@ pub(super) fn preparing(v: &View<'_>) -> Option<Answer> {
     }
     // Nothing serves yet, so there is nothing to go back to: people are told, and it goes on when the pods are ready.
     if v.status.active.is_none() && v.now() >= deadline(v) {
-        return Some(Answer::new(v, Phase::Blocked, say::first_never_ready()));
+        return Some(Answer::new(v, Phase::Blocked, say::first_never_ready(stuck(v).as_deref())));
     }
     match v.pair() {
         Some(pair) => answer(say::service_to_answer(v, &pair.half(candidate).service)),
-        None => answer(say::pods_to_come(v, v.wanted_pods(candidate), candidate)),
+        None => answer(say::pods_to_come(v, v.wanted_pods(candidate), candidate, stuck(v).as_deref())),
     }
+}
+
+/// The first pod of the candidate that does not come up, and why.
+pub(super) fn stuck(v: &View<'_>) -> Option<String> {
+    let (attempt, color) = (v.running()?, v.s.color(v.candidate()?));
+    let own = color.stuck.iter().find(|pod| pod.revision.as_ref() == Some(&attempt.revision))?;
+    Some(narrate::clipped(format!("{}: {}", own.pod, own.why)))
 }
 
 /// Whether every pod of the candidate is ready, and none of an older template is left.

@@ -95,8 +95,10 @@ pub(super) fn coming_up(v: &View<'_>, color: Color) -> Said {
     said(preparing(v), format!("revision {} {comes} on {}", v.wanted, color.word()))
 }
 
-pub(super) fn pods_to_come(v: &View<'_>, pods: i32, color: Color) -> Said {
-    said(preparing(v), format!("{pods} pods of {} are to become ready", color.word()))
+pub(super) fn pods_to_come(v: &View<'_>, pods: i32, color: Color, stuck: Option<&str>) -> Said {
+    let words = format!("{pods} pods of {} are to become ready", color.word());
+    let Some(stuck) = stuck else { return said(preparing(v), words) };
+    said(Reason::PodStuck, format!("{words}; {stuck}"))
 }
 
 pub(super) fn service_to_answer(v: &View<'_>, service: &str) -> Said {
@@ -107,8 +109,9 @@ fn preparing(v: &View<'_>) -> Reason {
     if v.status.active.is_some() { Reason::Preparing } else { Reason::Installing }
 }
 
-pub(super) fn first_never_ready() -> Said {
-    let look = format!("see `kubectl get pods -l {}`", labels::ROLLOUT);
+pub(super) fn first_never_ready(stuck: Option<&str>) -> Said {
+    let look = || format!("see `kubectl get pods -l {}`", labels::ROLLOUT);
+    let look = stuck.map_or_else(look, ToOwned::to_owned);
     said(Reason::NotReadyInTime, format!("the pods of the first revision are not ready within readyTimeout; {look}"))
 }
 
@@ -270,8 +273,9 @@ pub(super) fn route_refused(words: String) -> Said {
     said(Reason::RouteRefused, words)
 }
 
-pub(super) fn not_ready_in_time(timeout: Duration) -> Said {
-    said(Reason::NotReadyInTime, format!("not ready within {}s", timeout.as_secs()))
+pub(super) fn not_ready_in_time(timeout: Duration, stuck: Option<&str>) -> Said {
+    let why = stuck.map_or_else(String::new, |why| format!("; {why}"));
+    said(Reason::NotReadyInTime, format!("not ready within {}s{why}", timeout.as_secs()))
 }
 
 pub(super) fn gate_failed(reason: Reason, gate: &GateStatus) -> Said {

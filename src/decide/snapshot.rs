@@ -99,6 +99,8 @@ pub struct ColorSeen {
     pub changed_at: Option<Moment>,
     /// The workloads that a pair lists, in its order. Only a live look sees them.
     pub scales: Vec<ScaleSeen>,
+    /// Its pods that do not come up.
+    pub stuck: Vec<Stuck>,
 }
 
 /// What was seen of a workload that somebody else owns.
@@ -117,6 +119,17 @@ pub enum ScaleSeen {
         /// The resource version that was read.
         version: String,
     },
+}
+
+/// A pod that does not come up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stuck {
+    /// Its name.
+    pub pod: String,
+    /// The revision that it is of.
+    pub revision: Option<String>,
+    /// Why, in the words of the cluster.
+    pub why: String,
 }
 
 /// What was seen of an object that should be ours.

@@ -66,7 +66,7 @@ pub fn happening(entry: &Entry) -> Option<Happening> {
         What::Ended { outcome: Reason::Promoted, .. } => Some(Happening::Promoted),
         What::Ended { .. } => Some(Happening::RolledBack),
         What::Stood { phase: Phase::Blocked, .. } => Some(Happening::Blocked),
-        What::Stood { phase: Phase::Holding | Phase::Baking, reason, .. } => {
+        What::Stood { phase: Phase::Preparing | Phase::Holding | Phase::Baking, reason, .. } => {
             waits(*reason).then_some(Happening::Waiting)
         }
         What::Stood { .. }
@@ -79,7 +79,14 @@ pub fn happening(entry: &Entry) -> Option<Happening> {
 }
 
 const fn waits(reason: Reason) -> bool {
-    matches!(reason, Reason::WaitingForGate | Reason::TooFewRequests | Reason::ShareMissed | Reason::UndecidedTooLong)
+    matches!(
+        reason,
+        Reason::PodStuck
+            | Reason::WaitingForGate
+            | Reason::TooFewRequests
+            | Reason::ShareMissed
+            | Reason::UndecidedTooLong
+    )
 }
 
 /// Writes into an entry who is to be told of it.

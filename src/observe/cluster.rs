@@ -41,6 +41,7 @@ pub(super) fn color(rollout: &LlmRollout, objects: &ColorObjects<'_>) -> ColorSe
         ready: ready_addresses(&objects.slices),
         changed_at: changed_at(&objects.slices),
         scales: Vec::new(),
+        stuck: Vec::new(),
     }
 }
 

@@ -8,6 +8,7 @@ mod cluster;
 mod jobs;
 pub mod live;
 pub mod memory;
+mod pods;
 pub mod prometheus;
 pub mod stores;
 pub mod webhooks;
@@ -131,5 +132,6 @@ fn cached_color(rollout: &LlmRollout, world: &World, color: Color) -> ColorSeen 
         service: service.as_deref(),
         slices: slices.iter().map(AsRef::as_ref).collect(),
     };
-    cluster::color(rollout, &objects)
+    let stuck = pods::stuck(rollout, color, &world.stores.of_jobs.pods.state());
+    ColorSeen { stuck, ..cluster::color(rollout, &objects) }
 }

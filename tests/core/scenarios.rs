@@ -6,7 +6,7 @@
 use std::{fmt::Write, fs, sync::Arc};
 
 use llmrollout::{
-    api::{LlmGateSetSpec, LlmRolloutSpec, Moment, Phase, status::Color},
+    api::{LlmGateSetSpec, LlmRolloutSpec, Moment, Phase, labels, status::Color},
     decide::{
         intent::Odds,
         plan::duration,
@@ -399,6 +399,12 @@ fn disturbance(world: &mut World, words: &[&str]) {
             allowed_by_others(world, words);
         }
         ["crashloop", color] => world.slots.get_mut(&color_of(color)).unwrap().comes_up = false,
+        // Of the revision that the color was last applied with.
+        ["stuck", color, why @ ..] => {
+            let slot = world.slots.get_mut(&color_of(color)).unwrap();
+            let revision = slot.deployment.as_ref().unwrap()["metadata"]["annotations"][labels::REVISION].as_str();
+            slot.stuck = Some((revision.unwrap().to_owned(), why.join(" ")));
+        }
         ["gateway", "follows"] => world.gateway = Gateway::Follows,
         ["gateway", "silent"] => world.gateway = Gateway::Silent,
         ["gateway", "refuses"] => world.gateway = Gateway::Refuses,

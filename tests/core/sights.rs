@@ -16,6 +16,8 @@ use llmrollout::{
         snapshot::{
             Adoptee, ColorSeen, DependencySeen, DeploymentSeen, GateSetSeen, GateSets, JobSeen, OrderSeen, OwnedSeen,
             PriceListSeen, Rival, ScaleSeen, Standing,
+            ColorSeen, DependencySeen, DeploymentSeen, GateSetSeen, GateSets, JobSeen, OrderSeen, OwnedSeen,
+            PriceListSeen, Rival, ScaleSeen, Standing, Stuck,
         },
         workload::{self, Made, Role},
     },
@@ -142,6 +144,8 @@ fn color(d: &mut Draw<'_>, rollout: &LlmRollout, color: Color, wanted: &str) -> 
         deployment: (!d.rarely()).then_some(seen),
         service: (!d.rarely()).then_some(service),
         ready: d.mostly(pods, &[0, 1, 2]),
+        stuck: d
+            .mostly(Vec::new(), &[vec![Stuck { pod: "chat-green-1".into(), revision: None, why: "é".repeat(900) }]]),
         changed_at: d.mostly(None, &[-40, 0, 40, 1 << 40].map(|by| Some(Moment::from_unix(NOW + by)))),
         scales: if rollout.spec.release.pair.is_some() { vec![scale(d, color)] } else { Vec::new() },
     }

@@ -21,7 +21,7 @@ use llmrollout::{
         release,
         snapshot::{
             ColorSeen, DependencySeen, DeploymentSeen, GateSetSeen, GateSets, JobSeen, OrderSeen, OwnedSeen,
-            PriceListSeen, Rival, ScaleSeen, Standing,
+            PriceListSeen, Rival, ScaleSeen, Standing, Stuck,
         },
     },
     metrics::{About, NoData, Question, Reading, Sample},
@@ -70,6 +70,8 @@ pub(crate) struct Slot {
     pub(crate) changed_at: Option<Moment>,
     /// Pods that somebody else wants of it.
     pub(crate) size: i32,
+    /// Why the pods of this revision do not come up.
+    pub(crate) stuck: Option<(String, String)>,
     /// Pods come up by themselves unless told otherwise.
     pub(crate) comes_up: bool,
 }
@@ -375,6 +377,7 @@ impl World {
             ready: slot.ready,
             changed_at: slot.changed_at,
             scales: if live { self.scales(color) } else { Vec::new() },
+            stuck: slot.stuck.iter().map(stuck).collect(),
         }
     }
 
@@ -815,4 +818,8 @@ fn told(text: &str, seconds: f64) -> f64 {
         }
         _ => seconds,
     }
+}
+
+fn stuck((revision, why): &(String, String)) -> Stuck {
+    Stuck { pod: "chat-1".into(), revision: Some(revision.clone()), why: why.clone() }
 }

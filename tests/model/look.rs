@@ -136,7 +136,7 @@ fn color(table: &Table, color: Color, slot: Slot) -> ColorSeen {
         }
     });
     let service = (slot.service || !slot.ours).then(|| owned(table.service(color)));
-    ColorSeen { deployment, service, ready, changed_at: None, scales: Vec::new() }
+    ColorSeen { deployment, service, ready, changed_at: None, scales: Vec::new(), stuck: Vec::new() }
 }
 
 fn router(claim: Claim<'_>, things: &Things) -> RouterSeen {

@@ -34,6 +34,7 @@ mod runner;
 mod selector;
 mod silence;
 mod stand;
+mod stuck;
 mod third;
 mod victoria;
 mod warm;
@@ -167,6 +168,7 @@ const CASES: &[Case] = cases![
     Beside "a pair of two namespaces": pair::a_pair_of_two_namespaces_needs_a_grant,
     Beside "a pair of two namespaces": pair::a_revoked_grant_brings_traffic_home,
     Beside "what somebody else deploys": pair::what_somebody_else_deploys_is_promoted_and_taken_back,
+    Beside "candidate that cannot come up": stuck::pods_that_cannot_come_up_are_named_with_their_reason,
     Beside "candidate dies mid-way": rollback::candidate_that_dies_midway_goes_home,
     Beside "bad input": inputs::server_refuses_bad_manifests_and_takes_good_ones,
     Beside "bad input": inputs::conditions_name_what_is_wrong_and_traffic_is_untouched,
