@@ -103,11 +103,10 @@ pub async fn observe_live(rollout: &LlmRollout, world: &World, eyes: &Eyes) -> R
             let gate_sets = eyes.gate_sets(&fresh).await?;
             let adoptee = eyes.adoptee(&fresh).await?;
             let cached = super::observe(&Arc::new(fresh), world);
-            return Ok(Snapshot { live: true, blue, green, routers, gate_sets, grants, adoptee, ..cached });
             // Only to say why a pod does not come up; nothing rests on it.
             let [blue, green] = [(blue, &cached.blue), (green, &cached.green)]
                 .map(|(live, cached)| ColorSeen { stuck: cached.stuck.clone(), ..live });
-            return Ok(Snapshot { live: true, blue, green, routers, gate_sets, grants, ..cached });
+            return Ok(Snapshot { live: true, blue, green, routers, gate_sets, grants, adoptee, ..cached });
         }
         known = fresh;
     }

@@ -15,8 +15,6 @@ use llmrollout::{
         release::wanted,
         snapshot::{
             Adoptee, ColorSeen, DependencySeen, DeploymentSeen, GateSetSeen, GateSets, JobSeen, OrderSeen, OwnedSeen,
-            PriceListSeen, Rival, ScaleSeen, Standing,
-            ColorSeen, DependencySeen, DeploymentSeen, GateSetSeen, GateSets, JobSeen, OrderSeen, OwnedSeen,
             PriceListSeen, Rival, ScaleSeen, Standing, Stuck,
         },
         workload::{self, Made, Role},
