@@ -66,6 +66,8 @@ pub enum Verb {
     Status(StatusArgs),
     /// Watch one rollout live in the terminal, with keys to pause, promote and take back
     Watch(WatchArgs),
+    /// Serve a page about rollouts on this machine, live, with your own permissions and nobody else's
+    Dashboard(DashboardArgs),
     /// Tell what was tried before, and who said what to it
     History(HistoryArgs),
     /// Print the sign-off sheet of one attempt: what was released, who agreed, what decided, what was written
@@ -140,6 +142,17 @@ pub struct WatchArgs {
     /// Name of the rollout
     #[arg(value_name = "NAME")]
     pub name: String,
+}
+
+/// `dashboard`.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct DashboardArgs {
+    /// The port on 127.0.0.1; without it one that is free
+    #[arg(long, value_name = "PORT", default_value_t = 0, hide_default_value = true)]
+    pub port: u16,
+    /// Rollouts of every namespace
+    #[arg(short = 'A', long)]
+    pub all_namespaces: bool,
 }
 
 /// `history NAME`.

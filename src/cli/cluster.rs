@@ -77,6 +77,12 @@ impl Cluster {
         Ok(Self { client, server, deadline, namespace })
     }
 
+    /// The same cluster, looked at in another namespace.
+    #[must_use]
+    pub fn within(&self, namespace: &str) -> Self {
+        Self { namespace: namespace.to_owned(), ..self.clone() }
+    }
+
     /// The rollouts of the namespace.
     pub(super) fn rollouts(&self) -> Api<DynamicObject> {
         Api::namespaced_with(self.client.clone(), &self.namespace, &kind())

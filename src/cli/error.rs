@@ -29,6 +29,18 @@ pub enum CliError {
         /// How long was waited.
         seconds: u64,
     },
+    /// The port of the page is taken, or not ours to take.
+    #[error("port {port} of 127.0.0.1 cannot be opened; choose another one with --port, or leave it out")]
+    Port {
+        /// Its number.
+        port: u16,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The machine gives no random numbers.
+    #[error("no random numbers, and so no page that only you can open: {0}")]
+    NoToken(String),
     /// No such rollout.
     #[error("llmrollout \"{name}\" not found in namespace {namespace}; see `kubectl llmrollout get -A`")]
     NotFound {

@@ -8,6 +8,7 @@ pub mod checklist;
 pub mod cluster;
 pub mod completion;
 pub mod convert;
+pub mod dashboard;
 pub mod document;
 pub mod error;
 pub mod explain;
@@ -119,6 +120,10 @@ fn answer(place: &Place, wish: Wish) -> Result<Said, CliError> {
         Wish::Plan { what: Planned::File(path), given, shape } => plan::of_file(&path, &given, shape).map(Said::out),
         Wish::Watch { name } => {
             wait(async { watch::watch(&Cluster::connect(place).await?, &name, now).await }).map(|()| Said::default())
+        }
+        Wish::Dashboard { port, everywhere } => {
+            wait(async { dashboard::dashboard(Cluster::connect(place).await?, port, everywhere, now).await })
+                .map(|()| Said::default())
         }
         Wish::Backtest(period) => wait(backtest::backtest(&period)),
         Wish::Convert(files) => convert::convert(&files),

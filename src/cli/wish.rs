@@ -56,6 +56,13 @@ pub enum Wish {
         /// Its name.
         name: String,
     },
+    /// Serve a page about them, live.
+    Dashboard {
+        /// On this port; 0 for one that is free.
+        port: u16,
+        /// Rollouts of every namespace.
+        everywhere: bool,
+    },
     /// Tell what was tried before.
     History {
         /// Name of the rollout.
@@ -204,6 +211,7 @@ impl Wish {
             Verb::Plan(plan) => self::plan(plan),
             Verb::Explain(explain) => Self::Explain { word: explain.reason, shape: explain.output.map(form) },
             Verb::Watch(watch) => Self::Watch { name: watch.name },
+            Verb::Dashboard(d) => Self::Dashboard { port: d.port, everywhere: d.all_namespaces },
             Verb::Backtest(backtest) => self::backtest(backtest, place.namespace.clone(), now),
             Verb::Convert(c) => Self::Convert(Converted { files: c.files, name: c.name, shape: c.output.map(form) }),
             Verb::Lint(lint) => self::lint(lint),
@@ -238,7 +246,12 @@ impl Wish {
             | Self::Version { shape } => shape.is_some(),
             Self::Lint(linted) => !matches!(linted.report, Report::Text),
             Self::Backtest(backtest) => backtest.shape.is_some(),
-            Self::Watch { .. } | Self::Report { .. } | Self::Convert(_) | Self::Completion(_) | Self::Man(_) => true,
+            Self::Watch { .. }
+            | Self::Dashboard { .. }
+            | Self::Report { .. }
+            | Self::Convert(_)
+            | Self::Completion(_)
+            | Self::Man(_) => true,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `e2e check`: everything that must hold of the tree, one suite after the other, and one list of what came of it.
 //! Nothing here tests anything itself: each suite is a program that can be run by hand.
 
+mod browser;
 mod chart;
 mod process;
 mod promtool;
@@ -42,6 +43,8 @@ enum Suite {
     Unit,
     /// Every query, by Prometheus' own promtool
     Promtool,
+    /// The dashboard, by a real browser
+    Browser,
     /// The chart, by helm and by a real API server
     Chart,
     /// The cases in the lab

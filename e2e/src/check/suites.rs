@@ -5,7 +5,7 @@ use std::{env, fs, process::Command, time::Instant};
 
 use serde::Deserialize;
 
-use super::{CheckError, Suite, chart, process, promtool, report, report::Row, tests_said::TestsSaid};
+use super::{CheckError, Suite, browser, chart, process, promtool, report, report::Row, tests_said::TestsSaid};
 use crate::lab;
 
 /// Runs one suite.
@@ -21,6 +21,7 @@ pub(super) fn run(suite: Suite, name: &str) -> Result<Vec<Row>, CheckError> {
         Suite::Deny => deny(name),
         Suite::Unit => unit(name),
         Suite::Promtool => promtool::check(name),
+        Suite::Browser => browser::check(name),
         Suite::Chart => chart::check(name),
         Suite::Cases => cases(name),
     }

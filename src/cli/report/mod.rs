@@ -29,9 +29,7 @@ pub async fn report(
         Some(attempt) => attempt,
         None => newest(cluster, name).await?,
     };
-    let api: Api<ConfigMap> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
-    let call = cluster.in_time(Asked::Record { name, attempt }, async { api.get(&record::name(name, attempt)).await });
-    let record = read(&call.await?)?;
+    let record = recorded(cluster, name, attempt).await?;
     match shape {
         ReportOutput::Md => Ok(markdown::write(&Sheet::of(&record))),
         ReportOutput::Html => Ok(html::write(&Sheet::of(&record))),
@@ -41,6 +39,13 @@ pub async fn report(
             document::write(&value, Form::Json)
         }
     }
+}
+
+/// The record of an attempt.
+pub(super) async fn recorded(cluster: &Cluster, name: &str, attempt: i64) -> Result<Record, CliError> {
+    let api: Api<ConfigMap> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
+    let call = cluster.in_time(Asked::Record { name, attempt }, async { api.get(&record::name(name, attempt)).await });
+    read(&call.await?)
 }
 
 async fn newest(cluster: &Cluster, name: &str) -> Result<i64, CliError> {
