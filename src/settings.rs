@@ -92,11 +92,14 @@ pub struct Limits {
     /// Deadline of one call of the API server.
     #[serde(deserialize_with = "call_timeout")]
     pub call_timeout: Duration,
+    /// For how long, from the first change to a router by somebody else, more than three are left alone.
+    #[serde(deserialize_with = "quarrel")]
+    pub quarrel: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { concurrency: 16, call_timeout: Duration::from_secs(4) }
+        Self { concurrency: 16, call_timeout: Duration::from_secs(4), quarrel: crate::decide::snapshot::QUARREL }
     }
 }
 
@@ -335,6 +338,10 @@ fn call_timeout<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error
     read_with(from, text::call_timeout)
 }
 
+fn quarrel<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    read_with(from, text::quarrel)
+}
+
 fn lease_for<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
     read_with(from, text::lease_duration)
 }
@@ -376,7 +383,7 @@ endpoints:
 - {name: default, url: "https://eval/score?of={{name}}-{{color}}", timeoutSeconds: 3}
 prices: {input: "$0.50", cachedInput: "$0.05", output: "$1.50"}
 gpuPrice: $2.50
-limits: {concurrency: 8, callTimeout: 2s}
+limits: {concurrency: 8, callTimeout: 2s, quarrel: 30m}
 leaderElection: {enabled: true, name: mine, namespace: ops, leaseDuration: 15s}
 watchNamespaces: [llm, chat]
 log: json
@@ -429,6 +436,7 @@ listen: "127.0.0.1:9000"
         assert_eq!(settings.prices.unwrap().output, "$1.50");
         assert_eq!(settings.gpu_price.as_deref(), Some("$2.50"));
         assert_eq!(settings.limits.call_timeout, Duration::from_secs(2));
+        assert_eq!(settings.limits.quarrel, Duration::from_mins(30));
         assert_eq!(settings.watch_namespaces, ["llm", "chat"]);
         assert_eq!((settings.log, settings.listen.port()), (Log::Json, 9000));
 
@@ -464,6 +472,7 @@ listen: "127.0.0.1:9000"
             ("log: text\nnonsense: 1\n", 2, 1, "unknown field `nonsense`"),
             ("limits:\n  concurrency: 0\n", 2, 16, "write a number from 1 to 256"),
             ("limits: {callTimeout: 4}", 1, 23, "write for example `4s`"),
+            ("limits: {quarrel: 2s}", 1, 19, "from 10s to 86400s"),
             ("leaderElection: {leaseDuration: 1s}", 1, 33, "from 3s to 60s"),
             ("log: xml", 1, 6, "unknown variant `xml`"),
             ("listen: 8080", 1, 9, "write for example `:8080`"),

@@ -7,6 +7,8 @@ mod anything;
 mod draw;
 #[path = "../../tests/core/forward.rs"]
 mod forward;
+#[path = "../../tests/core/json_patch.rs"]
+mod json_patch;
 #[expect(dead_code, reason = "the scenarios need more of it")]
 #[path = "../../tests/core/objects.rs"]
 mod objects;

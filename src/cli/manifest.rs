@@ -105,6 +105,7 @@ impl Manifest {
             prices: Some(prices),
             gpu_price: Some(some),
             cross_namespace: true,
+            quarrel: None,
         }
     }
 

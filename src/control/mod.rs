@@ -314,7 +314,8 @@ impl Parts {
         let Settings { prices, gpu_price, .. } = self.settings.clone();
         // A scope of one namespace has caches of that one only.
         let cross_namespace = self.settings.allow_cross_namespace && self.settings.watch_namespaces.is_empty();
-        let offers = Arc::new(Offers { providers, endpoints, prices, gpu_price, cross_namespace });
+        let quarrel = Some(self.settings.limits.quarrel);
+        let offers = Arc::new(Offers { providers, endpoints, prices, gpu_price, cross_namespace, quarrel });
         let lease = self.lease.clone();
         Context {
             world: World {

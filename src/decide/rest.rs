@@ -8,6 +8,7 @@ use super::{
     awaiting,
     intent::Intent,
     prepare, release, say,
+    snapshot::QUARREL,
     view::{Stray, View},
 };
 use crate::api::{
@@ -16,7 +17,6 @@ use crate::api::{
     status::{Color, Past, Quarrel},
 };
 
-const QUARREL_WINDOW: Duration = Duration::from_mins(10);
 const QUARREL_LIMIT: i32 = 3;
 const AGAIN: Duration = Duration::from_secs(5);
 /// What serves while nobody can say which revision it is.
@@ -36,7 +36,7 @@ pub(super) fn put_right(v: &View<'_>) -> Option<Answer> {
     if !v.s.live {
         return Some(answer.after_a_live_look());
     }
-    let quarrel = v.status.quarrel.clone().filter(|q| v.now().since(q.since) < QUARREL_WINDOW);
+    let quarrel = v.status.quarrel.clone().filter(|q| v.now().since(q.since) < window(v));
     let count = quarrel.as_ref().map_or(0, |q| q.count);
     if let Some(wait) = quarrel.as_ref().and_then(|q| contended(v, q)) {
         return Some(wait);
@@ -46,19 +46,24 @@ pub(super) fn put_right(v: &View<'_>) -> Option<Answer> {
     Some(answer.doing(writes).changing(|s| s.quarrel = Some(Quarrel { since, count: count + 1 })).soon())
 }
 
+/// How long an argument lasts: who goes on after that begins another one.
+fn window(v: &View<'_>) -> Duration {
+    v.s.offers.quarrel.unwrap_or(QUARREL)
+}
+
 /// Enough was put right for now. A revision that was taken back gets no traffic however often somebody gives it some:
 /// there the argument goes on, every five seconds.
 fn contended(v: &View<'_>, quarrel: &Quarrel) -> Option<Answer> {
     let over = u32::try_from(quarrel.count - QUARREL_LIMIT + 1).ok().filter(|over| *over > 0)?;
     let until = match v.status.aborted_revision {
         Some(_) => quarrel.since.plus(AGAIN * over),
-        None => quarrel.since.plus(QUARREL_WINDOW),
+        None => quarrel.since.plus(window(v)),
     };
     if v.now() >= until {
         return None;
     }
     let phase = v.status.phase.unwrap_or(Phase::Idle);
-    Some(Answer::new(v, phase, say::contended(QUARREL_LIMIT, v)).by(until))
+    Some(Answer::new(v, phase, say::contended(QUARREL_LIMIT, window(v), v)).by(until))
 }
 
 /// The shares between which the candidate may stand now.

@@ -58,12 +58,14 @@ pub(super) fn drifted() -> Said {
     said(Reason::Drifted, "somebody else changed the shares; putting them right")
 }
 
-pub(super) fn contended(times: i32, v: &View<'_>) -> Said {
+pub(super) fn contended(times: i32, within: Duration, v: &View<'_>) -> Said {
     let who = "`kubectl get -o yaml --show-managed-fields` of what `traffic` names tells who";
     let leave = v.routers().flat_map(|(_, seen)| routers::left_alone(seen)).collect::<Vec<_>>().join(", ");
     let git =
         format!("to Argo CD write `ignoreDifferences: [{leave}]` and `syncOptions: [RespectIgnoreDifferences=true]`");
-    said(Reason::Contended, format!("somebody else changed the shares {times} times within ten minutes; {who}; {git}"))
+    let within = within.as_secs();
+    let within = if within.is_multiple_of(60) { format!("{}m", within / 60) } else { format!("{within}s") };
+    said(Reason::Contended, format!("somebody else changed the shares {times} times within {within}; {who}; {git}"))
 }
 
 // What is wrong.

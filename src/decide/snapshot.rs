@@ -316,7 +316,12 @@ pub struct Offers {
     pub gpu_price: Option<String>,
     /// Whether rollouts may name routes and Services of other namespaces.
     pub cross_namespace: bool,
+    /// How long an argument about shares rests, if it is not `QUARREL`.
+    pub quarrel: Option<Duration>,
 }
+
+/// How long an argument about shares rests.
+pub const QUARREL: Duration = Duration::from_mins(10);
 
 /// An endpoint that tells numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -84,9 +84,11 @@ impl Reference {
     pub fn to_write(&self) -> String {
         let Self { from: [group, kind, namespace], to: [to_group, to_kind, there, name] } = self;
         let to_group = if to_group.is_empty() { "\"\"" } else { to_group };
+        // One name for each reference: a second grant of the same name would take the place of the first.
+        let called = format!("{namespace}-{}-{name}", to_kind.to_lowercase());
         format!(
             "no {KIND} lets a {kind} of namespace {namespace} refer to {to_kind} {there}/{name}; its owner has to write \
-             `{{apiVersion: gateway.networking.k8s.io/v1beta1, kind: {KIND}, metadata: {{name: {namespace}, namespace: {there}}}, \
+             `{{apiVersion: gateway.networking.k8s.io/v1beta1, kind: {KIND}, metadata: {{name: {called}, namespace: {there}}}, \
              spec: {{from: [{{group: {group}, kind: {kind}, namespace: {namespace}}}], to: [{{group: {to_group}, kind: {to_kind}, name: {name}}}]}}}}`"
         )
     }

@@ -31,6 +31,11 @@ pub(super) fn call_timeout(text: &str) -> Result<Duration, String> {
     within(text, 1..=30, "4s")
 }
 
+/// A shorter one would argue with a tool that writes every few minutes for ever.
+pub(super) fn quarrel(text: &str) -> Result<Duration, String> {
+    within(text, 10..=86_400, "10m")
+}
+
 pub(super) fn lease_name(text: &str) -> Result<String, String> {
     name(text, 253, "llmrollout-operator")
 }

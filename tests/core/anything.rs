@@ -18,12 +18,19 @@ pub(crate) fn rollout(d: &mut Draw<'_>) -> Option<LlmRollout> {
     let wanted = d.mostly(0_usize, &[1, 2]);
     spec["release"]["template"]["podTemplate"] = images[wanted].clone();
     let revisions = images.map(|image| revision(image.as_object().unwrap()));
+    let kinds = d.last().unwrap_or_default() / 8;
+    if ends_with(d, 3) {
+        dark(&mut spec, kinds);
+    }
     let mut status = status(d, &revisions, &spec);
+    if ends_with(d, 3) {
+        stands(&mut status, &spec["steps"][0]);
+    }
     if ends_with(d, 7) {
-        external(&mut spec, &revisions[wanted]);
+        external(&mut spec, &revisions[wanted], kinds);
     }
     if ends_with(d, 5) {
-        pair(&mut spec, &mut status, &revisions[wanted]);
+        pair(&mut spec, &mut status, &revisions[wanted], kinds);
     }
     if ends_with(d, 3) {
         spec["release"]["template"]["adopt"] = json!({"deployment": "legacy"});
@@ -53,21 +60,75 @@ fn ends_with(d: &Draw<'_>, last: u8) -> bool {
     d.last().is_some_and(|byte| byte % 8 == last)
 }
 
-/// The same, deployed by somebody else.
-fn external(spec: &mut Value, revision: &str) {
+/// The first step is a dark one that puts something beside the shares.
+fn dark(spec: &mut Value, kinds: u8) {
+    if spec["traffic"].as_array().is_some_and(|all| all.iter().all(|item| item.get("httpRoute").is_none())) {
+        spec["traffic"] = json!([{"httpRoute": {"name": "chat"}}]);
+    }
+    let steps = spec["steps"].as_array_mut().unwrap();
+    if steps[0]["weight"] != 0 {
+        steps.insert(0, json!({"weight": 0, "hold": "60s"}));
+    }
+    // It may name gates that are not there.
+    steps[0].as_object_mut().unwrap().remove("gates");
+    if kinds % 3 != 1 {
+        steps[0]["match"] = json!([{"header": {"name": "x-tester", "value": "1"}}]);
+    }
+    if !kinds.is_multiple_of(3) {
+        steps[0]["mirror"] = json!("10%");
+    }
+}
+
+/// What status says of it: at the dark step, and when that is about to be written.
+fn stands(status: &mut Value, dark: &Value) {
+    let mut aside = json!({});
+    if dark["match"].is_array() {
+        aside["match"] = dark["match"].clone();
+    }
+    if dark["mirror"].is_string() {
+        aside["mirror"] = json!(10);
+    }
+    for of in ["attempt", "intent"] {
+        let at =
+            status.get(of).is_some_and(|of| of["weight"] == 0 && (of["op"].is_string() || of["holdUntil"].is_string()));
+        if at {
+            status[of]["aside"] = aside.clone();
+        }
+    }
+}
+
+/// The same, deployed by somebody else, and some of it behind routers that hold no backends.
+fn external(spec: &mut Value, revision: &str, kinds: u8) {
+    let flag = json!({"featureFlag": {"name": "chat", "flag": "new-model"}});
+    let group = json!({"llmInferenceService": {"blue": "chat-v1", "green": "chat-v2"}});
+    let rewrite = json!({"modelRewrite": {"name": "chat", "model": "chat", "blue": "chat-v1", "green": "chat-v2"}});
+    match kinds % 5 {
+        1 => spec["traffic"] = json!([flag]),
+        2 => spec["traffic"] = json!([group]),
+        3 => spec["traffic"] = json!([rewrite]),
+        4 => spec["traffic"] = json!([flag, group, rewrite]),
+        _ => {}
+    }
     spec["release"] = json!({"external": {"revision": revision}});
     spec["metrics"]["match"] = json!({"blue": {"variant": "off"}, "green": {"variant": "on"}});
     spec.as_object_mut().unwrap().remove("decommission");
 }
 
-/// The same, owned by somebody else: what status says of the revision it says of the color.
-fn pair(spec: &mut Value, status: &mut Value, revision: &str) {
+/// The same, owned by somebody else, also in other namespaces: what status says of the revision it says of the color.
+fn pair(spec: &mut Value, status: &mut Value, revision: &str, kinds: u8) {
     let live = if status["active"] == "green" { "blue" } else { "green" };
     let half = |color: &str| {
         let workload = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": format!("chat-{color}")});
         json!({"service": format!("chat-{color}"), "workloads": [workload], "revision": "v2"})
     };
     spec["release"] = json!({"pair": {"live": live, "blue": half("blue"), "green": half("green")}});
+    if kinds % 2 == 1 {
+        spec["release"]["pair"]["green"]["namespace"] = json!("next");
+    }
+    if kinds % 4 >= 2 {
+        let items = spec["traffic"].as_array_mut().unwrap().iter_mut();
+        items.filter_map(|item| item.get_mut("httpRoute")).for_each(|route| route["namespace"] = json!("edge"));
+    }
     spec["metrics"]["match"] = json!({"blue": {"variant": "off"}, "green": {"variant": "on"}});
     let text = status.to_string().replace(revision, &format!("{live}@v2"));
     *status = serde_json::from_str(&text).unwrap();

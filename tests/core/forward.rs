@@ -9,9 +9,10 @@ use llmrollout::{
     api::{
         LlmRolloutStatus, Moment, Phase,
         gates::{ComparedTo, Metric, Severity},
+        labels,
         order::Verb,
         release::Owner,
-        status::{Attempt, Color},
+        status::{Attempt, Color, StepIntent},
     },
     decide::{
         Decision, Intent, Snapshot,
@@ -23,17 +24,29 @@ use llmrollout::{
         workload,
     },
     metrics::{self, Question, Reading, Subject, raw::What},
-    routers::{Claim, GuardedPatch, PatchKind, Seen, Shares},
+    routers::{Claim, GuardedPatch, PatchKind, Place, Seen, Shares, grant::Reference},
     stats::strata::Health,
 };
 
-use super::sights::OTHER_JOB;
+use serde_json::Value;
+
+use super::sights::{OTHER_JOB, to_route};
 
 /// The first law that a decision breaks, in words.
 pub(crate) fn broken(s: &Snapshot, d: &Decision) -> Option<String> {
     let before = s.rollout.status.clone().unwrap_or_default();
     let case = Case { s, d, before };
-    let laws = [Case::looks_first, Case::writes, Case::intent, Case::confirmed, Case::arrival, Case::frame, Case::kept];
+    let laws = [
+        Case::looks_first,
+        Case::writes,
+        Case::groups,
+        Case::intent,
+        Case::confirmed,
+        Case::arrival,
+        Case::frame,
+        Case::home,
+        Case::kept,
+    ];
     laws.iter().find_map(|law| law(&case).err())
 }
 
@@ -92,11 +105,15 @@ impl Case<'_> {
         })
     }
 
-    /// The router of this kind and name that can be driven, with what it claims.
-    fn router(&self, of: (PatchKind, &str)) -> Option<(Claim<'_>, &Seen)> {
+    /// The routers that can be driven, each with what it claims.
+    fn drivable(&self) -> impl Iterator<Item = (Claim<'_>, &Seen)> {
         let claims = self.s.rollout.spec.traffic.iter().filter_map(Claim::of).zip(&self.s.routers);
-        let mut seen = claims.filter_map(|(claim, r)| Some((claim, r.state.as_ref().ok()?)));
-        seen.find(|(claim, _)| claim.object() == of)
+        claims.filter_map(|(claim, r)| Some((claim, r.state.as_ref().ok()?)))
+    }
+
+    /// The one of this kind and name.
+    fn router(&self, of: (PatchKind, &str)) -> Option<(Claim<'_>, &Seen)> {
+        self.drivable().find(|(claim, _)| claim.is(of.0, of.1))
     }
 
     /// I1, I2, I5, I6, I7, I8: what is written to routers.
@@ -104,18 +121,101 @@ impl Case<'_> {
         for patch in self.patches() {
             demand(patch.ops[0]["path"] == "/metadata/resourceVersion", "I6: every patch is guarded")?;
             let Some((claim, seen)) = self.router((patch.kind, &patch.name)) else { continue };
+            demand(patch.namespace.as_deref() == claim.namespace(), "I14: an object of another namespace is written")?;
+            self.beside(patch)?;
+            if matches!(seen.place, Place::Members { .. }) {
+                continue;
+            }
             demand(patch.ops[0]["value"] == seen.version.as_str(), "I6: by the version that was seen")?;
-            self.gives(claim, seen, written(patch).ok_or("a patch of a router writes shares")?)?;
+            self.gives(claim, seen, written(patch, seen).ok_or("a patch of a router writes shares")?)?;
         }
         let puts = self.d.intents.iter().filter_map(|i| if let Intent::Put(put) = i { Some(put) } else { None });
         for put in puts {
-            match self.router((PatchKind::Webhook, &put.webhook)) {
+            let unheard =
+                self.s.routers.iter().any(|r| r.state.is_err() && r.name == format!("webhook/{}", put.webhook));
+            let blind = unheard && put.version.is_none();
+            match self.router((PatchKind::Webhook, &put.webhook)).filter(|_| !blind) {
                 None => demand(self.d.home && put.version.is_none(), "nobody unknown is told anything but to go home")?,
                 Some((claim, seen)) => {
                     demand(put.version.as_ref() == Some(&seen.version), "I6: by the version that was heard")?;
                     self.gives(claim, seen, put.shares)?;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// The same of two objects that are one router: each by its own version, never both without weight, and never beyond where
+    /// it was and is to be.
+    fn groups(&self) -> Law {
+        for (claim, seen) in self.drivable() {
+            let Place::Members { blue, green } = &seen.place else { continue };
+            let patches: Vec<_> = self.patches().filter(|p| claim.is(p.kind, &p.name)).collect();
+            let mut now = [blue.weight, green.weight];
+            for (n, patch) in patches.iter().enumerate() {
+                let of = usize::from(patch.name == green.name);
+                let member = [blue, green][of];
+                demand(patch.ops[0]["value"] == member.version.as_str(), "I6: by the version that was seen")?;
+                demand(patch.ops[1]["value"] == member.group.as_str(), "I6: in the group that was seen")?;
+                let weight = patch.ops.last().and_then(|op| op["value"].as_i64()).ok_or("a group has weights")?;
+                now[of] = i32::try_from(weight).map_err(|e| e.to_string())?;
+                demand(now[0] >= 0 && now[1] >= 0 && now[0] + now[1] > 0, "I1: a group without any weight")?;
+                demand(n > 0 || patches.len() == 2, "I1: half of a group is written")?;
+            }
+            if !patches.is_empty() {
+                self.gives(claim, seen, Shares { blue: now[0], green: now[1] })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What a dark step puts beside the shares reaches the candidate, and rests on what a share of its rests on.
+    fn beside(&self, patch: &GuardedPatch) -> Law {
+        let puts = |op: &&Value| {
+            let at = op["path"].as_str().unwrap_or_default();
+            op["op"] == "add" && (at == "/spec/rules/-" || at.contains("/filters"))
+        };
+        for op in patch.ops.iter().filter(puts) {
+            let attempt = self.running().ok_or("I5: nothing is under way, and something is put beside the shares")?;
+            demand(self.s.live, "what is put beside the shares rests on a live look")?;
+            demand(!self.stands_still() && !self.sent_back(), "I7: pause, abort and a rival stop it")?;
+            demand(self.before.phase != Some(Phase::RollingBack), "I5: what goes back gets nothing")?;
+            demand(self.granted(), "what nobody allows gets nothing")?;
+            demand(self.ready(self.candidate()) > 0, "I2: what is put beside the shares needs a ready endpoint")?;
+            let meant = self.before.intent.as_ref().is_some_and(|i| i.weight == 0 && !i.aside.is_nothing());
+            let stood = attempt.weight == 0 && !attempt.aside.is_nothing();
+            demand(meant || stood, "I21: it is written down before it is done")?;
+            let to = ["/backendRefs/0/name", "/requestMirror/backendRef/name", "/0/requestMirror/backendRef/name"];
+            let to = to.iter().find_map(|path| op["value"].pointer(path));
+            let candidate = format!("chat-{}", self.candidate().word());
+            demand(to.is_some_and(|to| *to == candidate.as_str()), "it reaches the candidate and nobody else")?;
+        }
+        Ok(())
+    }
+
+    /// Whether all that is referred to in other namespaces is allowed there.
+    fn granted(&self) -> bool {
+        let granted = |reference: &Reference| reference.granted(&self.s.grants);
+        let ours = self.s.rollout.spec.traffic.iter().filter_map(Claim::of).filter_map(to_route);
+        ours.into_iter().all(|reference| granted(&reference))
+            && self.drivable().all(|(_, seen)| seen.crosses.iter().all(|(_, reference)| granted(reference)))
+    }
+
+    /// I7: whatever else is the matter, an abort takes away what the candidate has, wherever that can be written.
+    fn home(&self) -> Law {
+        let meta = &self.s.rollout.metadata;
+        let ours =
+            meta.finalizers.iter().flatten().any(|f| f == labels::FINALIZER) && meta.deletion_timestamp.is_none();
+        let (Some(active), true) = (self.before.active, self.s.rollout.spec.abort && ours && self.s.live) else {
+            return Ok(());
+        };
+        if self.running().is_none() || self.s.rival.is_some() || self.ready(active) == 0 {
+            return Ok(());
+        }
+        for (claim, _) in self.drivable().filter(|(_, seen)| seen.shares.of(active.other()) > 0) {
+            let written = self.patches().any(|p| claim.is(p.kind, &p.name));
+            let told = self.d.intents.iter().any(|i| matches!(i, Intent::Put(put) if put.webhook == claim.object().1));
+            demand(written || told, &format!("I7: an abort leaves {} as it is", claim.name()))?;
         }
         Ok(())
     }
@@ -143,6 +243,7 @@ impl Case<'_> {
         demand(self.s.live, "a raise rests on a live look")?;
         demand(!self.stands_still() && !self.sent_back(), "I7: pause, abort and a rival stop raises")?;
         demand(self.before.phase != Some(Phase::RollingBack), "I5: what goes back is not raised")?;
+        demand(self.granted(), "what nobody allows is not raised")?;
         if self.before.active.is_none() {
             return demand(share == 100, "the first install gets everything");
         }
@@ -190,9 +291,13 @@ impl Case<'_> {
 
     /// I3, I5, I7, I20, I21: a step up that is written down.
     fn intent(&self) -> Law {
-        let Some(intent) = self.d.next.intent.as_ref().filter(|i| Some(*i) != self.before.intent.as_ref()) else {
-            return Ok(());
+        // What an odd status means to put beside a share is forgotten, and no new step for it.
+        let same = |new: &StepIntent, old: &StepIntent| {
+            let aside = if new.aside.is_nothing() { new.aside.clone() } else { old.aside.clone() };
+            *new == StepIntent { aside, ..old.clone() }
         };
+        let known = |i: &StepIntent| self.before.intent.as_ref().is_some_and(|old| same(i, old));
+        let Some(intent) = self.d.next.intent.as_ref().filter(|i| !known(i)) else { return Ok(()) };
         demand(self.d.intents.is_empty(), "I21: a step is durable before its effect")?;
         let attempt = self.forward()?;
         demand(intent.revision == attempt.revision, "a step is for the revision under way")?;
@@ -221,6 +326,7 @@ impl Case<'_> {
             "I5: forward with what was taken back",
         )?;
         demand(self.s.routers.iter().all(|r| r.state.is_ok()), "forward with a router that cannot be driven")?;
+        demand(self.granted(), "forward with a reference that nobody allows")?;
         let there = |set: &String| matches!(self.s.gate_sets.get(set), Some(GateSetSeen::There(_)));
         let mut sets = self.s.rollout.spec.gates.iter().filter_map(|g| g.gate_set.as_ref());
         demand(sets.all(there), "forward with a set of gates that is not there")?;
@@ -341,10 +447,13 @@ impl Case<'_> {
             if attempt.bake > 0 { bake.and_then(|b| b.gates.as_ref()) } else { step.and_then(|s| s.gates.as_ref()) };
         let speaks = |g: &&PlannedGate| match named {
             Some(only) => only.contains(&g.name),
-            None if attempt.bake > 0 => g.in_bakes && can_speak(g, attempt.weight),
-            None => g.in_steps && can_speak(g, attempt.weight),
+            None if attempt.bake > 0 => g.in_bakes && can_speak(g, attempt),
+            None => g.in_steps && can_speak(g, attempt),
         };
-        let speaking: Vec<&PlannedGate> = plan.gates.iter().map(AsRef::as_ref).filter(speaks).collect();
+        // Testers and copies are ours: nobody can demand silence of them.
+        let ours = !attempt.aside.is_nothing();
+        let heard = |g: &&PlannedGate| speaks(g) && !(ours && demands_silence(g));
+        let speaking: Vec<&PlannedGate> = plan.gates.iter().map(AsRef::as_ref).filter(heard).collect();
         let may_be_silent = attempt.weight == 0 || plan.manual;
         demand(may_be_silent || !speaking.is_empty(), "I3: forward, and no gate has spoken")?;
         for gate in speaking.into_iter().filter(|g| g.severity != Severity::Warn) {
@@ -443,7 +552,8 @@ impl Case<'_> {
         urgent: bool,
     ) -> Vec<&Reading> {
         let meta = &self.s.rollout.metadata;
-        let namespace = meta.namespace.as_deref().unwrap_or_default();
+        let half = self.s.rollout.spec.release.pair.as_ref().and_then(|pair| pair.half(color).namespace.as_deref());
+        let namespace = half.or(meta.namespace.as_deref()).unwrap_or_default();
         let workload = workload::name_of(meta.name.as_deref().unwrap_or_default(), color);
         let other = workload::name_of(meta.name.as_deref().unwrap_or_default(), color.other());
         let weight = self.s.rollout.status.as_ref().and_then(|s| s.attempt.as_ref()).map_or(0, |a| a.weight);
@@ -493,29 +603,56 @@ fn of_any_revision(question: &Question) -> Question {
     question
 }
 
-/// Without traffic only a count, alerts, the number of an endpoint and that of a Job can be judged; with traffic nobody can demand silence.
-fn can_speak(gate: &PlannedGate, weight: i32) -> bool {
-    match (&gate.subject, gate.test) {
-        (Subject::Metric(Metric::Requests, _), Test::Equals(limit)) => weight == 0 || limit.value() >= 0.5,
-        (Subject::Alerts(_) | Subject::Number(_) | Subject::Job(_) | Subject::Metric(Metric::Requests, _), _) => true,
-        _ => weight != 0,
+fn demands_silence(gate: &PlannedGate) -> bool {
+    matches!((&gate.subject, gate.test), (Subject::Metric(Metric::Requests, _), Test::Equals(n)) if n.value() < 0.5)
+}
+
+/// Without traffic only a count, alerts, the number of an endpoint and that of a Job can be judged; with traffic nobody can
+/// demand silence. Copies let everything be judged that weighs no shares.
+fn can_speak(gate: &PlannedGate, attempt: &Attempt) -> bool {
+    match &gate.subject {
+        Subject::Alerts(_) | Subject::Number(_) | Subject::Job(_) => true,
+        _ if attempt.weight == 0 && attempt.aside.mirror.is_some() => gate.test.proof().is_none(),
+        Subject::Metric(Metric::Requests, _) => attempt.weight == 0 || !demands_silence(gate),
+        _ => attempt.weight != 0,
     }
 }
 
-/// The shares that a patch writes.
-fn written(patch: &GuardedPatch) -> Option<Shares> {
-    if patch.kind == PatchKind::Service {
-        let color = patch.ops.last()?["value"].as_str()?;
-        return Color::BOTH.into_iter().find(|c| c.word() == color).map(|c| Shares::giving(c, 100));
-    }
+/// The shares that a patch writes into what was seen.
+fn written(patch: &GuardedPatch, seen: &Seen) -> Option<Shares> {
     // A reference that is not there gets nothing: it is taken out, or was before and is not put back.
-    let share = |backend: usize| {
-        let (place, end) = (format!("/backendRefs/{backend}"), format!("/backendRefs/{backend}/weight"));
-        let ends = |op: &&serde_json::Value, end: &str| op["path"].as_str().is_some_and(|p| p.ends_with(end));
-        let mut writes = patch.ops.iter().filter(|op| op["op"] != "test");
-        let op = writes.clone().find(|op| ends(op, &place)).or_else(|| writes.find(|op| ends(op, &end)));
-        let weight = op.map(|op| if op["value"].is_object() { &op["value"]["weight"] } else { &op["value"] });
-        weight.map_or(Some(0), |weight| if weight.is_null() { Some(0) } else { i32::try_from(weight.as_i64()?).ok() })
+    let writes = || patch.ops.iter().filter(|op| op["op"] != "test");
+    let at = |place: &str| writes().find(|op| op["path"] == place).map(|op| &op["value"]);
+    let number = |value: Option<&Value>| match value {
+        None | Some(Value::Null) => Some(0),
+        Some(value) => i32::try_from(value.as_i64()?).ok(),
     };
-    Some(Shares { blue: share(0)?, green: share(1)? })
+    match &seen.place {
+        Place::Selector { .. } => {
+            let color = patch.ops.last()?["value"].as_str()?;
+            Color::BOTH.into_iter().find(|c| c.word() == color).map(|c| Shares::giving(c, 100))
+        }
+        Place::Weights { weights, .. } => {
+            let share = |place: usize| {
+                let place = format!("{}/{place}", weights.list);
+                match at(&place) {
+                    Some(Value::Object(whole)) => number(whole.get("weight")),
+                    Some(Value::Array(pair)) => number(pair.get(1)),
+                    Some(_) => Some(0),
+                    None => number(at(&format!("{place}/weight"))),
+                }
+            };
+            Some(Shares { blue: share(weights.blue.0)?, green: share(weights.green.0)? })
+        }
+        Place::Targets { targets, .. } => {
+            let share = |(model, place): &(String, Option<usize>)| match place {
+                Some(place) => number(at(&format!("{}/{place}/weight", targets.list))),
+                None => {
+                    number(writes().find(|op| op["value"]["modelRewrite"] == **model).map(|op| &op["value"]["weight"]))
+                }
+            };
+            Some(Shares { blue: share(&targets.blue)?, green: share(&targets.green)? })
+        }
+        Place::Members { .. } | Place::Webhook { .. } => None,
+    }
 }

@@ -3,14 +3,17 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use kube::core::DynamicObject;
 use llmrollout::{
     api::{
-        LlmRollout, LlmRolloutStatus, Moment, Reason, labels,
+        LlmRollout, LlmRolloutStatus, Moment, Reason,
+        aside::Aside,
+        labels,
         release::{PodTemplate, Template},
         status::Color,
     },
     decide::{
-        Intent, Snapshot, adopt, decide,
+        Intent, Snapshot, adopt, crossing, decide,
         intent::{Owned, OwnedKind},
         release::wanted,
         snapshot::{
@@ -20,15 +23,22 @@ use llmrollout::{
         workload::{self, Made, Role},
     },
     metrics::{NoData, Question, Reading, Sample, reading::Weighed},
-    routers::{Claim, Follows, Place, RouterSeen, Seen, Shares, Trouble, split::Weights},
+    routers::{
+        self, Claim, Follows, Found, Place, RouterSeen, Seen, Shares, Trouble,
+        aside::Wanted,
+        grant::{Grant, Reference},
+        split::Weights,
+    },
     stats::{Count, gate::Evidence, strata::Health},
 };
-use serde_json::json;
+use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::{
     anything::{self, NOW},
     draw::Draw,
-    objects::offers,
+    json_patch::obeys,
+    objects::{all_features, feature_flag, member, offers, rewrite, route},
 };
 
 /// A snapshot out of bytes; none when the rollout cannot be read.
@@ -39,13 +49,14 @@ pub(crate) fn snapshot(bytes: &[u8]) -> Option<Snapshot> {
     let now = Moment::from_unix(d.mostly(NOW, &[NOW + 86_400, NOW - 86_400, 0, -62_135_596_800, 253_402_200_000]));
     let watching_since = Moment::from_unix(now.unix() - d.pick(&[3600, 100_000, 10, 0, -5]));
     let wanted = wanted(&rollout.spec.release).unwrap_or_default();
+    let grants = grants(d, &rollout);
     let mut snapshot = Snapshot {
         now,
         watching_since,
         live: !d.sometimes(),
         blue: color(d, &rollout, Color::Blue, &wanted),
         green: color(d, &rollout, Color::Green, &wanted),
-        routers: routers(d, &rollout, &status),
+        routers: routers(d, &rollout, &status, &grants),
         rival: d.rarely().then(|| Rival { name: "older".into(), router: "httpRoute/chat".into() }),
         readings: BTreeMap::new(),
         orders: orders(d, &status),
@@ -55,7 +66,7 @@ pub(crate) fn snapshot(bytes: &[u8]) -> Option<Snapshot> {
         jobs: BTreeMap::new(),
         cron_jobs: BTreeMap::from([("eval".to_owned(), json!({"spec": {"template": {"spec": {"containers": []}}}}))]),
         succeeded: BTreeMap::new(),
-        grants: Vec::new(),
+        grants,
         offers: Arc::new(offers()),
         meant: None,
         adoptee: adoptee(d, &rollout),
@@ -165,13 +176,118 @@ fn object(d: &mut Draw<'_>, owned: &Owned) -> OwnedSeen {
     }
 }
 
-fn routers(d: &mut Draw<'_>, rollout: &LlmRollout, status: &LlmRolloutStatus) -> Vec<RouterSeen> {
+/// What a route refers to in other namespaces, by color.
+fn crossings(rollout: &LlmRollout, claim: Claim<'_>) -> Vec<(Color, Reference)> {
+    let names = claim.object().0.names();
+    let here = claim.namespace().unwrap_or("llm");
+    let half = |color| rollout.spec.release.pair.as_ref().and_then(|pair| pair.half(color).namespace.as_deref());
+    let colors = Color::BOTH.map(|color| (color, half(color).unwrap_or("llm"))).into_iter();
+    let crosses = colors.filter(|(_, there)| *there != here && names.word.ends_with("Route"));
+    let reference = |there: &str, color: Color| Reference {
+        from: [names.group, names.kind, here].map(ToOwned::to_owned),
+        to: ["", "Service", there, &format!("chat-{}", color.word())].map(ToOwned::to_owned),
+    };
+    crosses.map(|(color, there)| (color, reference(there, color))).collect()
+}
+
+/// Our own reference to a route of another namespace.
+pub(crate) fn to_route(claim: Claim<'_>) -> Option<Reference> {
+    let names = claim.object().0.names();
+    let to = [names.group, names.kind, claim.namespace()?, claim.object().1].map(ToOwned::to_owned);
+    Some(Reference { from: [labels::GROUP, "LlmRollout", "llm"].map(ToOwned::to_owned), to })
+}
+
+/// What is needed, and sometimes one less.
+fn grants(d: &mut Draw<'_>, rollout: &LlmRollout) -> Vec<Grant> {
+    let claims = || rollout.spec.traffic.iter().filter_map(Claim::of);
+    let theirs = claims().flat_map(|claim| crossings(rollout, claim)).map(|(_, reference)| reference);
+    let mut all: Vec<Reference> = theirs.chain(claims().filter_map(to_route)).collect();
+    if !all.is_empty() && d.sometimes() {
+        all.remove(usize::from(d.byte()) % all.len());
+    }
+    let grant = |Reference { from, to }: Reference| {
+        let spec = json!({
+            "from": [{"group": from[0], "kind": from[1], "namespace": from[2]}],
+            "to": [{"group": to[0], "kind": to[1], "name": to[3]}],
+        });
+        let metadata = json!({"name": "any", "namespace": to[2]});
+        let whole = json!({"apiVersion": "v1", "kind": "ReferenceGrant", "metadata": metadata, "spec": spec});
+        Grant::read(&serde_json::from_value(whole).unwrap())
+    };
+    all.into_iter().map(grant).collect()
+}
+
+/// Routers of which more is seen than two weights: what they say of an object that holds these shares.
+fn as_read(d: &mut Draw<'_>, rollout: &LlmRollout, claim: Claim<'_>, shares: Shares) -> Option<Result<Seen, Trouble>> {
+    let [blue, green] = [shares.blue, shares.green].map(i64::from);
+    let (mut object, mut second) = match claim {
+        Claim::FeatureFlag(_) => (feature_flag(blue, green), None),
+        // Between the two writes they add up to anything.
+        Claim::LlmInferenceService(g) => {
+            (member(&g.blue, d.mostly(blue, &[0, 50, 100])), Some(member(&g.green, green)))
+        }
+        Claim::ModelRewrite(_) => (rewrite(blue, green), None),
+        Claim::HttpRoute(_) if asides(rollout).next().is_some() => (route(blue, green), None),
+        _ => return None,
+    };
+    match claim {
+        Claim::FeatureFlag(_) if d.rarely() => {
+            object["spec"]["flagSpec"]["flags"]["new-model"]["state"] = json!("DISABLED");
+        }
+        Claim::LlmInferenceService(_) if d.rarely() => {
+            object["spec"]["router"]["route"]["group"] = json!("other");
+        }
+        _ => {}
+    }
+    for one in [Some(&mut object), second.as_mut()].into_iter().flatten() {
+        one["metadata"]["resourceVersion"] = json!("9");
+    }
+    if matches!(claim, Claim::HttpRoute(_)) {
+        object["spec"]["rules"][0]["name"] = json!("chat");
+        beside(d, rollout, claim, &mut object);
+    }
+    Some(read(claim, &object, second.as_ref()))
+}
+
+fn read(claim: Claim<'_>, object: &Value, second: Option<&Value>) -> Result<Seen, Trouble> {
+    let [object, second] = [Some(object), second].map(|v| v.map(|v| DynamicObject::deserialize(v).unwrap()));
+    let classes = all_features();
+    let found = Found { object: object.as_ref(), second: second.as_ref(), classes: &classes, ..Found::default() };
+    claim.read(["chat-blue", "chat-green"], found).state
+}
+
+/// What dark steps put beside the shares.
+fn asides(rollout: &LlmRollout) -> impl Iterator<Item = Aside> {
+    let dark = rollout.spec.steps.iter().flatten().filter(|s| !s.testers.is_empty() || s.mirror.is_some());
+    dark.map(|s| Aside { testers: s.testers.clone(), mirror: s.mirror.as_ref().map(|_| 10) })
+}
+
+/// What stands beside the shares is mostly what status says.
+fn beside(d: &mut Draw<'_>, rollout: &LlmRollout, claim: Claim<'_>, object: &mut Value) {
+    let status = rollout.status.clone().unwrap_or_default();
+    let candidate = status.active.map_or(Color::Green, Color::other);
+    let said = status.attempt.filter(|a| a.ended_at.is_none()).map(|a| a.aside).unwrap_or_default();
+    let meant = status.intent.map(|i| i.aside).unwrap_or_default();
+    let other = asides(rollout).next().unwrap_or_default();
+    let aside = d.pick(&[said.clone(), said.clone(), meant, said, other, Aside::default()]);
+    let Ok(seen) = read(claim, object, None) else { return };
+    let wanted = Wanted { aside: &aside, color: candidate, ours: true };
+    for write in routers::write_beside(&seen, seen.shares, wanted) {
+        assert!(write.patch().is_some_and(|patch| obeys(object, &patch.ops)), "it is written");
+    }
+}
+
+fn routers(d: &mut Draw<'_>, rollout: &LlmRollout, status: &LlmRolloutStatus, grants: &[Grant]) -> Vec<RouterSeen> {
     let candidate = status.candidate.or(status.active.map(Color::other)).unwrap_or(Color::Blue);
     let running = status.attempt.as_ref().filter(|a| a.ended_at.is_none());
     let confirmed = running.map_or(0, |a| a.weight);
     let intended = status.intent.as_ref().map_or(confirmed, |i| i.weight);
     let mut all = Vec::new();
     for claim in rollout.spec.traffic.iter().filter_map(Claim::of) {
+        if let Some(forbidden) = crossing::forbidden(rollout, claim, &offers(), grants) {
+            all.push(RouterSeen { name: claim.name(), state: Err(forbidden) });
+            continue;
+        }
         let at = d.pick(&[confirmed, confirmed, intended]);
         let share = d.mostly(claim.share_at(at), &[0, 5, 50, 100]);
         let place = match claim {
@@ -179,7 +295,7 @@ fn routers(d: &mut Draw<'_>, rollout: &LlmRollout, status: &LlmRolloutStatus) ->
             Claim::Service(s) => Place::Selector { service: s.name.clone(), key: labels::COLOR.to_owned() },
             // A share is a share, wherever it stands.
             _ => Place::Weights {
-                namespace: None,
+                namespace: claim.namespace().map(ToOwned::to_owned),
                 kind: claim.object().0,
                 name: claim.object().1.to_owned(),
                 weights: Weights {
@@ -198,11 +314,19 @@ fn routers(d: &mut Draw<'_>, rollout: &LlmRollout, status: &LlmRolloutStatus) ->
             version: "9".to_owned(),
             shares: Shares::giving(candidate, if selector { whole } else { share.clamp(0, 100) }),
             exact: selector || matches!(claim, Claim::Webhook(_)) || !d.rarely(),
-            crosses: Vec::new(),
+            crosses: crossings(rollout, claim),
             pins: d.rarely(),
             follows: d.mostly(Follows::Yes, &[Follows::NotYet, Follows::Refuses("no".to_owned())]),
             place,
             room: None,
+        };
+        let seen = match as_read(d, rollout, claim, seen.shares) {
+            Some(Ok(own)) => Seen { pins: seen.pins, follows: seen.follows, crosses: seen.crosses, ..own },
+            Some(Err(trouble)) => {
+                all.push(RouterSeen { name: claim.name(), state: Err(trouble) });
+                continue;
+            }
+            None => seen,
         };
         let gone = Trouble { reason: Reason::RouteNotFound, message: "gone".to_owned() };
         all.push(RouterSeen { name: claim.name(), state: if d.rarely() { Err(gone) } else { Ok(seen) } });

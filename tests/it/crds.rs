@@ -114,6 +114,7 @@ fn understood(files: &[PathBuf]) {
         prices,
         gpu_price: Some("$2".into()),
         cross_namespace: true,
+        quarrel: None,
     };
     let documents: Vec<Value> = files.iter().flat_map(|file| yaml(file)).collect();
     let sets = gate_sets(&documents);

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::stand::{Service, Stand};
-use crate::kit::{KitError, LoadPlan, Weights, Wish, claim};
+use super::stand::{Service, Stand, is_promoted};
+use crate::kit::{KitError, LoadPlan, Weights, Wish, claim, operator::Install, space::weights_seen};
 
 const STEP: Duration = Duration::from_secs(40);
 const SOON: Duration = Duration::from_secs(10);
@@ -138,4 +138,36 @@ pub(super) async fn a_writer_that_fights_is_left_alone_and_never_wins(stand: &St
     rest_is_untouched(stand, &before).await?;
     let report = stand.end(service.load).await?;
     claim(report.is_flawless(), || report.words())
+}
+
+/// How long the operator of the next case rests after a quarrel; everybody else's rests for ten minutes.
+const REST: Duration = Duration::from_secs(20);
+
+/// A quarrel ends by itself: while it lasts nothing goes forward, and what was left is put right when the operator has rested, and
+/// from then on the release goes to its end without anybody's word.
+pub(super) async fn a_quarrel_that_ends_lets_the_release_go_on(stand: &Stand) -> Result<(), KitError> {
+    let own = stand.own_operator(1, Duration::from_secs(4));
+    let own = Install { limits: json!({"quarrel": format!("{}s", REST.as_secs())}), ..own };
+    own.install(&stand.space.ground).await?;
+    let service = stand.serve(&Wish::new("v1"), &LoadPlan::default()).await?;
+    service.apply(stand, &Wish::new("v2").steps(&[(20, "6s"), (100, "2s")]).manifest()).await?;
+    service.holding(20, STEP).await?;
+    let half = Weights { blue: 50, green: 50 };
+    let contended = |rollout: &Value| rollout["status"]["reason"] == "Contended";
+    while !contended(&stand.space.rollout().await?) {
+        if stand.space.weights().await? != half {
+            stand.space.set_weights(half).await?;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let given_up = Instant::now();
+    let right = |route: &Value| Weights::of(route) == Weights { blue: 80, green: 20 };
+    service.route.until("put right after the rest", REST * 2, right).await?;
+    stand.note("contended_to_put_right_ms", given_up.elapsed());
+    service.rollout.until("v2 is promoted by itself", STEP, is_promoted).await?;
+    let greens: Vec<_> = weights_seen(&service.route).iter().map(|(weights, _)| weights.green).collect();
+    claim(greens.iter().filter(|green| **green == 100).count() == 1, || format!("green's weights were {greens:?}"))?;
+    let report = stand.end(service.load).await?;
+    claim(report.is_flawless(), || report.words())?;
+    own.uninstall().await
 }

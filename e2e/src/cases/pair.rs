@@ -1,16 +1,17 @@
-//! Claims about releases that somebody else owns: a pair of two namespaces, which a `ReferenceGrant` joins, and Services that
-//! the operator knows nothing of. Deployments and Services are made here, as their owner would.
+//! Claims about what others own: a pair of two namespaces, which a `ReferenceGrant` joins, a route of another namespace, and
+//! Services that the operator knows nothing of. Deployments and Services are made here, as their owner would.
 
 use std::time::Duration;
 
+use kube::api::DeleteParams;
 use serde_json::{Value, json};
 
 use super::{
     promote::gets_nothing,
-    stand::{Service, Stand, is_promoted},
+    stand::{Service, Stand, is_promoted, serves},
 };
 use crate::kit::{
-    Film, KitError, LoadPlan, Space, Wish, claim,
+    Film, KitError, Load, LoadPlan, Space, Wish, claim,
     recipe::{self, NAME, ROUTE},
     space::{Weights, condition},
 };
@@ -44,7 +45,7 @@ async fn two_namespaces(stand: &Stand, green: &Wish) -> Result<(Space, Service, 
     route["spec"]["rules"][0]["backendRefs"][1]["namespace"] = json!(next.name);
     space.apply(&route).await?;
     space.apply(&manifest(&next, "green", "g1")).await?;
-    let grant = grant_asked_for(&space.film().await?).await?;
+    let grant = grant_asked_for(&space.film().await?, None).await?;
     tokio::time::sleep(Duration::from_secs(3)).await;
     let weights = space.weights().await?;
     claim(weights == HOME, || format!("without a grant the weights are {weights:?}"))?;
@@ -78,13 +79,21 @@ fn accepted(rollout: &Value) -> (String, String) {
     (text("reason"), text("message"))
 }
 
-/// Waits until the condition holds the grant that is missing, and gives it back as it stands there.
-async fn grant_asked_for(rollout: &Film) -> Result<Value, KitError> {
-    let asked = |rollout: &Value| accepted(rollout).0 == "GrantMissing";
-    let frame = rollout.until("a grant is asked for", STEP, asked).await?;
-    let message = accepted(frame.object.as_deref().unwrap_or(&Value::Null)).1;
-    let written = message.split('`').nth(1).unwrap_or_default();
-    serde_saphyr::from_str(written).map_err(KitError::failed(format!("the grant in: {message}")))
+/// Waits until the condition holds a grant that is missing, another one than before, and gives it back as it stands there.
+async fn grant_asked_for(rollout: &Film, before: Option<&Value>) -> Result<Value, KitError> {
+    let asks = |rollout: &Value| Some(accepted(rollout)).filter(|(reason, _)| reason == "GrantMissing").map(|(_, m)| m);
+    let written = |message: &str| serde_saphyr::from_str::<Value>(message.split('`').nth(1)?).ok();
+    let another = |rollout: &Value| asks(rollout).and_then(|m| written(&m)).is_some_and(|grant| Some(&grant) != before);
+    let frame = rollout.until("a grant is asked for", STEP, another).await?;
+    let message = frame.object.as_deref().and_then(asks).unwrap_or_default();
+    written(&message).ok_or_else(|| KitError::Refuted(format!("no grant stands in: {message}")))
+}
+
+/// Its owner takes a grant back.
+async fn revoke(space: &Space, grant: &Value) -> Result<(), KitError> {
+    let name = grant["metadata"]["name"].as_str().unwrap_or_default();
+    let grants = space.api("gateway.networking.k8s.io/v1beta1", "ReferenceGrant");
+    grants.delete(name, &DeleteParams::default()).await.map(drop).map_err(KitError::api("deleting the grant"))
 }
 
 /// Without a grant nothing is raised, and the condition holds what to write; with exactly that, green is promoted from the other
@@ -117,9 +126,7 @@ pub(super) async fn a_revoked_grant_brings_traffic_home(stand: &Stand) -> Result
     wished["spec"]["steps"] = json!([{"weight": 50, "hold": "120s"}, {"weight": 100, "hold": "5s"}]);
     service.apply(stand, &wished).await?;
     service.holding(50, STEP).await?;
-    let name = grant["metadata"]["name"].as_str().unwrap_or_default();
-    let grants = next.api("gateway.networking.k8s.io/v1beta1", "ReferenceGrant");
-    grants.delete(name, &kube::api::DeleteParams::default()).await.map_err(KitError::api("deleting the grant"))?;
+    revoke(&next, &grant).await?;
     let revoked = std::time::Instant::now();
     service.route.until("traffic is home", STEP, |route| Weights::of(route) == HOME).await?;
     stand.note("grant_revoked_to_home_ms", revoked.elapsed());
@@ -134,6 +141,49 @@ pub(super) async fn a_revoked_grant_brings_traffic_home(stand: &Stand) -> Result
     let report = stand.end(service.load).await?;
     gets_nothing(&report, "after", "v2")?;
     next.delete().await
+}
+
+/// A route of another namespace: its owner has to let our rollouts write it, and ours has to let it send here. When the first of
+/// the two is revoked in the middle of a step, nothing goes forward, and an abort still takes traffic home.
+pub(super) async fn a_route_of_another_namespace_needs_its_owner(stand: &Stand) -> Result<(), KitError> {
+    let space = &stand.space;
+    let edge = Space::fresh(&space.ground, &format!("{}-edge", space.name)).await?;
+    let mut route = recipe::route(&space.ground.gateway, &space.host());
+    for backend in route.pointer_mut("/spec/rules/0/backendRefs").and_then(Value::as_array_mut).into_iter().flatten() {
+        backend["namespace"] = json!(space.name);
+    }
+    edge.apply(&route).await?;
+    let wished = |version: &str| {
+        let mut wish = Wish::new(version).steps(&[(50, "4s"), (100, "2s")]);
+        wish.traffic = json!([{"httpRoute": {"name": NAME, "namespace": edge.name}}]);
+        wish.manifest()
+    };
+    space.apply(&wished("v1")).await?;
+    let rollout = space.film().await?;
+    let ours = grant_asked_for(&rollout, None).await?;
+    edge.apply(&ours).await?;
+    let blues = grant_asked_for(&rollout, Some(&ours)).await?;
+    space.apply(&blues).await?;
+    space.apply(&grant_asked_for(&rollout, Some(&blues)).await?).await?;
+    rollout.until("the first version serves", STEP, serves).await?;
+    space.poll_answers(Duration::from_secs(10)).await?;
+    let load = Load::start(space, &LoadPlan::default()).await?;
+    let service = Service { rollout, route: edge.film_route().await?, load };
+    service.apply(stand, &wished("v2")).await?;
+    service.rollout.until("v2 is promoted", STEP, is_promoted).await?;
+    service.apply(stand, &wished("v3")).await?;
+    service.holding(50, STEP).await?;
+    revoke(&edge, &ours).await?;
+    service.rollout.until("the grant is asked for again", STEP, |r| accepted(r).0 == "GrantMissing").await?;
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    let held = Weights::of(&edge.get(ROUTE, "HTTPRoute", NAME).await?);
+    claim(held == Weights { blue: 50, green: 50 }, || format!("without the grant the route went on to {held:?}"))?;
+    service.change(stand, &json!({"abort": true})).await?;
+    service.route.until("v3 has nothing", STEP, |route| Weights::of(route).blue == 0).await?;
+    service.phase("RolledBack", STEP).await?;
+    let report = stand.end(service.load).await?;
+    claim(report.is_flawless(), || report.words())?;
+    edge.delete().await
 }
 
 /// Two Services that the operator knows nothing of, and a revision in any words: promoted, and the next one taken back.

@@ -31,6 +31,8 @@ pub(crate) struct Install {
     pub endpoints: Value,
     /// The channels in its configuration.
     pub channels: Value,
+    /// Its limits, where they differ.
+    pub limits: Value,
 }
 
 impl Default for Install {
@@ -44,6 +46,7 @@ impl Default for Install {
             provider: json!({}),
             endpoints: json!([]),
             channels: json!([]),
+            limits: json!({}),
         }
     }
 }
@@ -77,6 +80,7 @@ impl Install {
                 "providers": [provider],
                 "endpoints": self.endpoints,
                 "channels": self.channels,
+                "limits": self.limits,
                 "watchNamespaces": watched,
                 "allowCrossNamespace": !self.own_namespace_only,
                 "leaderElection": {"leaseDuration": format!("{}s", self.lease.as_secs())},
