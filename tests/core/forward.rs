@@ -7,7 +7,7 @@
 
 use llmrollout::{
     api::{
-        LlmRolloutStatus, Moment, Phase,
+        LlmRolloutStatus, Moment, Percent, Phase,
         gates::{ComparedTo, Metric, Severity},
         order::Verb,
         release::Owner,
@@ -121,7 +121,7 @@ impl Case<'_> {
     }
 
     fn gives(&self, claim: Claim<'_>, seen: &Seen, after: Shares) -> Law {
-        let sound = after.blue >= 0 && after.green >= 0 && after.blue + after.green == 100;
+        let sound = after.blue >= 0 && after.green >= 0 && after.blue == after.green.rest();
         demand(sound, &format!("I1: shares {}/{}", after.blue, after.green))?;
         for color in Color::BOTH.into_iter().filter(|c| after.of(*c) > seen.shares.of(*c)) {
             demand(self.ready(color) > 0, "I2: a raise needs a ready endpoint")?;
@@ -130,7 +130,7 @@ impl Case<'_> {
         Ok(())
     }
 
-    fn raise(&self, claim: Claim<'_>, color: Color, share: i32) -> Law {
+    fn raise(&self, claim: Claim<'_>, color: Color, share: Percent) -> Law {
         if self.s.rollout.metadata.deletion_timestamp.is_some() {
             return demand(self.d.home, "on leaving everything goes to one healthy color");
         }
@@ -152,7 +152,7 @@ impl Case<'_> {
         demand(self.wanted() == attempt.revision, "nothing is raised that is no longer wanted")?;
         let pods = i64::from(self.pods(color));
         demand(
-            i64::from(self.ready(color)) * 100 >= pods * i64::from(intent.weight),
+            i64::from(self.ready(color)) * 1000 >= pods * i64::from(intent.weight.tenths()),
             "I2: endpoints enough for the share",
         )
     }
@@ -200,7 +200,7 @@ impl Case<'_> {
         demand(self.before.active.is_some(), "the first revision takes no steps")?;
         let place = (1..).zip(&plan.steps).find(|(n, s)| (*n, s.weight) == (intent.step, intent.weight));
         demand(place.is_some(), "I8: only a step of the manifest is written down")?;
-        let confirmed = attempt.step_entered_at.map_or(-1, |_| attempt.weight);
+        let confirmed = attempt.step_entered_at.map_or(Percent::of(-1), |_| attempt.weight);
         demand(intent.weight > confirmed, "I8: never the same step again, or a lower one")?;
         let vouched = attempt.promoted || attempt.fast_track;
         let between = plan.steps.iter().any(|s| s.weight > confirmed && s.weight < intent.weight);
@@ -236,7 +236,7 @@ impl Case<'_> {
         let (Some(old), Some(new)) = (self.running(), &self.d.next.attempt) else { return Ok(()) };
         if old.id != new.id
             || new.ended_at.is_some()
-            || (new.weight <= old.weight.max(0) && new.step <= old.step.max(0))
+            || (new.weight <= old.weight.max(Percent::NONE) && new.step <= old.step.max(0))
         {
             return Ok(());
         }
@@ -389,7 +389,7 @@ impl Case<'_> {
     }
 
     /// What evidence must say: every view of the stage's own, fresh, by itself, with nothing odd about it.
-    fn weighed(&self, proof: Proof, entered: Moment, weight: i32) -> Law {
+    fn weighed(&self, proof: Proof, entered: Moment, weight: Percent) -> Law {
         let bound = proof.max.is_some() || weight == 100;
         let fits = |q: &&Question| {
             let raw = q.raw.as_ref();
@@ -446,8 +446,9 @@ impl Case<'_> {
         let namespace = meta.namespace.as_deref().unwrap_or_default();
         let workload = workload::name_of(meta.name.as_deref().unwrap_or_default(), color);
         let other = workload::name_of(meta.name.as_deref().unwrap_or_default(), color.other());
-        let weight = self.s.rollout.status.as_ref().and_then(|s| s.attempt.as_ref()).map_or(0, |a| a.weight);
-        let own = if color == self.candidate() { weight } else { 100 - weight };
+        let weight =
+            self.s.rollout.status.as_ref().and_then(|s| s.attempt.as_ref()).map_or(Percent::NONE, |a| a.weight);
+        let own = if color == self.candidate() { weight } else { weight.rest() };
         let ask = metrics::Ask {
             provider: &plan.provider,
             rollout: "chat",
@@ -494,7 +495,7 @@ fn of_any_revision(question: &Question) -> Question {
 }
 
 /// Without traffic only a count, alerts, the number of an endpoint and that of a Job can be judged; with traffic nobody can demand silence.
-fn can_speak(gate: &PlannedGate, weight: i32) -> bool {
+fn can_speak(gate: &PlannedGate, weight: Percent) -> bool {
     match (&gate.subject, gate.test) {
         (Subject::Metric(Metric::Requests, _), Test::Equals(limit)) => weight == 0 || limit.value() >= 0.5,
         (Subject::Alerts(_) | Subject::Number(_) | Subject::Job(_) | Subject::Metric(Metric::Requests, _), _) => true,
@@ -506,7 +507,7 @@ fn can_speak(gate: &PlannedGate, weight: i32) -> bool {
 fn written(patch: &GuardedPatch) -> Option<Shares> {
     if patch.kind == PatchKind::Service {
         let color = patch.ops.last()?["value"].as_str()?;
-        return Color::BOTH.into_iter().find(|c| c.word() == color).map(|c| Shares::giving(c, 100));
+        return Color::BOTH.into_iter().find(|c| c.word() == color).map(|c| Shares::giving(c, Percent::ALL));
     }
     // A reference that is not there gets nothing: it is taken out, or was before and is not put back.
     let share = |backend: usize| {
@@ -517,5 +518,8 @@ fn written(patch: &GuardedPatch) -> Option<Shares> {
         let weight = op.map(|op| if op["value"].is_object() { &op["value"]["weight"] } else { &op["value"] });
         weight.map_or(Some(0), |weight| if weight.is_null() { Some(0) } else { i32::try_from(weight.as_i64()?).ok() })
     };
-    Some(Shares { blue: share(0)?, green: share(1)? })
+    let (blue, green) = (share(0)?, share(1)?);
+    // What adds up to nothing is no share, and the laws say so.
+    let tenths = |weight: i32| Percent::of_tenths(weight * 1000 / (blue + green).max(1));
+    Some(Shares { blue: tenths(blue), green: tenths(green) })
 }

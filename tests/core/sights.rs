@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use llmrollout::{
     api::{
-        LlmRollout, LlmRolloutStatus, Moment, Reason, labels,
+        LlmRollout, LlmRolloutStatus, Moment, Percent, Reason, labels,
         release::{PodTemplate, Template},
         status::Color,
     },
@@ -20,7 +20,10 @@ use llmrollout::{
         workload::{self, Made, Role},
     },
     metrics::{NoData, Question, Reading, Sample, reading::Weighed},
-    routers::{Claim, Follows, Place, RouterSeen, Seen, Shares, Trouble, split::Weights},
+    routers::{
+        Claim, Follows, Place, RouterSeen, Seen, Shares, Trouble,
+        split::{Scale, Weights},
+    },
     stats::{Count, gate::Evidence, strata::Health},
 };
 use serde_json::json;
@@ -168,12 +171,12 @@ fn object(d: &mut Draw<'_>, owned: &Owned) -> OwnedSeen {
 fn routers(d: &mut Draw<'_>, rollout: &LlmRollout, status: &LlmRolloutStatus) -> Vec<RouterSeen> {
     let candidate = status.candidate.or(status.active.map(Color::other)).unwrap_or(Color::Blue);
     let running = status.attempt.as_ref().filter(|a| a.ended_at.is_none());
-    let confirmed = running.map_or(0, |a| a.weight);
+    let confirmed = running.map_or(Percent::NONE, |a| a.weight);
     let intended = status.intent.as_ref().map_or(confirmed, |i| i.weight);
     let mut all = Vec::new();
     for claim in rollout.spec.traffic.iter().filter_map(Claim::of) {
         let at = d.pick(&[confirmed, confirmed, intended]);
-        let share = d.mostly(claim.share_at(at), &[0, 5, 50, 100]);
+        let share = d.mostly(claim.share_at(at), &[0, 5, 50, 500, 1000].map(Percent::of_tenths));
         let place = match claim {
             Claim::Webhook(w) => Place::Webhook { name: w.name.clone() },
             Claim::Service(s) => Place::Selector { service: s.name.clone(), key: labels::COLOR.to_owned() },
@@ -187,16 +190,16 @@ fn routers(d: &mut Draw<'_>, rollout: &LlmRollout, status: &LlmRolloutStatus) ->
                     field: "name",
                     blue: (0, json!({"name": "chat-blue", "port": 8000})),
                     green: (1, json!({"name": "chat-green", "port": 8000})),
-                    each: 1,
+                    scale: Scale::HUNDRED,
                     out: if share == 0 && d.rarely() { Some(candidate) } else { None },
                 },
             },
         };
         let selector = matches!(claim, Claim::Service(_));
-        let whole = if share >= 100 { 100 } else { 0 };
+        let whole = if share >= Percent::ALL { Percent::ALL } else { Percent::NONE };
         let seen = Seen {
             version: "9".to_owned(),
-            shares: Shares::giving(candidate, if selector { whole } else { share.clamp(0, 100) }),
+            shares: Shares::giving(candidate, if selector { whole } else { share.clamp(Percent::NONE, Percent::ALL) }),
             exact: selector || matches!(claim, Claim::Webhook(_)) || !d.rarely(),
             crosses: Vec::new(),
             pins: d.rarely(),
