@@ -6,7 +6,7 @@
     reason = "the schema derive copies each struct, with its attributes, into a function where nothing is reachable"
 )]
 
-use super::aside::Tester;
+use super::{aside::Tester, percent::Percent};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,9 +18,9 @@ use serde::{Deserialize, Serialize};
     validation = Rule::new("!has(self.minRequests) || !has(self.maxRequests) || self.minRequests <= self.maxRequests").message("steps: `minRequests` may not be above `maxRequests`; raise `maxRequests`"),
     validation = Rule::new("!has(self.maxHold) || duration(self.maxHold) >= duration(self.hold)").message("steps: `maxHold` may not be shorter than `hold`; write a longer one"),
     validation = Rule::new("!has(self.onUndecided) || has(self.maxHold)").message("steps: `onUndecided` says what happens at the end of `maxHold`; write one, for example `maxHold: 4h`"),
-    validation = Rule::new("self.weight > 0 || has(self.match) || has(self.mirror) || (!has(self.minRequests) && !has(self.maxRequests))").message("steps: a dark step (weight 0) sees no requests; leave `minRequests` and `maxRequests` out, or send it testers with `match` or copies with `mirror`"),
-    validation = Rule::new("self.weight == 0 || !has(self.mirror)").message("steps: `mirror` sends copies to the candidate before it gets a share; write it at a step with `weight: 0`, and the share at the next one"),
-    validation = Rule::new("self.weight == 0 || !has(self.match)").message("steps: `match` sends testers to the candidate before it gets a share; write it at a step with `weight: 0`, and the share at the next one")
+    validation = Rule::new("double(string(self.weight)) > 0.0 || has(self.match) || has(self.mirror) || (!has(self.minRequests) && !has(self.maxRequests))").message("steps: a dark step (weight 0) sees no requests; leave `minRequests` and `maxRequests` out, or send it testers with `match` or copies with `mirror`"),
+    validation = Rule::new("double(string(self.weight)) == 0.0 || !has(self.mirror)").message("steps: `mirror` sends copies to the candidate before it gets a share; write it at a step with `weight: 0`, and the share at the next one"),
+    validation = Rule::new("double(string(self.weight)) == 0.0 || !has(self.match)").message("steps: `match` sends testers to the candidate before it gets a share; write it at a step with `weight: 0`, and the share at the next one")
 )]
 pub struct Step {
     /// A name for people, shown beside the number.
@@ -29,8 +29,8 @@ pub struct Step {
     pub name: Option<String>,
     /// Share of the candidate in percent. 0 is a dark step: the candidate is up and gets nothing, and gates may demand
     /// silence (`metric: requests, equals: "0"`).
-    #[schemars(range(min = 0, max = 100))]
-    pub weight: i32,
+    /// Tenths stand in quotes: `"0.5"`.
+    pub weight: Percent,
     /// Only with weight 0: the candidate gets a copy of so many of all requests, `10%`, whose answers nobody sees. It costs what
     /// requests cost, and what a request does is done twice. The gateway has to be able to.
     #[serde(default, skip_serializing_if = "Option::is_none")]

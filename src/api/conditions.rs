@@ -115,7 +115,7 @@ reasons! {
     NamespaceForbidden,
     /// A reference into another namespace is allowed by no `ReferenceGrant` there.
     GrantMissing,
-    /// A dark step's `match` or `mirror` cannot be written into the route as it stands; the message says what to write instead.
+    /// A step cannot be written into the route as it stands: `match` or `mirror`, or tenths of a percent beside a third backend; the message says what to write instead.
     StepUnsupported,
     /// `metrics.provider` names a provider that the operator's configuration does not have.
     ProviderUnknown,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Moment, Phase, Reason,
+    Moment, Percent, Phase, Reason,
     order::Verb,
     status::{Color, GateStatus, ObservedWeights},
 };
@@ -164,7 +164,7 @@ pub enum What {
         /// The step that is to be entered.
         to: i32,
         /// The share of the candidate.
-        weight: i32,
+        weight: Percent,
     },
     /// Something was written to the cluster.
     Wrote {
@@ -177,7 +177,7 @@ pub enum What {
     /// The routers were seen to hold the share: a stage began.
     Confirmed {
         /// The share of the candidate.
-        weight: i32,
+        weight: Percent,
         /// What each router held.
         routers: Vec<ObservedWeights>,
         /// Until when it is measured at least.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, Moment, Reason, aside::Aside, checked::Checked, found::MetricsFound, order::Verb};
+use super::{Condition, Moment, Percent, Reason, aside::Aside, checked::Checked, found::MetricsFound, order::Verb};
 pub use super::{
     home::{Detached, Home},
     phase::Phase,
@@ -151,8 +151,7 @@ pub struct Attempt {
     #[schemars(range(min = 0, max = 100))]
     pub step: i32,
     /// The confirmed share of the candidate.
-    #[schemars(range(min = 0, max = 100))]
-    pub weight: i32,
+    pub weight: Percent,
     /// What stands in the routes beside the shares, because of a dark step.
     #[serde(default, skip_serializing_if = "Aside::is_nothing")]
     pub aside: Aside,
@@ -308,8 +307,7 @@ pub struct StepIntent {
     #[schemars(range(min = 0, max = 100))]
     pub step: i32,
     /// The share to be written.
-    #[schemars(range(min = 0, max = 100))]
-    pub weight: i32,
+    pub weight: Percent,
     /// What is to be written beside it.
     #[serde(default, skip_serializing_if = "Aside::is_nothing")]
     pub aside: Aside,
@@ -324,9 +322,9 @@ pub struct ObservedWeights {
     /// Kind and name, `httpRoute/chat`.
     pub router: String,
     /// Share of blue in percent.
-    pub blue: i32,
+    pub blue: Percent,
     /// Share of green in percent.
-    pub green: i32,
+    pub green: Percent,
     /// Of how many percent of all requests a color gets a copy by our filter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100))]

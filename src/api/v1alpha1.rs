@@ -103,7 +103,8 @@ use super::{
 #[kube(
     validation = Rule::new("size(self.metadata.name) <= 48").message("metadata.name: at most 48 characters, because Deployments, Services and pods are named after it; choose a shorter name"),
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message("metadata.name: lower case letters, digits and '-', beginning with a letter, because Services are named after it; write for example \"chat\""),
-    validation = Rule::new("!has(self.spec.steps) || self.spec.traffic.exists(t, !has(t.service)) || self.spec.steps.all(s, s.weight == 0 || s.weight == 100)").message("steps: with only a `service` router the weight must be 0 or 100, because a selector cannot split; add a router that splits, for example `- httpRoute: {name: chat}`, to `traffic`"),
+    validation = Rule::new("!has(self.spec.steps) || self.spec.traffic.exists(t, !has(t.service)) || self.spec.steps.all(s, double(string(s.weight)) in [0.0, 100.0])").message("steps: with only a `service` router the weight must be 0 or 100, because a selector cannot split; add a router that splits, for example `- httpRoute: {name: chat}`, to `traffic`"),
+    validation = Rule::new("!has(self.spec.steps) || self.spec.traffic.all(t, !has(t.webhook) && !has(t.llmInferenceService)) || self.spec.steps.all(s, [double(string(s.weight))].all(w, w == double(int(w))))").message("steps: a `webhook` is told whole percents and an `llmInferenceService` is written in them; write a whole one, for example 1, or leave that router out"),
     validation = Rule::new("!has(self.spec.steps) || self.spec.traffic.exists(t, has(t.httpRoute)) || self.spec.steps.all(s, !has(s.match) && !has(s.mirror))").message("steps: `match` and `mirror` are written into an HTTPRoute; add `- httpRoute: {name: chat}` to `traffic`, or leave them out"),
     validation = Rule::new("!has(self.spec.metrics) || !has(self.spec.metrics.profile) || self.spec.metrics.profile != 'none' || !has(self.spec.gates) || self.spec.gates.all(g, !has(g.metric))").message("gates: `profile: none` knows no exporter, so there is no `metric`; write a `query` of your own, or name the exporter: `metrics: {profile: vllm}`"),
     validation = Rule::new("(has(self.spec.gates) && size(self.spec.gates) > 0) || (has(self.spec.manual) && self.spec.manual)").message("gates: at least one is needed; write `- {name: errors, metric: errorRate, max: 1%}`, or `manual: true` if people alone decide"),
@@ -142,9 +143,9 @@ pub struct LlmRolloutSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 20))]
     #[x_kube(
-        validation = Rule::new("self[size(self) - 1].weight == 100").message("steps: the last weight must be 100; add `{weight: 100, hold: 30m}` at the end"),
-        validation = Rule::new("self.map(s, s.weight).isSorted()").message("steps: weights must never fall; write them in rising order, for example 5, 20, 50, 100"),
-        validation = Rule::new("self.all(a, self.exists_one(b, a.weight == b.weight))").message("steps: each weight may stand only once; give that step a longer hold instead")
+        validation = Rule::new("double(string(self[size(self) - 1].weight)) == 100.0").message("steps: the last weight must be 100; add `{weight: 100, hold: 30m}` at the end"),
+        validation = Rule::new("self.map(s, double(string(s.weight))).isSorted()").message("steps: weights must never fall; write them in rising order, for example 5, 20, 50, 100"),
+        validation = Rule::new("self.all(a, self.exists_one(b, double(string(a.weight)) == double(string(b.weight))))").message("steps: each weight may stand only once; give that step a longer hold instead")
     )]
     pub steps: Option<Vec<Step>>,
     /// Where the figures come from.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Moment, status::Color};
+use super::{Moment, Percent, status::Color};
 
 /// The last word of one gate.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
@@ -76,8 +76,7 @@ pub struct Reference {
 #[serde(rename_all = "camelCase")]
 pub struct Stood {
     /// In percent.
-    #[schemars(range(min = 0, max = 100))]
-    pub weight: i32,
+    pub weight: Percent,
     /// Since when.
     pub at: Moment,
 }

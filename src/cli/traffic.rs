@@ -94,7 +94,7 @@ fn in_windows(status: &LlmRolloutStatus) -> Option<f64> {
         let window = duration(&gate.window)?.as_secs_f64();
         #[expect(clippy::cast_precision_loss, reason = "a count of requests is far below 2^53")]
         let samples = gate.samples? as f64;
-        Some(samples / window * 100.0 / f64::from(weight))
+        Some(samples / window / weight.part())
     };
     status.gates.iter().filter_map(of).max_by(f64::total_cmp)
 }

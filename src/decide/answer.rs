@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{intent::Intent, say::Said, view::View};
 use crate::api::{
-    LlmRolloutStatus, Moment, Phase, Reason,
+    LlmRolloutStatus, Moment, Percent, Phase, Reason,
     aside::Aside,
     status::{Attempt, Past},
 };
@@ -109,7 +109,7 @@ pub(super) fn new_attempt(v: &View<'_>, fast_track: bool, cleared: bool) -> Atte
         revision: v.wanted.clone(),
         started_at: v.now(),
         step: 0,
-        weight: 0,
+        weight: Percent::NONE,
         aside: Aside::default(),
         step_entered_at: None,
         hold_until: None,

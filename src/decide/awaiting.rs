@@ -12,7 +12,7 @@ use super::{
     view::View,
 };
 use crate::api::{
-    Moment, Phase, Reason,
+    Moment, Percent, Phase, Reason,
     around::{DependencyState, OnDependencyRollback},
     order::Verb,
     status::{Approved, Past},
@@ -62,7 +62,7 @@ fn answer(v: &View<'_>, phase: Phase, wait: Wait) -> Answer {
 }
 
 /// Everything is proved, and the next step still has to wait.
-pub(super) fn before_step(v: &View<'_>, number: i32, weight: i32) -> Option<Answer> {
+pub(super) fn before_step(v: &View<'_>, number: i32, weight: Percent) -> Option<Answer> {
     let plan = v.plan.ok()?;
     let attempt = v.running()?;
     let at_any_hour = attempt.promoted || attempt.skipped || attempt.fast_track;

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     api::{
-        LlmRolloutSpec,
+        LlmRolloutSpec, Percent,
         around::{self, Mode, OnDependencyRollback, OnUndecided, Step},
         aside::Aside,
     },
@@ -23,7 +23,7 @@ const DEFAULT_STEPS_WITHOUT_SPLIT: [(i32, u64); 1] = [(100, 4 * 60 * 60)];
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PlannedStep {
     /// Share of the candidate in percent.
-    pub weight: i32,
+    pub weight: Percent,
     /// What is put beside it into the routes.
     pub aside: Aside,
     /// How long it is measured at least.
@@ -166,7 +166,7 @@ impl Course {
     }
 
     /// The first step above a confirmed weight, with its number; from the start when nothing is confirmed.
-    pub fn step_after(&self, weight: Option<i32>) -> Option<(i32, &PlannedStep)> {
+    pub fn step_after(&self, weight: Option<Percent>) -> Option<(i32, &PlannedStep)> {
         (1..).zip(&self.steps).find(|(_, s)| weight.is_none_or(|w| s.weight > w))
     }
 
@@ -192,8 +192,11 @@ fn steps(spec: &LlmRolloutSpec) -> Result<Vec<PlannedStep>, Wrong> {
         steps.iter().map(step).collect::<Result<Vec<_>, Wrong>>()?
     } else {
         let defaults: &[(i32, u64)] = if splits { &DEFAULT_STEPS } else { &DEFAULT_STEPS_WITHOUT_SPLIT };
-        let one =
-            |&(weight, s): &(i32, u64)| PlannedStep { weight, hold: Duration::from_secs(s), ..Default::default() };
+        let one = |&(weight, s): &(i32, u64)| PlannedStep {
+            weight: Percent::of(weight),
+            hold: Duration::from_secs(s),
+            ..Default::default()
+        };
         defaults.iter().map(one).collect()
     };
     let rising = steps.windows(2).all(|pair| matches!(pair, [a, b] if a.weight < b.weight));
@@ -216,7 +219,23 @@ fn steps(spec: &LlmRolloutSpec) -> Result<Vec<PlannedStep>, Wrong> {
             "steps: with only a `service` router the weight must be 0 or 100; add `- httpRoute: {name: chat}` to `traffic`",
         ));
     }
+    whole(spec, &steps)?;
     Ok(steps)
+}
+
+/// Some routers are told whole percents only.
+fn whole(spec: &LlmRolloutSpec, steps: &[PlannedStep]) -> Result<(), Wrong> {
+    if let Some(claim) = spec.traffic.iter().filter_map(Claim::of).find(|claim| claim.whole_only())
+        && let Some(odd) = steps.iter().find(|s| !s.weight.is_whole())
+    {
+        return Err(invalid(format!(
+            "steps: {} takes whole percents only; write {} instead of {}, or leave that router out",
+            claim.name(),
+            odd.weight.rounded_up(),
+            odd.weight
+        )));
+    }
+    Ok(())
 }
 
 fn step(s: &Step) -> Result<PlannedStep, Wrong> {

@@ -10,6 +10,7 @@ use super::{
     plan::{Plan, PlannedGate},
     proof::Proof,
 };
+use crate::api::Percent;
 use crate::stats::{
     Tolerance,
     budget::{Outlook, alpha_of_step, requests_of_mean},
@@ -50,7 +51,7 @@ pub struct Wait<'a> {
     /// Whether that is before the step's `maxHold`.
     pub in_time: bool,
     /// The smallest share in whole percent, below 100, at which it would be in time, when it is not.
-    pub least: Option<i32>,
+    pub least: Option<Percent>,
 }
 
 /// The steps with traffic.
@@ -62,7 +63,7 @@ pub fn foresee<'a>(plan: &'a Plan, traffic: &impl Traffic) -> Vec<Foreseen<'a>> 
 fn foresee_step<'a>(plan: &'a Plan, traffic: &impl Traffic, number: i32, step: &'a PlannedStep) -> Foreseen<'a> {
     let rps = traffic.rps();
     let least = step.min_requests.map(|n| {
-        let needs = |_: i32| Some((Some(count(n)), None));
+        let needs = |_: Percent| Some((Some(count(n)), None));
         wait(step, rps, Duration::ZERO, needs)
     });
     let gates = plan.gates.iter().filter(|gate| speaks(gate, step)).map(|gate| {
@@ -70,7 +71,7 @@ fn foresee_step<'a>(plan: &'a Plan, traffic: &impl Traffic, number: i32, step: &
         Some(Wait { gate: Some(gate), ..wait(step, rps, plan.warm_up, |weight| asked.needs(weight, traffic))? })
     });
     let waits: Vec<Wait<'a>> = least.into_iter().chain(gates).flatten().collect();
-    let early = step.max_requests.and_then(|n| time(count(n), rps * share(step.weight)));
+    let early = step.max_requests.and_then(|n| time(count(n), rps * step.weight.part()));
     let served = early.map_or(step.hold, |early| step.hold.min(early));
     let takes = waits.iter().try_fold(served, |longest, wait| Some(longest.max(wait.after?)));
     Foreseen { number, step, waits, takes: takes.map(|takes| step.settle + takes) }
@@ -88,37 +89,44 @@ struct Asked<'a> {
 type Needs = (Option<f64>, Option<Duration>);
 
 /// When requests will have come; those in the first seconds are not added up.
-fn wait<'a>(step: &PlannedStep, rps: f64, warm_up: Duration, needs: impl Fn(i32) -> Option<Needs>) -> Option<Wait<'a>> {
+fn wait<'a>(
+    step: &PlannedStep,
+    rps: f64,
+    warm_up: Duration,
+    needs: impl Fn(Percent) -> Option<Needs>,
+) -> Option<Wait<'a>> {
     let (requests, window) = needs(step.weight)?;
     let warm_up = if window.is_none() { warm_up } else { Duration::ZERO };
-    let after = |weight: i32| {
+    let after = |weight: Percent| {
         let (requests, window) = needs(weight)?;
-        let time = time(requests?, rps * share(weight))?;
+        let time = time(requests?, rps * weight.part())?;
         window.is_none_or(|window| time <= window).then_some(warm_up + time)
     };
     let fits = |after: Duration| step.max_hold.is_none_or(|most| after <= most);
     let known = after(step.weight);
     let in_time = known.is_some_and(fits);
-    let least = if in_time { None } else { (step.weight + 1..100).find(|weight| after(*weight).is_some_and(fits)) };
+    let mut larger = (1..100).map(Percent::of).filter(|weight| *weight > step.weight);
+    let least = if in_time { None } else { larger.find(|weight| after(*weight).is_some_and(fits)) };
+
     Some(Wait { gate: None, requests, window, after: known, in_time, least })
 }
 
 impl Asked<'_> {
     /// None of what needs no requests.
-    fn needs(&self, weight: i32, traffic: &impl Traffic) -> Option<Needs> {
+    fn needs(&self, weight: Percent, traffic: &impl Traffic) -> Option<Needs> {
         let Self { plan, step, gate } = *self;
         let beside = gate.test.proof().filter(|proof| !(proof.mean && weight == 100));
         let Some(proof) = beside else {
             let counts = gate.rests_on() == "requests";
             return counts.then(|| (Some(f64::from(gate.min_samples)), Some(gate.window)));
         };
-        let partial: Vec<i32> = plan.steps.iter().map(|s| s.weight).filter(|w| *w > 0 && *w < 100).collect();
+        let partial: Vec<Percent> = plan.steps.iter().map(|s| s.weight).filter(|w| *w > 0 && *w < 100).collect();
         let index = partial.iter().position(|w| *w == step.weight).unwrap_or_default();
         let steps = if weight == 100 { 1 } else { partial.len() };
         let alpha = alpha_of_step(proof.alpha, index, steps);
-        let next = plan.steps.iter().map(|s| s.weight).find(|w| *w > step.weight).unwrap_or(100).max(weight);
+        let next = plan.steps.iter().map(|s| s.weight).find(|w| *w > step.weight).unwrap_or(Percent::ALL).max(weight);
         let requests = if proof.mean {
-            requests_of_mean(proof.relative, share(next), alpha)
+            requests_of_mean(proof.relative, next.part(), alpha)
         } else {
             let blue = traffic.rate(gate)?;
             outlook(proof, blue, [weight, next], alpha).requests()
@@ -128,14 +136,10 @@ impl Asked<'_> {
 }
 
 /// Without a color beside it a share is held against what was kept of that color.
-fn outlook(proof: Proof, blue: f64, [weight, next]: [i32; 2], alpha: f64) -> Outlook {
+fn outlook(proof: Proof, blue: f64, [weight, next]: [Percent; 2], alpha: f64) -> Outlook {
     let limit = proof.max.or((weight == 100).then_some(blue));
     let tolerance = Tolerance { relative: proof.relative, absolute: proof.absolute };
-    Outlook { blue, limit, tolerance, share: share(weight), next: share(next), alpha }
-}
-
-fn share(weight: i32) -> f64 {
-    f64::from(weight) / 100.0
+    Outlook { blue, limit, tolerance, share: weight.part(), next: next.part(), alpha }
 }
 
 /// How long so many requests take; none when that is for ever.

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     api::{
-        LlmRolloutStatus, Phase, Reason,
+        LlmRolloutStatus, Percent, Phase, Reason,
         around::{OnDependencyRollback, OnUndecided},
         aside::Aside,
         status::{Color, Home},
@@ -263,7 +263,7 @@ fn ended(v: &View<'_>, cause: &Said) -> Answer {
     let mut answer = Answer::new(v, phase, cause.clone()).changing(|s| {
         latch(v, s, cause);
         if let Some(attempt) = s.attempt.as_mut() {
-            (attempt.weight, attempt.bake) = (0, 0);
+            (attempt.weight, attempt.bake) = (Percent::NONE, 0);
             attempt.aside = Aside::default();
         }
         end_attempt(s, v.now(), cause.reason, &cause.words);

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     api::{
-        Condition, ConditionType, LlmRolloutStatus, Moment, Phase, Reason, aside,
+        Condition, ConditionType, LlmRolloutStatus, Moment, Percent, Phase, Reason, aside,
         conditions::{self, ConditionStatus},
         gates::Severity,
         status::{Color, GateStatus, ObservedWeights, OrderHeard, VerdictWord},
@@ -340,8 +340,8 @@ fn gates_healthy(next: &LlmRolloutStatus) -> Word {
 fn traffic_confirmed(v: &View<'_>, next: &LlmRolloutStatus) -> Word {
     let Some(active) = next.active else { return no(Reason::Installing, "nothing serves yet") };
     let other = active.other();
-    let weight = next.attempt.as_ref().filter(|a| a.ended_at.is_none()).map_or(0, |a| a.weight);
-    let weight = if next.phase == Some(Phase::RollingBack) { 0 } else { weight };
+    let weight = next.attempt.as_ref().filter(|a| a.ended_at.is_none()).map_or(Percent::NONE, |a| a.weight);
+    let weight = if next.phase == Some(Phase::RollingBack) { Percent::NONE } else { weight };
     let strays = v.strays(other, weight, weight).is_some();
     let waits = v.routers().find(|(_, seen)| seen.follows != Follows::Yes);
     let unheard = v.unheard().next().map(|(_, trouble)| trouble);

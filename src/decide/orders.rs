@@ -9,7 +9,7 @@ use super::{
     snapshot::{OrderSeen, Snapshot},
 };
 use crate::api::{
-    LlmRolloutStatus, Moment, Phase, Reason,
+    LlmRolloutStatus, Moment, Percent, Phase, Reason,
     order::Verb,
     status::{Approved, Attempt, OrderHeard, Retiring},
 };
@@ -140,7 +140,7 @@ fn back(status: &LlmRolloutStatus, order: &OrderSeen, running: bool) -> Outcome 
 }
 
 fn promote(status: &mut LlmRolloutStatus, plan: Option<&Plan>) -> Outcome {
-    let last = plan.and_then(|p| p.steps.last()).map_or(100, |s| s.weight);
+    let last = plan.and_then(|p| p.steps.last()).map_or(Percent::ALL, |s| s.weight);
     let Some(attempt) = status.attempt.as_mut() else { return Err("nothing is under way".to_owned()) };
     if attempt.step_entered_at.is_some() && attempt.weight >= last {
         return Err("it has everything already; `skip` ends what is being measured".to_owned());

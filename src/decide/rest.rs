@@ -12,7 +12,7 @@ use super::{
     view::{Stray, View},
 };
 use crate::api::{
-    Phase, Reason,
+    Percent, Phase, Reason,
     order::Verb,
     status::{Color, Past, Quarrel},
 };
@@ -67,8 +67,8 @@ fn contended(v: &View<'_>, quarrel: &Quarrel) -> Option<Answer> {
 }
 
 /// The shares between which the candidate may stand now.
-fn expected(v: &View<'_>) -> (i32, i32) {
-    let Some(attempt) = v.running() else { return (0, 0) };
+fn expected(v: &View<'_>) -> (Percent, Percent) {
+    let Some(attempt) = v.running() else { return (Percent::NONE, Percent::NONE) };
     let intended = v.status.intent.as_ref().map_or(attempt.weight, |i| i.weight);
     (attempt.weight, intended.max(attempt.weight))
 }

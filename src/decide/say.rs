@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{course::PlannedStep, orders, snapshot::Rival, stage::Starved, view::View};
 use crate::{
     api::{
-        Moment, Reason,
+        Moment, Percent, Reason,
         aside::{self, Aside},
         gates::Gate,
         labels,
@@ -167,7 +167,7 @@ pub(super) fn exporter_found(profile: &str) -> Said {
 // Steps.
 
 /// `20%`, or `0%, copies of 10% and testers`.
-fn given(weight: i32, aside: &Aside) -> String {
+fn given(weight: Percent, aside: &Aside) -> String {
     format!("{weight}%{}", aside::words(aside.mirror, !aside.testers.is_empty()))
 }
 
@@ -185,7 +185,7 @@ pub(super) fn gateway_to_follow(intent: &StepIntent) -> Said {
     said(Reason::Shifting, format!("waiting until the gateway follows {given}"))
 }
 
-pub(super) fn endpoints_to_come(weight: i32, needed: i64, color: Color) -> Said {
+pub(super) fn endpoints_to_come(weight: Percent, needed: i64, color: Color) -> Said {
     said(Reason::Shifting, format!("{weight}% needs {needed} ready endpoints of {}", color.word()))
 }
 

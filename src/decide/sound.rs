@@ -2,7 +2,7 @@
 //! What cannot be true is forgotten, never guessed forward: no share, no step and no evidence comes of it.
 
 use crate::api::{
-    LlmRolloutStatus,
+    LlmRolloutStatus, Percent,
     aside::Aside,
     status::{Attempt, Color},
 };
@@ -18,7 +18,7 @@ pub(super) fn sound(mut status: LlmRolloutStatus) -> LlmRolloutStatus {
         if nothing_serves && attempt.ended_at.is_none() {
             // The first revision takes no steps.
             attempt.step_entered_at = None;
-            (attempt.step, attempt.weight, attempt.bake) = (0, 0, 0);
+            (attempt.step, attempt.weight, attempt.bake) = (0, Percent::NONE, 0);
         }
         if status.active_revision.as_ref() == Some(&attempt.revision) && !nothing_serves {
             // What serves already is released by nobody.
@@ -26,8 +26,10 @@ pub(super) fn sound(mut status: LlmRolloutStatus) -> LlmRolloutStatus {
         }
     }
     let running = status.attempt.as_ref().filter(|a| a.ended_at.is_none());
-    let fits = |revision: &str, weight: i32| {
-        running.is_some_and(|a| a.revision == revision) && (0..=100).contains(&weight) && !nothing_serves
+    let fits = |revision: &str, weight: Percent| {
+        running.is_some_and(|a| a.revision == revision)
+            && (Percent::NONE..=Percent::ALL).contains(&weight)
+            && !nothing_serves
     };
     status.intent = status.intent.filter(|i| fits(&i.revision, i.weight));
     if let Some(intent) = status.intent.as_mut().filter(|i| i.weight > 0) {
@@ -45,7 +47,7 @@ pub(super) fn sound(mut status: LlmRolloutStatus) -> LlmRolloutStatus {
 fn within_bounds(attempt: &mut Attempt) {
     attempt.id = attempt.id.clamp(0, i64::MAX - 1);
     attempt.step = attempt.step.clamp(0, 100);
-    attempt.weight = attempt.weight.clamp(0, 100);
+    attempt.weight = attempt.weight.clamp(Percent::NONE, Percent::ALL);
     if attempt.weight > 0 {
         // What has a share has nothing beside it.
         attempt.aside = Aside::default();
@@ -60,7 +62,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::sound;
-    use crate::api::{LlmRolloutStatus, status::Color};
+    use crate::api::{LlmRolloutStatus, Percent, status::Color};
 
     const AT: &str = "2027-01-15T08:00:00Z";
 
@@ -151,6 +153,10 @@ mod tests {
         let first = kept(&json!({"/active": null, "/candidate": null}));
         let attempt = first.attempt.unwrap();
         assert_eq!(first.candidate, Some(Color::Blue));
-        assert_eq!((attempt.step, attempt.weight, attempt.step_entered_at), (0, 0, None), "the first takes no steps");
+        assert_eq!(
+            (attempt.step, attempt.weight, attempt.step_entered_at),
+            (0, Percent::NONE, None),
+            "the first takes no steps"
+        );
     }
 }

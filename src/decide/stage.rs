@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     api::{
-        Moment,
+        Moment, Percent,
         around::OnUndecided,
         gates::{ComparedTo, Metric, Severity},
         status::Color,
@@ -261,7 +261,7 @@ impl View<'_> {
         let (candidate, active) = self.questions.share.as_ref()?;
         let (seen, other) = (self.counted(candidate)?, self.counted(active)?);
         let weight = self.running()?.weight;
-        let meant = (seen + other) * i64::from(weight) / 100;
+        let meant = (seen + other) * i64::from(weight.tenths()) / 1000;
         // Half of what was meant, on so many requests, is no accident.
         (meant >= ENOUGH_TO_TELL && seen * 2 < meant).then_some(Starved { seen, of: seen + other, weight })
     }
@@ -286,7 +286,7 @@ pub(super) struct Starved {
     /// Requests that reached either color.
     pub(super) of: i64,
     /// The share that was meant, in percent.
-    pub(super) weight: i32,
+    pub(super) weight: Percent,
 }
 
 /// So many requests should have come before too few of them mean something.
@@ -300,7 +300,7 @@ pub fn speaks(g: &PlannedGate, step: &PlannedStep) -> bool {
 /// What the candidate gets to hear.
 #[derive(Clone, Copy)]
 struct Heard {
-    weight: i32,
+    weight: Percent,
     /// Of other people's requests, without a share.
     copies: bool,
 }
@@ -320,8 +320,8 @@ const fn during(g: &PlannedGate, bake: bool) -> bool {
 fn can_speak(g: &PlannedGate, heard: Heard) -> bool {
     match (&g.subject, heard) {
         (Subject::Alerts(_) | Subject::Number(_) | Subject::Job(_), _) => true,
-        (_, Heard { weight: 0, copies: true }) => g.test.proof().is_none() && !demands_silence(g),
-        (subject, Heard { weight: 0, copies: false }) => subject.metric() == Some(Metric::Requests),
+        (_, Heard { weight: Percent::NONE, copies: true }) => g.test.proof().is_none() && !demands_silence(g),
+        (subject, Heard { weight: Percent::NONE, copies: false }) => subject.metric() == Some(Metric::Requests),
         (Subject::Metric(..) | Subject::Above(..) | Subject::Query(_), _) => !demands_silence(g),
     }
 }

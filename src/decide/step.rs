@@ -16,7 +16,7 @@ use super::{
     weigh,
 };
 use crate::api::{
-    LlmRolloutStatus, Moment, Phase,
+    LlmRolloutStatus, Moment, Percent, Phase,
     around::OnUndecided,
     status::{Asked, Attempt, Color, StepIntent, Stood},
 };
@@ -68,16 +68,16 @@ pub(super) fn shifting(v: &View<'_>) -> Option<Answer> {
 
 /// Nothing goes forward while there is nothing to go back to, unless a person says so: then everything goes forward, for
 /// it may be the only cure.
-fn no_way_back(v: &View<'_>, weight: i32) -> Option<Said> {
+fn no_way_back(v: &View<'_>, weight: Percent) -> Option<Said> {
     let active = v.status.active?;
     let vouched = weight == 100 && v.running().is_some_and(|a| a.promoted);
     (v.ready(active) == 0 && !vouched).then(|| say::no_way_back(v, active))
 }
 
 /// Why the candidate may not be given a weight yet.
-fn not_ready(v: &View<'_>, candidate: Color, weight: i32) -> Option<Said> {
+fn not_ready(v: &View<'_>, candidate: Color, weight: Percent) -> Option<Said> {
     let wanted = v.wanted_pods(candidate);
-    let needed = ((i64::from(wanted) * i64::from(weight) + 99) / 100).max(1);
+    let needed = ((i64::from(wanted) * i64::from(weight.tenths()) + 999) / 1000).max(1);
     if i64::from(v.ready(candidate)) < needed {
         return Some(say::endpoints_to_come(weight, needed, candidate));
     }

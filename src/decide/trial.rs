@@ -11,7 +11,7 @@ use super::{
     view::View,
 };
 use crate::{
-    api::{Moment, gates::Metric, status::Attempt},
+    api::{Moment, Percent, gates::Metric, status::Attempt},
     metrics::{
         Question, Template, metric,
         question::LARGEST_WINDOW,
@@ -140,6 +140,6 @@ fn stages(plan: &Plan, attempt: &Attempt, entered: Moment) -> Vec<Stage> {
     if fits { stages } else { vec![stage(attempt.weight, entered)] }
 }
 
-fn next_after(plan: &Plan, weight: i32) -> i32 {
-    plan.steps.iter().map(|step| step.weight).find(|w| *w > weight).unwrap_or(100)
+fn next_after(plan: &Plan, weight: Percent) -> Percent {
+    plan.steps.iter().map(|step| step.weight).find(|w| *w > weight).unwrap_or(Percent::ALL)
 }

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     api::{
-        LlmRolloutSpec, LlmRolloutStatus, Moment, Phase, Reason,
+        LlmRolloutSpec, LlmRolloutStatus, Moment, Percent, Phase, Reason,
         aside::Aside,
         found::MetricsFound,
         release::{Owner, Pair},
@@ -142,12 +142,12 @@ impl<'a> View<'a> {
 
     /// The writes that bring every router to the shares of `color` at `weight`, and to what is to stand beside them; none
     /// when all stand there.
-    pub(super) fn writes(&self, color: Color, weight: i32, aside: &Aside) -> Vec<Intent> {
+    pub(super) fn writes(&self, color: Color, weight: Percent, aside: &Aside) -> Vec<Intent> {
         self.by_router(color, weight, aside).into_iter().flatten().map(Intent::from).collect()
     }
 
     /// The same, router by router: one that is two objects has two writes, in an order of their own.
-    fn by_router(&self, color: Color, weight: i32, aside: &Aside) -> Vec<Vec<Write>> {
+    fn by_router(&self, color: Color, weight: Percent, aside: &Aside) -> Vec<Vec<Write>> {
         let beside = self.wanted_beside(aside);
         let mut all: Vec<_> = self
             .routers()
@@ -162,7 +162,7 @@ impl<'a> View<'a> {
 
     /// The writes that take back what the candidate has beyond `high`, and make explicit what is not; never one that gives
     /// it more than it stands confirmed at, `low`.
-    pub(super) fn lowerings(&self, candidate: Color, low: i32, high: i32) -> Vec<Intent> {
+    pub(super) fn lowerings(&self, candidate: Color, low: Percent, high: Percent) -> Vec<Intent> {
         let lowered = self.routers().filter_map(|(claim, seen)| {
             let (has, may, stood) = (seen.shares.of(candidate), claim.share_at(high), claim.share_at(low));
             let to = if seen.exact { may.min(has) } else { stood.min(may) };
@@ -177,14 +177,14 @@ impl<'a> View<'a> {
     /// The writes that bring everything home to `color`, the selector first. A webhook that tells nothing is told all the
     /// same, last: it may hear though it does not speak.
     pub(super) fn home(&self, color: Color) -> Vec<Intent> {
-        let shares = Shares::giving(color, 100);
+        let shares = Shares::giving(color, Percent::ALL);
         let told = self.unheard().map(|(webhook, _)| Intent::Put(Put { webhook, version: None, shares }));
         self.known_home(color).into_iter().chain(told).collect()
     }
 
     /// The same of what can be read.
     pub(super) fn known_home(&self, color: Color) -> Vec<Intent> {
-        self.by_router(color, 100, &NOTHING).into_iter().rev().flatten().map(Intent::from).collect()
+        self.by_router(color, Percent::ALL, &NOTHING).into_iter().rev().flatten().map(Intent::from).collect()
     }
 
     /// The webhooks of which nothing is known, and why.
@@ -197,12 +197,12 @@ impl<'a> View<'a> {
     }
 
     /// The largest share that any router gives a color.
-    pub(super) fn share(&self, color: Color) -> i32 {
-        self.routers().map(|(_, seen)| seen.shares.of(color)).max().unwrap_or(0)
+    pub(super) fn share(&self, color: Color) -> Percent {
+        self.routers().map(|(_, seen)| seen.shares.of(color)).max().unwrap_or_default()
     }
 
     /// Whether a router gives the candidate less, or more, than a release standing at `low` … `high` does.
-    pub(super) fn strays(&self, candidate: Color, low: i32, high: i32) -> Option<Stray> {
+    pub(super) fn strays(&self, candidate: Color, low: Percent, high: Percent) -> Option<Stray> {
         let share = |claim: Claim<'_>, w| claim.share_at(w);
         // What a step that is written down puts there, or takes away, may be missing.
         let missing = |seen: &Seen| self.status.intent.is_none() && seen.lacks(self.wanted_beside(self.stands()));
@@ -251,6 +251,19 @@ impl<'a> View<'a> {
             Some(say::said(
                 Reason::StepUnsupported,
                 format!("steps: the dark step cannot be written into {}: {why}", claim.name()),
+            ))
+        })
+    }
+
+    /// Why a share that is to come cannot be written beside what others have.
+    fn no_weight(&self) -> Option<Said> {
+        let reached = self.running().map_or(Percent::NONE, |a| a.weight);
+        let steps = || self.plan.into_iter().flat_map(|plan| &plan.steps).map(|s| s.weight).filter(|w| *w > reached);
+        self.routers().find_map(|(claim, seen)| {
+            let (share, why) = steps().find_map(|share| Some((share, seen.refuses(share)?)))?;
+            Some(say::said(
+                Reason::StepUnsupported,
+                format!("steps: {share}% cannot be written into {}: {why}", claim.name()),
             ))
         })
     }
@@ -353,12 +366,16 @@ pub(super) fn trouble(v: &View<'_>) -> Option<Said> {
     if let Some(said) = crossing::trouble(v) {
         return Some(said);
     }
-    v.made()?;
+    let made = v.made();
     let foreign = |color: &Color| {
         let seen = v.s.color(*color);
         seen.deployment.as_ref().is_some_and(|d| !d.object.ours) || seen.service.as_ref().is_some_and(|s| !s.ours)
     };
     let name = v.s.rollout.metadata.name.as_deref().unwrap_or_default();
-    let taken = Color::BOTH.into_iter().find(foreign).map(|color| say::name_taken(&workload::name_of(name, color)));
-    taken.or_else(|| v.no_room())
+    let taken = Color::BOTH
+        .into_iter()
+        .filter(|_| made.is_some())
+        .find(foreign)
+        .map(|color| say::name_taken(&workload::name_of(name, color)));
+    taken.or_else(|| v.no_room()).or_else(|| v.no_weight())
 }

@@ -380,7 +380,7 @@ mod tests {
 
     use super::{Measuring, Weighing, to_come, weakest};
     use crate::{
-        api::{LlmRollout, Moment},
+        api::{LlmRollout, Moment, Percent},
         decide::{
             plan::{Plan, PlannedGate},
             snapshot::{Around, GateSets, Offers},
@@ -437,7 +437,7 @@ mod tests {
         let raw = Raw {
             views: Vec::new(),
             demand: proof.demand(What::Share),
-            stages: vec![Stage { weight: 5, next: 50, at: began }],
+            stages: vec![Stage { weight: Percent::of(5), next: Percent::of(50), at: began }],
             of: 2,
             warm_up: Duration::ZERO,
             resume: Resume(None),

@@ -17,7 +17,7 @@ use super::{
     table::{Counter, Histogram, Share, Time},
 };
 use crate::{
-    api::{Moment, gates::Metric, status::Color},
+    api::{Moment, Percent, gates::Metric, status::Color},
     stats::{Tolerance, gate::Config},
 };
 
@@ -199,10 +199,10 @@ impl Raw {
 /// A share of the candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Stage {
-    /// In percent.
-    pub weight: i32,
+    /// How large it is.
+    pub weight: Percent,
     /// The one that would come after it.
-    pub next: i32,
+    pub next: Percent,
     /// Since when it has stood.
     pub at: Moment,
 }
@@ -210,12 +210,12 @@ pub struct Stage {
 impl Stage {
     /// As a part of one.
     pub fn share(self) -> f64 {
-        f64::from(self.weight) / 100.0
+        self.weight.part()
     }
 
     /// The next, as a part of one.
     pub fn next_share(self) -> f64 {
-        f64::from(self.next) / 100.0
+        self.next.part()
     }
 }
 

@@ -61,7 +61,7 @@ type Figure = Gauge<f64, AtomicU64>;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Shown {
     phase: Family<InPhase, Gauge>,
-    candidate_weight: Family<Rollout, Gauge>,
+    candidate_weight: Family<Rollout, Figure>,
     ended_at: Family<WithOutcome, Gauge>,
     attempts: Family<WithOutcome, Counter>,
     gate_value: Family<OfGate, Figure>,
@@ -108,7 +108,7 @@ impl Shown {
     pub(super) fn stands(&self, rollout: &LlmRollout, status: &LlmRolloutStatus) {
         let Some(phase) = status.phase else { return };
         let rollout = Rollout::of(rollout);
-        let weight = status.weight.trim_end_matches('%').parse().unwrap_or(0);
+        let weight = status.weight.trim_end_matches('%').parse().unwrap_or(0.0);
         self.candidate_weight.get_or_create(&rollout).set(weight);
         let mut all = self.standing();
         let standing = all.entry(rollout.clone()).or_default();

@@ -4,7 +4,10 @@
 use serde_json::Value;
 
 use super::{Claim, GuardedPatch, Out, PatchKind, Place, Seen, Shares, split};
-use crate::api::status::{Color, Detached};
+use crate::api::{
+    Percent,
+    status::{Color, Detached},
+};
 
 impl Claim<'_> {
     /// What we have taken out of the object that it names.
@@ -54,6 +57,6 @@ pub fn take_out(seen: &Seen, color: Color) -> Option<GuardedPatch> {
 pub fn put_back(seen: &Seen) -> Option<GuardedPatch> {
     let color = seen.out()?;
     let Place::Weights { kind, namespace, name, weights } = &seen.place else { return None };
-    let ops = split::put_back(&seen.version, weights, Shares::giving(color, 0));
+    let ops = split::put_back(&seen.version, weights, Shares::giving(color, Percent::NONE));
     Some(GuardedPatch { kind: *kind, namespace: namespace.clone(), name: name.clone(), ops })
 }

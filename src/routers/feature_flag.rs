@@ -13,7 +13,7 @@ use super::{
     split::{Destination, PAIR, Split, Weights, Words},
     trouble, understood,
 };
-use crate::api::{Reason, status::Color, traffic::FeatureFlagRouter};
+use crate::api::{Percent, Reason, status::Color, traffic::FeatureFlagRouter};
 
 /// What we read of a `FeatureFlag`, beside its metadata.
 #[derive(Deserialize, Default)]
@@ -57,11 +57,11 @@ pub fn read(router: &FeatureFlagRouter, found: Option<&DynamicObject>) -> Result
     asked.variants(flag)?;
     let (weights, split) = asked.fractional(&flag.targeting)?;
     let disabled = flag.state != "ENABLED";
-    let home = split.shares == Shares::giving(Color::Blue, 100);
+    let home = split.shares == Shares::giving(Color::Blue, Percent::ALL);
     Ok(Seen {
         version: object.metadata.resource_version.clone().unwrap_or_default(),
         // Whoever asks for a flag that is not enabled gets what stands in the code, which is `off`.
-        shares: if disabled { Shares::giving(Color::Blue, 100) } else { split.shares },
+        shares: if disabled { Shares::giving(Color::Blue, Percent::ALL) } else { split.shares },
         exact: split.exact && (home || !disabled),
         follows: if disabled { asked.is_disabled() } else { Follows::NotYet },
         // A key keeps its variant as long as the shares stand, and moves with them.
@@ -174,7 +174,7 @@ impl Asked<'_> {
         }
         let whole = |at: usize| (at, all.get(at).cloned().unwrap_or_default());
         let (green, blue) = (whole(first), whole(first + 1));
-        Ok((Weights { list, field: PAIR, blue, green, each: split.each, out: None }, split))
+        Ok((Weights { list, field: PAIR, blue, green, scale: split.scale, out: None }, split))
     }
 
     fn entry(self, entry: &Value) -> Option<Destination> {

@@ -8,10 +8,10 @@ use serde_json::json;
 
 use super::{
     Follows, GuardedPatch, PatchKind, Place, Seen, Shares, Trouble, guard,
-    split::{Destination, Split, Words},
+    split::{Destination, Scale, Split, Words},
     trouble, understood,
 };
-use crate::api::{Reason, status::Color, traffic::GroupRouter};
+use crate::api::{Percent, Reason, status::Color, traffic::GroupRouter};
 
 const EXAMPLE: &str = "`spec.router.route: {group: chat, weight: 100}` in blue, and weight 0 in green";
 
@@ -123,14 +123,19 @@ pub fn read(router: &GroupRouter, found: [Option<&DynamicObject>; 2]) -> Result<
     let exact = b.weight.max(g.weight) <= 100 && b.weight + g.weight > 0;
     Ok(Seen {
         version: b.version.clone(),
-        shares: split.shares,
-        exact: exact || split.exact,
+        shares: Shares::giving(Color::Green, whole(split.shares.green)),
+        exact: exact || (b.weight == 0) != (g.weight == 0),
         follows: follows([(&blue, &b), (&green, &g)]),
         pins: false,
         crosses: Vec::new(),
         room: None,
         place: Place::Members { blue: b, green: g },
     })
+}
+
+/// Written are whole percents, and so they are read: never as everything what is not.
+fn whole(share: Percent) -> Percent {
+    if share == Percent::ALL { share } else { share.rounded_up().min(Percent::of(99)) }
 }
 
 /// One of the two.
@@ -196,10 +201,11 @@ pub(super) fn write(blue: &Member, green: &Member, shares: Shares) -> Vec<Guarde
     // How far from the share in the end, in millionths.
     let off = |blue: i32, green: i32| match i64::from(blue) + i64::from(green) {
         0 => i64::MAX,
-        sum => (i64::from(green) * 1_000_000 / sum - i64::from(shares.green) * 10_000).abs(),
+        sum => (i64::from(green) * 1_000_000 / sum - i64::from(shares.green.tenths()) * 1_000).abs(),
     };
-    let mut both = [(blue, shares.blue), (green, shares.green)];
-    if off(blue.weight, shares.green) < off(shares.blue, green.weight) {
+    let [to_blue, to_green] = Scale::HUNDRED.weights(shares);
+    let mut both = [(blue, to_blue), (green, to_green)];
+    if off(blue.weight, to_green) < off(to_blue, green.weight) {
         both.reverse();
     }
     let patch = |(member, to): (&Member, i32)| GuardedPatch {

@@ -37,7 +37,7 @@ pub use self::{
     write::{Write, left_alone, write, write_beside},
 };
 use crate::api::{
-    Reason,
+    Percent, Reason,
     status::Color,
     traffic::{
         FeatureFlagRouter, GroupRouter, RewriteRouter, RouteRouter, Router, ServiceRouter, VirtualServiceRouter,
@@ -160,8 +160,14 @@ impl<'a> Claim<'a> {
     }
 
     /// The share this router gives the candidate when the release stands at `weight`.
-    pub const fn share_at(self, weight: i32) -> i32 {
-        if self.splits() || weight >= 100 { weight } else { 0 }
+    pub fn share_at(self, weight: Percent) -> Percent {
+        if self.splits() || weight >= Percent::ALL { weight } else { Percent::NONE }
+    }
+
+    /// Whether it takes no tenths of a percent, whatever the object says: a group's two writes would pass a share of neither
+    /// step where its weights change their scale, and a webhook is told whole ones.
+    pub const fn whole_only(self) -> bool {
+        matches!(self, Self::LlmInferenceService(_) | Self::Webhook(_))
     }
 
     /// What the object that it names says about traffic between the Services `blue` and `green`, as they are called from
@@ -234,32 +240,46 @@ impl Seen {
         self.room.as_ref().is_none_or(|room| room.holds(wanted))
     }
 
+    /// Why this share cannot be written there: what to write instead.
+    pub fn refuses(&self, share: Percent) -> Option<String> {
+        match &self.place {
+            Place::Weights { weights, .. } => weights.scale.refuse(share),
+            Place::Targets { targets, .. } => targets.scale.refuse(share),
+            Place::Selector { .. } | Place::Members { .. } | Place::Webhook { .. } => None,
+        }
+    }
+
     /// Whether some of this is missing beside the shares.
     pub fn lacks(&self, wanted: Wanted<'_>) -> bool {
         self.room.as_ref().is_some_and(|room| room.lacks(wanted))
     }
 }
 
-/// Percent for each color, adding up to 100.
+/// What each color gets, adding up to everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shares {
     /// Of blue.
-    pub blue: i32,
+    pub blue: Percent,
     /// Of green.
-    pub green: i32,
+    pub green: Percent,
 }
 
 impl Shares {
     /// `share` for `color`, the rest for the other.
-    pub const fn giving(color: Color, share: i32) -> Self {
+    pub const fn giving(color: Color, share: Percent) -> Self {
         match color {
-            Color::Blue => Self { blue: share, green: 100 - share },
-            Color::Green => Self { blue: 100 - share, green: share },
+            Color::Blue => Self { blue: share, green: share.rest() },
+            Color::Green => Self { blue: share.rest(), green: share },
         }
     }
 
+    /// In whole percents.
+    pub const fn of_percent(blue: i32, green: i32) -> Self {
+        Self { blue: Percent::of(blue), green: Percent::of(green) }
+    }
+
     /// The share of one color.
-    pub const fn of(self, color: Color) -> i32 {
+    pub const fn of(self, color: Color) -> Percent {
         match color {
             Color::Blue => self.blue,
             Color::Green => self.green,

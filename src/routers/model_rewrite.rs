@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     Follows, GuardedPatch, PatchKind, Place, Seen, Shares, Trouble, guard,
-    split::{Destination, Split, Words},
+    split::{Destination, Scale, Split, Words},
     trouble, understood,
 };
 use crate::api::{Reason, status::Color, traffic::RewriteRouter};
@@ -79,8 +79,8 @@ pub struct Targets {
     pub blue: (String, Option<usize>),
     /// The same of green.
     pub green: (String, Option<usize>),
-    /// The weight of one percent.
-    pub each: i32,
+    /// What their weights add up to.
+    pub scale: Scale,
 }
 
 /// What the rule says about the models that requests are rewritten to.
@@ -126,7 +126,7 @@ pub fn read(router: &RewriteRouter, found: Option<&DynamicObject>) -> Result<See
         pins: false,
         crosses: Vec::new(),
         room: None,
-        place: Place::Targets { name: router.name.clone(), targets: Targets { list, blue, green, each: split.each } },
+        place: Place::Targets { name: router.name.clone(), targets: Targets { list, blue, green, scale: split.scale } },
     })
 }
 
@@ -175,8 +175,9 @@ fn follows(status: &Status, generation: Option<i64>) -> Follows {
 
 /// The write that gives `shares`.
 pub(super) fn write(version: &str, name: &str, targets: &Targets, shares: Shares) -> GuardedPatch {
-    let Targets { list, blue, green, each } = targets;
-    let both = [(blue, shares.blue * each), (green, shares.green * each)];
+    let Targets { list, blue, green, scale } = targets;
+    let [to_blue, to_green] = scale.weights(shares);
+    let both = [(blue, to_blue), (green, to_green)];
     let still = |((model, at), _): &(&(String, Option<usize>), i32)| {
         at.map(|i| json!({"op": "test", "path": format!("{list}/{i}/modelRewrite"), "value": model}))
     };

@@ -43,7 +43,7 @@ pub fn read(
         colors: [blue, green],
         left_out: 1,
     };
-    let Split { blue, green, each, shares, exact, out } = Split::of(&words, &all, found.out)?;
+    let Split { blue, green, scale, shares, exact, out } = Split::of(&words, &all, found.out)?;
     let list = format!("/spec/rules/{index}/backendRefs");
     let whole = |color: Color, at: usize| match found.out {
         Some(o) if out == Some(color) => (at, o.whole.clone()),
@@ -58,7 +58,7 @@ pub fn read(
     let (blue, green) = (whole(Color::Blue, blue), whole(Color::Green, green));
     let room = Room::of(object, index, words.colors, [&blue.1, &green.1]).filter(|_| kind == PatchKind::HttpRoute);
     let room = room.map(|room| room.beside(found.classes, parents()));
-    let weights = Weights { list, field: "name", blue, green, each, out };
+    let weights = Weights { list, field: "name", blue, green, scale, out };
     Ok(Seen {
         version: object.metadata.resource_version.clone().unwrap_or_default(),
         shares,

@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::Service;
 use serde_json::json;
 
 use super::{Follows, GuardedPatch, PatchKind, Place, Seen, Shares, Trouble, escaped, guard};
-use crate::api::{Reason, labels, status::Color, traffic::ServiceRouter};
+use crate::api::{Percent, Reason, labels, status::Color, traffic::ServiceRouter};
 
 /// What the Service says about traffic.
 pub fn read(router: &ServiceRouter, service: Option<&Service>) -> Result<Seen, Trouble> {
@@ -27,8 +27,8 @@ pub fn read(router: &ServiceRouter, service: Option<&Service>) -> Result<Seen, T
         ));
     }
     let shares = match value {
-        Some(v) if v == Color::Blue.word() => Shares::giving(Color::Blue, 100),
-        Some(v) if v == Color::Green.word() => Shares::giving(Color::Green, 100),
+        Some(v) if v == Color::Blue.word() => Shares::giving(Color::Blue, Percent::ALL),
+        Some(v) if v == Color::Green.word() => Shares::giving(Color::Green, Percent::ALL),
         Some(v) => {
             return unsupported(format!("the selector of Service {} has {key}: {v}; write {key}: blue", router.name));
         }
@@ -54,7 +54,7 @@ pub fn read(router: &ServiceRouter, service: Option<&Service>) -> Result<Seen, T
 
 /// The write that points the selector to the color with the larger share.
 pub(super) fn write(version: &str, service: &str, key: &str, shares: Shares) -> GuardedPatch {
-    let color = if shares.green >= 100 { Color::Green } else { Color::Blue };
+    let color = if shares.green >= Percent::ALL { Color::Green } else { Color::Blue };
     let path = format!("/spec/selector/{}", escaped(key));
     GuardedPatch {
         kind: PatchKind::Service,

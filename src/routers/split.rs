@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::{Shares, Trouble, guard, trouble};
-use crate::api::{Reason, status::Color};
+use crate::api::{Percent, Reason, status::Color};
 
 /// One of the destinations.
 pub(super) struct Destination {
@@ -34,8 +34,7 @@ pub(super) struct Words<'a> {
 pub(super) struct Split {
     pub(super) blue: usize,
     pub(super) green: usize,
-    /// The weight of one percent.
-    pub(super) each: i32,
+    pub(super) scale: Scale,
     pub(super) shares: Shares,
     /// Whether that is literally what stands there.
     pub(super) exact: bool,
@@ -64,9 +63,9 @@ impl Split {
             _ => all.get(at).and_then(|d| d.weight),
         };
         let weights = [weight(Color::Blue, blue), weight(Color::Green, green)];
-        let each = one_percent(words, all, weights)?;
-        let (shares, exact) = shares(weights, words.left_out, each);
-        Ok(Self { blue, green, each, shares, exact, out: out.map(|o| o.color) })
+        let scale = scale(words, all, weights)?;
+        let (shares, exact) = shares(weights, words.left_out, scale);
+        Ok(Self { blue, green, scale, shares, exact, out: out.map(|o| o.color) })
     }
 }
 
@@ -84,16 +83,57 @@ impl Words<'_> {
     }
 }
 
-/// The weight of one percent of what both colors get. Others keep theirs, and so the two together keep what they have,
-/// which every share must be a whole part of.
-fn one_percent(words: &Words<'_>, all: &[Destination], weights: [Option<i32>; 2]) -> Result<i32, Trouble> {
+/// What the weights of both colors add up to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scale {
+    /// For whole percents.
+    both: i32,
+    /// Others keep their weights, and so the two together keep what they have: every share must be a whole part of it.
+    fixed: bool,
+}
+
+impl Scale {
+    /// Nobody else stands there.
+    pub const HUNDRED: Self = Self { both: 100, fixed: false };
+
+    /// The weights of blue and green. Where nobody else stands beside them, tenths of a percent are told in thousandths.
+    pub(super) fn weights(self, shares: Shares) -> [i32; 2] {
+        let both = if self.fixed || shares.green.is_whole() { self.both } else { 1000 };
+        let green = i64::from(shares.green.tenths()) * i64::from(both) / 1000;
+        let green = i32::try_from(green).unwrap_or(both);
+        [both - green, green]
+    }
+
+    /// Why this share cannot be written: what to write instead.
+    pub(super) fn refuse(self, share: Percent) -> Option<String> {
+        let fits = !self.fixed || i64::from(share.tenths()) * i64::from(self.both) % 1000 == 0;
+        (!fits).then(|| {
+            format!(
+                "the two weights beside the others add up to {}, of which {share}% is no whole part; give them a sum of 1000, or a multiple of it",
+                self.both
+            )
+        })
+    }
+
+    /// Whether that is how we would write a share.
+    fn is_told(self, blue: i64, green: i64) -> bool {
+        let (both, sum) = (i64::from(self.both), blue + green);
+        // 1/0 says the same as 100/0: a user's own way to write "all" is left alone.
+        (blue == 0) != (green == 0)
+            || sum == both && green * 1000 % both == 0
+            || !self.fixed && sum == 1000 && green % 10 != 0
+    }
+}
+
+/// Others keep theirs, and so the two together keep what they have.
+fn scale(words: &Words<'_>, all: &[Destination], weights: [Option<i32>; 2]) -> Result<Scale, Trouble> {
     let refused = |message| Err(trouble(Reason::UnmanagedBackend, message));
     for color in Color::BOTH {
         if let Some(twice) = all.iter().filter(|d| d.color == Some(color)).nth(1) {
             return refused(format!("the {} names {} twice; leave one of the two out", words.of, twice.name));
         }
     }
-    let Some(third) = all.iter().find(|d| d.color.is_none()) else { return Ok(1) };
+    let Some(third) = all.iter().find(|d| d.color.is_none()) else { return Ok(Scale::HUNDRED) };
     let [blue, green] = weights;
     let both = blue.zip(green).and_then(|(b, g)| b.checked_add(g)).unwrap_or(0);
     let named = |n: usize| {
@@ -102,7 +142,7 @@ fn one_percent(words: &Words<'_>, all: &[Destination], weights: [Option<i32>; 2]
     };
     let [blue, green] = [0, 1].map(named);
     if both > 0 && both % 100 == 0 {
-        return Ok(both / 100);
+        return Ok(Scale { both, fixed: true });
     }
     refused(format!(
         "the {} also sends to {}, which keeps its weight; so that every share of the colors can be written, their two weights must add up to 100 or a multiple of it: for example {} 900, {} 0 and {} 100 for nine tenths of all requests",
@@ -110,24 +150,21 @@ fn one_percent(words: &Words<'_>, all: &[Destination], weights: [Option<i32>; 2]
     ))
 }
 
-/// Percent of each, and whether that is literally what stands there.
-fn shares(weights: [Option<i32>; 2], left_out: i32, each: i32) -> (Shares, bool) {
+/// What each gets, and whether that is literally what stands there.
+fn shares(weights: [Option<i32>; 2], left_out: i32, scale: Scale) -> (Shares, bool) {
     let [b, g] = weights.map(|weight| i64::from(weight.unwrap_or(left_out)));
     let sum = (b + g).max(1);
     // Rounded so that a color which gets anything at all never reads as 0.
     let green_share = if b == 0 && g == 0 {
         0
     } else if b == 0 {
-        100
+        1000
     } else {
-        ((g * 100 + sum - 1) / sum).min(99)
+        ((g * 1000 + sum - 1) / sum).min(999)
     };
-    let green_share = i32::try_from(green_share).unwrap_or(100);
-    let explicit = weights.iter().all(Option::is_some);
-    let each = i64::from(each);
-    // 1/0 says the same as 100/0: a user's own way to write "all" is left alone.
-    let exact = explicit && (b + g == 100 * each && g % each == 0 || (b == 0) != (g == 0));
-    (Shares { blue: 100 - green_share, green: green_share }, exact)
+    let green_share = i32::try_from(green_share).map_or(Percent::ALL, Percent::of_tenths);
+    let exact = weights.iter().all(Option::is_some) && scale.is_told(b, g);
+    (Shares::giving(Color::Green, green_share), exact)
 }
 
 /// A destination that was taken out by our own hand.
@@ -152,8 +189,8 @@ pub struct Weights {
     pub blue: (usize, Value),
     /// The same of green's.
     pub green: (usize, Value),
-    /// The weight of one percent.
-    pub each: i32,
+    /// What they add up to.
+    pub scale: Scale,
     /// The color that was taken out by our own hand: what stands here of it is what it was.
     pub out: Option<Color>,
 }
@@ -182,20 +219,20 @@ impl Weights {
         std::iter::once(guard(version)).chain(there.map(test)).collect()
     }
 
-    fn sets(&self, color: Color, share: i32) -> Value {
+    fn sets(&self, color: Color, weight: i32) -> Value {
         if self.field == PAIR {
             // Of a pair whose weight is left out there is nothing to replace but the whole.
-            let pair = json!([self.of(color).1[0], share * self.each]);
+            let pair = json!([self.of(color).1[0], weight]);
             return json!({"op": "replace", "path": self.path(color, ""), "value": pair});
         }
-        json!({"op": "add", "path": self.path(color, "/weight"), "value": share * self.each})
+        json!({"op": "add", "path": self.path(color, "/weight"), "value": weight})
     }
 
-    /// Puts back what was taken out, with this share.
-    fn puts_back(&self, color: Color, share: i32) -> Value {
+    /// Puts back what was taken out, with this weight.
+    fn puts_back(&self, color: Color, weight: i32) -> Value {
         let mut whole = self.of(color).1.clone();
         if let Some(fields) = whole.as_object_mut() {
-            fields.insert("weight".to_owned(), json!(share * self.each));
+            fields.insert("weight".to_owned(), json!(weight));
         }
         json!({"op": "add", "path": self.path(color, ""), "value": whole})
     }
@@ -213,11 +250,13 @@ pub(super) fn put_back(version: &str, weights: &Weights, shares: Shares) -> Vec<
 
 fn set(version: &str, weights: &Weights, shares: Shares, put_back: bool) -> Vec<Value> {
     let mut ops = weights.guards(version);
+    let [blue, green] = weights.scale.weights(shares);
+    let weight = |color: Color| if color == Color::Blue { blue } else { green };
     let there = Color::BOTH.into_iter().filter(|color| weights.out != Some(*color));
-    ops.extend(there.map(|color| weights.sets(color, shares.of(color))));
+    ops.extend(there.map(|color| weights.sets(color, weight(color))));
     // Last: the places of the others are those that were read.
     let back = weights.out.filter(|color| put_back || shares.of(*color) > 0);
-    ops.extend(back.map(|color| weights.puts_back(color, shares.of(color))));
+    ops.extend(back.map(|color| weights.puts_back(color, weight(color))));
     ops
 }
 
@@ -225,7 +264,7 @@ fn set(version: &str, weights: &Weights, shares: Shares, put_back: bool) -> Vec<
 pub(super) fn take_out(version: &str, weights: &Weights, color: Color) -> Vec<Value> {
     let mut ops = weights.guards(version);
     ops.push(json!({"op": "test", "path": weights.path(color, ""), "value": weights.of(color).1}));
-    ops.push(weights.sets(color.other(), 100));
+    ops.push(weights.sets(color.other(), weights.scale.both));
     ops.push(json!({"op": "remove", "path": weights.path(color, "")}));
     ops
 }

@@ -94,14 +94,14 @@ pub fn read(router: &VirtualServiceRouter, colors: [&str; 2], found: Found<'_>) 
         colors,
         left_out: 0,
     };
-    let Split { blue, green, each, shares, exact, out } = Split::of(&words, &all, found.out)?;
+    let Split { blue, green, scale, shares, exact, out } = Split::of(&words, &all, found.out)?;
     let list = format!("/spec/http/{index}/route");
     let whole = |color: Color, at: usize| match found.out {
         Some(o) if out == Some(color) => (at, o.whole.clone()),
         _ => (at, object.data.pointer(&format!("{list}/{at}")).cloned().unwrap_or(Value::Null)),
     };
     let (blue, green) = (whole(Color::Blue, blue), whole(Color::Green, green));
-    let weights = Weights { list, field: "destination", blue, green, each, out };
+    let weights = Weights { list, field: "destination", blue, green, scale, out };
     Ok(Seen {
         version: object.metadata.resource_version.clone().unwrap_or_default(),
         shares,

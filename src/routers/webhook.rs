@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use serde_json::{Number, Value, json};
 
-use super::{Follows, Place, Seen, Shares, Trouble, trouble};
+use super::{Follows, Place, Seen, Shares, Trouble, split::Scale, trouble};
 use crate::api::{Reason, traffic::WebhookRouter};
 
 /// What a webhook has told, or why there is nothing that can be used.
@@ -63,7 +63,7 @@ pub fn understand(webhook: &str, tag: Option<&str>, body: &[u8]) -> Heard {
     let whole = |n: &Number| n.as_i64().filter(|n| (0..=100).contains(n)).and_then(|n| i32::try_from(n).ok());
     match [&read.weights.blue, &read.weights.green].map(whole) {
         [Some(blue), Some(green)] if blue + green == 100 => {
-            Ok(Told { version: tag.to_owned(), shares: Shares { blue, green } })
+            Ok(Told { version: tag.to_owned(), shares: Shares::of_percent(blue, green) })
         }
         _ => Err(wrong(&format!(
             "the weights {} and {}; write two whole numbers that add up to 100, for example {example}",
@@ -105,6 +105,7 @@ pub(super) fn read(router: &WebhookRouter, heard: Option<&Heard>) -> Result<Seen
 impl Put {
     /// The body of the PUT.
     pub fn body(&self) -> Value {
-        json!({"weights": {"blue": self.shares.blue, "green": self.shares.green}})
+        let [blue, green] = Scale::HUNDRED.weights(self.shares);
+        json!({"weights": {"blue": blue, "green": green}})
     }
 }

@@ -5,7 +5,11 @@
 
 use kube::core::DynamicObject;
 use llmrollout::{
-    api::traffic::{FeatureFlagRouter, Router},
+    api::{
+        Percent,
+        status::Color,
+        traffic::{FeatureFlagRouter, Router},
+    },
     routers::{Claim, Found, Shares},
 };
 use serde::Deserialize;
@@ -85,11 +89,11 @@ fn holds(condition: &Value, context: &Value) -> bool {
 }
 
 /// What the router leaves of a flag when it has written this share.
-fn at(green: i32, router: &FeatureFlagRouter, mut object: Value) -> Value {
+fn at(green: Percent, router: &FeatureFlagRouter, mut object: Value) -> Value {
     let found = DynamicObject::deserialize(&object).unwrap();
     let found = Found { object: Some(&found), ..Found::default() };
     let seen = Claim::FeatureFlag(router).read(["", ""], found).state.unwrap_or_else(|t| panic!("{}", t.message));
-    assert!(obeys(&mut object, &written(&seen, Shares { blue: 100 - green, green }).ops));
+    assert!(obeys(&mut object, &written(&seen, Shares::giving(Color::Green, green)).ops));
     object["spec"]["flagSpec"]["flags"]["new-model"].take()
 }
 
@@ -106,14 +110,14 @@ fn users(count: usize) -> Vec<Value> {
 fn monotone(keys: usize, bucket: Bucket) {
     let (router, users) = (router(&Value::Null), users(keys));
     let mut before = vec![false; keys];
-    for share in [0, 1, 5, 20, 50, 100] {
+    for share in [0, 5, 10, 50, 200, 500, 1000].map(Percent::of_tenths) {
         let flag = at(share, &router, feature_flag(100, 0));
         let on = |user: &Value| targeted(&flag["targeting"], "new-model", user, bucket) == Some("on");
         let now: Vec<bool> = users.iter().map(on).collect();
         let lost = before.iter().zip(&now).filter(|(before, now)| **before && !**now).count();
         assert_eq!(lost, 0, "{lost} keys lost `on` at {share} %");
         let count = u32::try_from(now.iter().filter(|on| **on).count()).unwrap();
-        let (wanted, of) = (f64::from(share) / 100.0, f64::from(u32::try_from(keys).unwrap()));
+        let (wanted, of) = (share.part(), f64::from(u32::try_from(keys).unwrap()));
         // Five standard deviations of a fair draw.
         let off = (f64::from(count) / of - wanted).abs();
         assert!(off <= 5.0 * (wanted * (1.0 - wanted) / of).sqrt(), "{count} of {keys} have `on` at {share} %");
@@ -141,7 +145,7 @@ fn outside_the_segment_nobody_gets_on_and_without_a_key_nobody_either() {
         {"fractional": [["on", 0], ["off", 100]]},
         "off",
     ]});
-    let flag = at(50, &router(&segment), object);
+    let flag = at(Percent::of(50), &router(&segment), object);
     let given = |context: &Value| targeted(&flag["targeting"], "new-model", context, exactly);
     let mut on = 0;
     for mut user in users(1_000) {

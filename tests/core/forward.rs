@@ -7,7 +7,7 @@
 
 use llmrollout::{
     api::{
-        LlmRolloutStatus, Moment, Phase,
+        LlmRolloutStatus, Moment, Percent, Phase,
         gates::{ComparedTo, Metric, Severity},
         labels,
         order::Verb,
@@ -163,7 +163,7 @@ impl Case<'_> {
                 demand(n > 0 || patches.len() == 2, "I1: half of a group is written")?;
             }
             if !patches.is_empty() {
-                self.gives(claim, seen, Shares { blue: now[0], green: now[1] })?;
+                self.gives(claim, seen, shares_of(now[0], now[1]))?;
             }
         }
         Ok(())
@@ -221,7 +221,7 @@ impl Case<'_> {
     }
 
     fn gives(&self, claim: Claim<'_>, seen: &Seen, after: Shares) -> Law {
-        let sound = after.blue >= 0 && after.green >= 0 && after.blue + after.green == 100;
+        let sound = after.blue >= 0 && after.green >= 0 && after.blue == after.green.rest();
         demand(sound, &format!("I1: shares {}/{}", after.blue, after.green))?;
         for color in Color::BOTH.into_iter().filter(|c| after.of(*c) > seen.shares.of(*c)) {
             demand(self.ready(color) > 0, "I2: a raise needs a ready endpoint")?;
@@ -230,7 +230,7 @@ impl Case<'_> {
         Ok(())
     }
 
-    fn raise(&self, claim: Claim<'_>, color: Color, share: i32) -> Law {
+    fn raise(&self, claim: Claim<'_>, color: Color, share: Percent) -> Law {
         if self.s.rollout.metadata.deletion_timestamp.is_some() {
             return demand(self.d.home, "on leaving everything goes to one healthy color");
         }
@@ -253,7 +253,7 @@ impl Case<'_> {
         demand(self.wanted() == attempt.revision, "nothing is raised that is no longer wanted")?;
         let pods = i64::from(self.pods(color));
         demand(
-            i64::from(self.ready(color)) * 100 >= pods * i64::from(intent.weight),
+            i64::from(self.ready(color)) * 1000 >= pods * i64::from(intent.weight.tenths()),
             "I2: endpoints enough for the share",
         )
     }
@@ -305,7 +305,7 @@ impl Case<'_> {
         demand(self.before.active.is_some(), "the first revision takes no steps")?;
         let place = (1..).zip(&plan.steps).find(|(n, s)| (*n, s.weight) == (intent.step, intent.weight));
         demand(place.is_some(), "I8: only a step of the manifest is written down")?;
-        let confirmed = attempt.step_entered_at.map_or(-1, |_| attempt.weight);
+        let confirmed = attempt.step_entered_at.map_or(Percent::of(-1), |_| attempt.weight);
         demand(intent.weight > confirmed, "I8: never the same step again, or a lower one")?;
         let vouched = attempt.promoted || attempt.fast_track;
         let between = plan.steps.iter().any(|s| s.weight > confirmed && s.weight < intent.weight);
@@ -342,7 +342,7 @@ impl Case<'_> {
         let (Some(old), Some(new)) = (self.running(), &self.d.next.attempt) else { return Ok(()) };
         if old.id != new.id
             || new.ended_at.is_some()
-            || (new.weight <= old.weight.max(0) && new.step <= old.step.max(0))
+            || (new.weight <= old.weight.max(Percent::NONE) && new.step <= old.step.max(0))
         {
             return Ok(());
         }
@@ -498,7 +498,7 @@ impl Case<'_> {
     }
 
     /// What evidence must say: every view of the stage's own, fresh, by itself, with nothing odd about it.
-    fn weighed(&self, proof: Proof, entered: Moment, weight: i32) -> Law {
+    fn weighed(&self, proof: Proof, entered: Moment, weight: Percent) -> Law {
         let bound = proof.max.is_some() || weight == 100;
         let fits = |q: &&Question| {
             let raw = q.raw.as_ref();
@@ -556,8 +556,9 @@ impl Case<'_> {
         let namespace = half.or(meta.namespace.as_deref()).unwrap_or_default();
         let workload = workload::name_of(meta.name.as_deref().unwrap_or_default(), color);
         let other = workload::name_of(meta.name.as_deref().unwrap_or_default(), color.other());
-        let weight = self.s.rollout.status.as_ref().and_then(|s| s.attempt.as_ref()).map_or(0, |a| a.weight);
-        let own = if color == self.candidate() { weight } else { 100 - weight };
+        let weight =
+            self.s.rollout.status.as_ref().and_then(|s| s.attempt.as_ref()).map_or(Percent::NONE, |a| a.weight);
+        let own = if color == self.candidate() { weight } else { weight.rest() };
         let ask = metrics::Ask {
             provider: &plan.provider,
             rollout: "chat",
@@ -618,6 +619,12 @@ fn can_speak(gate: &PlannedGate, attempt: &Attempt) -> bool {
     }
 }
 
+/// What two weights are. What adds up to nothing is no share, and the laws say so.
+fn shares_of(blue: i32, green: i32) -> Shares {
+    let tenths = |weight: i32| Percent::of_tenths(weight * 1000 / (blue + green).max(1));
+    Shares { blue: tenths(blue), green: tenths(green) }
+}
+
 /// The shares that a patch writes into what was seen.
 fn written(patch: &GuardedPatch, seen: &Seen) -> Option<Shares> {
     // A reference that is not there gets nothing: it is taken out, or was before and is not put back.
@@ -630,7 +637,7 @@ fn written(patch: &GuardedPatch, seen: &Seen) -> Option<Shares> {
     match &seen.place {
         Place::Selector { .. } => {
             let color = patch.ops.last()?["value"].as_str()?;
-            Color::BOTH.into_iter().find(|c| c.word() == color).map(|c| Shares::giving(c, 100))
+            Color::BOTH.into_iter().find(|c| c.word() == color).map(|c| Shares::giving(c, Percent::ALL))
         }
         Place::Weights { weights, .. } => {
             let share = |place: usize| {
@@ -642,7 +649,7 @@ fn written(patch: &GuardedPatch, seen: &Seen) -> Option<Shares> {
                     None => number(at(&format!("{place}/weight"))),
                 }
             };
-            Some(Shares { blue: share(weights.blue.0)?, green: share(weights.green.0)? })
+            Some(shares_of(share(weights.blue.0)?, share(weights.green.0)?))
         }
         Place::Targets { targets, .. } => {
             let share = |(model, place): &(String, Option<usize>)| match place {
@@ -651,7 +658,7 @@ fn written(patch: &GuardedPatch, seen: &Seen) -> Option<Shares> {
                     number(writes().find(|op| op["value"]["modelRewrite"] == **model).map(|op| &op["value"]["weight"]))
                 }
             };
-            Some(Shares { blue: share(&targets.blue)?, green: share(&targets.green)? })
+            Some(shares_of(share(&targets.blue)?, share(&targets.green)?))
         }
         Place::Members { .. } | Place::Webhook { .. } => None,
     }

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fs};
 
 use kube::core::DynamicObject;
 use llmrollout::{
-    api::{Reason, aside::Aside, status::Color, traffic::Router},
+    api::{Percent, Reason, aside::Aside, status::Color, traffic::Router},
     routers::{self, Claim, Found, Out, PatchKind, Seen, Shares, Trouble, aside::Wanted},
 };
 use serde::Deserialize;
@@ -72,11 +72,11 @@ impl Case {
             let backend = wanted.pointer_mut(&self.says[color]).expect("the place of a color");
             if let Value::Array(pair) = backend {
                 pair.truncate(1);
-                pair.push(json!(share * each));
+                pair.push(json!(share.tenths() / 10 * each));
                 continue;
             }
             assert_eq!(backend["name"], format!("chat-{color}"), "{}", self.file);
-            backend["weight"] = json!(share * each);
+            backend["weight"] = json!(share.tenths() / 10 * each);
         }
         wanted
     }
@@ -126,7 +126,7 @@ fn a_write_changes_the_two_weights_of_any_route_and_not_a_byte_more() {
         let now = format!("{}/{}{}", seen.shares.blue, seen.shares.green, if seen.exact { "" } else { "?" });
         assert_eq!(now, case.says["now"], "{file}");
         for green in [0, 1, 5, 20, 50, 99, 100] {
-            let shares = Shares { blue: 100 - green, green };
+            let shares = Shares::of_percent(100 - green, green);
             let patch = written(&seen, shares);
             assert_eq!(patch.kind.names().kind, case.route["kind"], "{file}");
             let mut after = case.route.clone();
@@ -186,7 +186,7 @@ fn a_rule_for_testers_comes_and_goes_and_leaves_any_route_as_it_was() {
         let Some(room) = seen.room.as_ref().filter(|room| room.refuses(wanted(&aside)).is_none()) else { continue };
         assert!(!room.sends_testers() && seen.holds(wanted(&nothing)) && seen.lacks(wanted(&aside)), "{file}");
         roomy += 1;
-        let dark = Shares { blue: 100, green: 0 };
+        let dark = Shares::of_percent(100, 0);
         let mut with = before.clone();
         assert!(obeys(&mut with, &one(routers::write_beside(&seen, dark, wanted(&aside))).ops), "{file}");
         let (mut rules, managed) = (with["spec"]["rules"].as_array().unwrap().clone(), case.says["blue"].clone());
@@ -206,7 +206,7 @@ fn a_rule_for_testers_comes_and_goes_and_leaves_any_route_as_it_was() {
         let twice = one(routers::write_beside(&again, dark, wanted(&aside)));
         assert_eq!(twice.ops.len(), 5, "{file}: what stands there is not written again");
         // The first share takes it out, and so does the way back.
-        for shares in [Shares { blue: 95, green: 5 }, dark] {
+        for shares in [Shares::of_percent(95, 5), dark] {
             let mut after = with.clone();
             assert!(obeys(&mut after, &one(routers::write_beside(&again, shares, wanted(&nothing))).ops), "{file}");
             let mut whole = before.clone();
@@ -231,7 +231,7 @@ fn a_filter_that_copies_comes_and_goes_and_leaves_any_route_as_it_was() {
         assert!(seen.holds(wanted(&nothing)) && seen.lacks(wanted(&copies)), "{file}");
         assert_eq!(room.mirrors(Color::Green), None, "{file}");
         roomy += 1;
-        let dark = Shares { blue: 100, green: 0 };
+        let dark = Shares::of_percent(100, 0);
         let mut with = before.clone();
         assert!(obeys(&mut with, &one(routers::write_beside(&seen, dark, wanted(&copies))).ops), "{file}");
         let (rule, _) = case.says["blue"].split_once("/backendRefs").unwrap();
@@ -246,7 +246,7 @@ fn a_filter_that_copies_comes_and_goes_and_leaves_any_route_as_it_was() {
             5,
             "{file}: it is not written again"
         );
-        for shares in [Shares { blue: 95, green: 5 }, dark] {
+        for shares in [Shares::of_percent(95, 5), dark] {
             let mut after = with.clone();
             assert!(obeys(&mut after, &one(routers::write_beside(&again, shares, ours(&nothing))).ops), "{file}");
             let mut whole = before.clone();
@@ -257,12 +257,39 @@ fn a_filter_that_copies_comes_and_goes_and_leaves_any_route_as_it_was() {
     assert!(roomy >= 20, "only {roomy} routes had room");
 }
 
+/// Tenths are told in thousandths where nobody else stands beside the colors, and where what they have together allows it.
+#[test]
+fn a_tenth_of_a_percent_is_written_and_read_as_it_was_meant() {
+    let (mut told, mut refused) = (0, 0);
+    for case in cases().iter().filter(|case| case.refused.is_none()) {
+        let seen = case.read(&case.route).unwrap();
+        for tenths in [1, 5, 55, 999] {
+            if let Some(why) = seen.refuses(Percent::of_tenths(tenths)) {
+                assert!(why.contains("give them a sum of 1000"), "{}: {why}", case.file);
+                refused += 1;
+                continue;
+            }
+            let shares = Shares::giving(Color::Green, Percent::of_tenths(tenths));
+            let mut after = case.route.clone();
+            assert!(obeys(&mut after, &written(&seen, shares).ops), "{}", case.file);
+            let now = case.read(&after).unwrap();
+            assert_eq!((now.shares, now.exact), (shares, true), "{} at {tenths} tenths", case.file);
+            // And home again, as from any share.
+            let home = Shares::of_percent(100, 0);
+            assert!(obeys(&mut after, &written(&now, home).ops), "{}", case.file);
+            assert_eq!(after.to_string(), case.wanted(home).to_string(), "{}", case.file);
+            told += 1;
+        }
+    }
+    assert!(told >= 100 && refused >= 4, "{told} {refused}");
+}
+
 /// The rules of the route with these shares.
 fn wanted_rules(case: &Case, route: &Value, shares: Shares) -> Vec<Value> {
     let mut route = route.clone();
     for (color, share) in [("blue", shares.blue), ("green", shares.green)] {
         let each: i32 = case.says["each"].parse().unwrap();
-        route.pointer_mut(&case.says[color]).unwrap()["weight"] = json!(share * each);
+        route.pointer_mut(&case.says[color]).unwrap()["weight"] = json!(share.tenths() / 10 * each);
     }
     route["spec"]["rules"].as_array().unwrap().clone()
 }
@@ -270,7 +297,7 @@ fn wanted_rules(case: &Case, route: &Value, shares: Shares) -> Vec<Value> {
 #[test]
 fn a_write_to_any_route_that_moved_meanwhile_changes_nothing() {
     for case in cases().iter().filter(|case| case.refused.is_none()) {
-        let patch = written(&case.read(&case.route).unwrap(), Shares { blue: 100, green: 0 });
+        let patch = written(&case.read(&case.route).unwrap(), Shares::of_percent(100, 0));
         let mut newer = case.route.clone();
         newer["metadata"]["resourceVersion"] = json!("78");
         let mut reordered = case.route.clone();
@@ -290,9 +317,7 @@ fn a_write_to_any_route_that_moved_meanwhile_changes_nothing() {
 fn what_is_taken_out_of_any_route_is_put_back_as_it_was() {
     for case in cases().iter().filter(|case| case.refused.is_none() && case.traffic.is_none()) {
         let file = &case.file;
-        for (color, shares) in
-            [(Color::Green, Shares { blue: 100, green: 0 }), (Color::Blue, Shares { blue: 0, green: 100 })]
-        {
+        for (color, shares) in [(Color::Green, Shares::of_percent(100, 0)), (Color::Blue, Shares::of_percent(0, 100))] {
             let before = case.wanted(shares);
             let seen = case.read(&before).unwrap();
             let (at, whole) = seen.reference(color).unwrap();
@@ -311,7 +336,7 @@ fn what_is_taken_out_of_any_route_is_put_back_as_it_was() {
             let mut again = without.clone();
             assert!(obeys(&mut again, &routers::put_back(&known).unwrap().ops), "{file}");
             assert_eq!(again.to_string(), before.to_string(), "{file}");
-            let raised = Shares { blue: 60, green: 40 };
+            let raised = Shares::of_percent(60, 40);
             assert!(obeys(&mut without, &written(&known, raised).ops), "{file}");
             assert_eq!(without, case.wanted(raised), "{file}: whoever is given a share stands there");
         }

@@ -57,7 +57,7 @@ fn a_good_manifest_is_read_with_its_defaults() {
     });
     let steps = plan.unwrap().course.steps;
     assert_eq!(steps.len(), 1, "a selector cannot split");
-    assert_eq!((steps[0].weight, steps[0].hold.as_secs()), (100, 4 * 3600));
+    assert_eq!((steps[0].weight.tenths() / 10, steps[0].hold.as_secs()), (100, 4 * 3600));
     assert!(read(|s| s["gates"][1]["max"] = json!("7680s")).is_ok(), "the last bucket itself can be told");
     let signed = read(|s| s["approvals"] = json!([{"before": "Full", "roles": ["sre"]}])).unwrap();
     assert_eq!(signed.signs[0].expires.as_secs(), 24 * 3600);

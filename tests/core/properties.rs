@@ -156,7 +156,7 @@ fn pass_is_safe(world: &mut World) {
         if let Some(after) = written(world, &decision.intents, candidate).filter(|after| *after > before) {
             let intent = status.intent.as_ref().expect("I21: a raise is written down before it is done");
             assert!(live, "a raise rests on a live look");
-            assert_eq!(i64::from(intent.weight), after, "I8: exactly the step that was written down");
+            assert_eq!(i64::from(intent.weight.tenths() / 10), after, "I8: exactly the step that was written down");
             assert!(world.slots[&candidate].ready > 0, "I2: a raise needs ready endpoints");
             assert!(!world.rollout.spec.paused && !world.rollout.spec.abort, "I7: pause and abort stop raises");
             assert_ne!(status.aborted_revision, Some(intent.revision.clone()), "I5: an aborted revision gets nothing");

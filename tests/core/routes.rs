@@ -3,7 +3,7 @@
 use kube::core::DynamicObject;
 use llmrollout::{
     api::{
-        Reason,
+        Percent, Reason,
         traffic::{RouteRouter, ServiceRouter, VirtualServiceRouter},
     },
     routers::{self, Claim, Follows, Found, GuardedPatch, Out, PatchKind, Place, Shares},
@@ -106,7 +106,7 @@ fn a_write_changes_two_numbers_and_nothing_else() {
         [(route(95, 5), None, [0, 0, 1]), (rich(), Some("chat"), [1, 1, 0]), (rich(), None, [1, 1, 0])]
     {
         let seen = read(&value, rule).unwrap();
-        let patch = written(&seen, Shares { blue: 50, green: 50 });
+        let patch = written(&seen, Shares::of_percent(50, 50));
         let mut after = value.clone();
         assert!(obeys(&mut after, &patch.ops));
         let mut wanted = value;
@@ -120,7 +120,7 @@ fn a_write_changes_two_numbers_and_nothing_else() {
 #[test]
 fn a_write_fails_when_the_rules_were_reordered_meanwhile() {
     let seen = read(&rich(), Some("chat")).unwrap();
-    let patch = written(&seen, Shares { blue: 100, green: 0 });
+    let patch = written(&seen, Shares::of_percent(100, 0));
     let mut reordered = rich();
     reordered["spec"]["rules"].as_array_mut().unwrap().reverse();
     assert!(!obeys(&mut reordered, &patch.ops), "the names no longer stand where they did");
@@ -135,19 +135,19 @@ fn an_omitted_weight_is_one_and_not_explicit() {
     let seen =
         read(&backends(&json!({"name": "chat-blue", "port": 1}), &json!({"name": "chat-green", "port": 1})), None)
             .unwrap();
-    assert_eq!((seen.shares, seen.exact), (Shares { blue: 50, green: 50 }, false));
+    assert_eq!((seen.shares, seen.exact), (Shares::of_percent(50, 50), false));
     let seen = read(
         &backends(&json!({"name": "chat-blue", "weight": 100}), &json!({"name": "chat-green", "weight": 0})),
         None,
     )
     .unwrap();
-    assert_eq!((seen.shares, seen.exact), (Shares { blue: 100, green: 0 }, true));
+    assert_eq!((seen.shares, seen.exact), (Shares::of_percent(100, 0), true));
     let seen = read(
-        &backends(&json!({"name": "chat-blue", "weight": 999}), &json!({"name": "chat-green", "weight": 1})),
+        &backends(&json!({"name": "chat-blue", "weight": 9999}), &json!({"name": "chat-green", "weight": 1})),
         None,
     )
     .unwrap();
-    assert_eq!((seen.shares.green, seen.exact), (1, false), "a little is never read as nothing");
+    assert_eq!((seen.shares.green.tenths(), seen.exact), (1, false), "a little is never read as nothing");
     let seen =
         read(&backends(&json!({"name": "chat-blue", "weight": 1}), &json!({"name": "chat-green", "weight": 0})), None);
     assert!(seen.unwrap().exact, "1/0 is all of it");
@@ -159,9 +159,9 @@ fn a_color_may_be_an_inference_pool() {
     for group in ["inference.networking.k8s.io", "inference.networking.x-k8s.io"] {
         let value = backends(&pool(group, "chat-blue", 80), &pool(group, "chat-green", 20));
         let seen = read(&value, None).unwrap();
-        assert_eq!((seen.shares.green, seen.exact), (20, true));
+        assert_eq!((seen.shares.green.tenths() / 10, seen.exact), (20, true));
         let mut after = value;
-        assert!(obeys(&mut after, &written(&seen, Shares { blue: 0, green: 100 }).ops));
+        assert!(obeys(&mut after, &written(&seen, Shares::of_percent(0, 100)).ops));
         assert_eq!(
             after["spec"]["rules"][0]["backendRefs"],
             json!([pool(group, "chat-blue", 0), pool(group, "chat-green", 100)])
@@ -190,20 +190,30 @@ fn a_third_backend_keeps_its_part_and_the_rest_is_split() {
     for (blue, green, share, wanted) in [(900, 0, 5, (855, 45)), (100, 0, 20, (80, 20)), (0, 300, 100, (0, 300))] {
         let value = with_third(&json!(blue), &json!(green), "chat-old");
         let seen = read(&value, None).unwrap();
-        assert_eq!((seen.shares.green, seen.exact), (if green > 0 { 100 } else { 0 }, true));
-        let patch = written(&seen, Shares { blue: 100 - share, green: share });
+        assert_eq!((seen.shares.green.tenths() / 10, seen.exact), (if green > 0 { 100 } else { 0 }, true));
+        let patch = written(&seen, Shares::of_percent(100 - share, share));
         let mut after = value.clone();
         assert!(obeys(&mut after, &patch.ops));
         assert_eq!(after["spec"]["rules"][0]["backendRefs"][0], value["spec"]["rules"][0]["backendRefs"][0]);
         let now = read(&after, None).unwrap();
-        assert_eq!((now.shares.green, now.exact), (share, true), "what was written is read as it was meant");
+        assert_eq!(
+            (now.shares.green.tenths() / 10, now.exact),
+            (share, true),
+            "what was written is read as it was meant"
+        );
         let weight = |n: usize| after["spec"]["rules"][0]["backendRefs"][n]["weight"].clone();
         assert_eq!((weight(1), weight(2)), (json!(wanted.0), json!(wanted.1)));
     }
     let odd = read(&with_third(&json!(150), &json!(50), "chat-old"), None).unwrap();
-    assert_eq!((odd.shares, odd.exact), (Shares { blue: 75, green: 25 }, true));
+    assert_eq!((odd.shares, odd.exact), (Shares::of_percent(75, 25), true));
     let between = read(&with_third(&json!(899), &json!(1), "chat-old"), None).unwrap();
-    assert_eq!((between.shares.green, between.exact), (1, false), "a little is never read as nothing");
+    assert_eq!((between.shares.green.tenths(), between.exact), (2, false), "a little is never read as nothing");
+    // Tenths have to be whole parts as well.
+    let half = Percent::of_tenths(5);
+    let refused = |blue: i32| read(&with_third(&json!(blue), &json!(0), "chat-old"), None).unwrap().refuses(half);
+    assert!(refused(900).unwrap().contains("add up to 900, of which 0.5% is no whole part; give them a sum of 1000"));
+    assert_eq!((refused(1000), refused(200)), (None, None));
+    assert_eq!(read(&route(100, 0), None).unwrap().refuses(half), None);
 }
 
 #[test]
@@ -256,9 +266,9 @@ fn a_gateway_follows_only_at_the_current_generation() {
 fn a_grpc_route_is_read_and_written_as_one() {
     let value = grpc_route(95, 5);
     let seen = read_as(PatchKind::GrpcRoute, Some(&value), None).unwrap();
-    assert_eq!((seen.shares.green, seen.exact, &seen.follows), (5, true, &Follows::Yes));
+    assert_eq!((seen.shares.green.tenths() / 10, seen.exact, &seen.follows), (5, true, &Follows::Yes));
     assert!(matches!(seen.place, Place::Weights { kind: PatchKind::GrpcRoute, .. }));
-    let patch = written(&seen, Shares { blue: 0, green: 100 });
+    let patch = written(&seen, Shares::of_percent(0, 100));
     assert_eq!((patch.kind, patch.name.as_str()), (PatchKind::GrpcRoute, "chat"));
     let mut after = value;
     assert!(obeys(&mut after, &patch.ops));
@@ -362,7 +372,7 @@ fn a_virtual_service_keeps_every_byte_but_two_numbers() {
     ] {
         let seen = read_istio(&value, http).unwrap();
         for share in [0, 5, 50, 100] {
-            let patch = written(&seen, Shares { blue: 100 - share, green: share });
+            let patch = written(&seen, Shares::of_percent(100 - share, share));
             let mut after = value.clone();
             assert!(obeys(&mut after, &patch.ops));
             let mut wanted = value.clone();
@@ -372,7 +382,7 @@ fn a_virtual_service_keeps_every_byte_but_two_numbers() {
         }
         let mut moved = value.clone();
         moved["spec"]["http"][http_at]["route"].as_array_mut().unwrap().reverse();
-        assert!(!obeys(&mut moved, &written(&seen, Shares { blue: 0, green: 100 }).ops), "others stand there now");
+        assert!(!obeys(&mut moved, &written(&seen, Shares::of_percent(0, 100)).ops), "others stand there now");
     }
 }
 
@@ -393,7 +403,7 @@ fn colors_are_hosts_or_subsets_of_the_host_of_the_rollout() {
         (subset("chat.llm.svc.cluster.local", "blue", 80), subset("chat", "green", 20)),
     ] {
         let seen = read_istio(&destinations(&json!([blue, green])), None).unwrap();
-        assert_eq!((seen.shares.green, seen.exact, seen.follows), (20, true, Follows::NotYet), "{blue}");
+        assert_eq!((seen.shares.green.tenths() / 10, seen.exact, seen.follows), (20, true, Follows::NotYet), "{blue}");
     }
     // Not ours: another namespace, another Service, a subset of another host, a name that only begins alike.
     for green in [
@@ -455,7 +465,7 @@ fn an_omitted_weight_of_istio_is_nothing_and_not_explicit() {
         &json!([{"destination": {"host": "chat-blue"}, "weight": 100}, {"destination": {"host": "chat-green"}}]),
     );
     let seen = read_istio(&value, None).unwrap();
-    assert_eq!((seen.shares, seen.exact), (Shares { blue: 100, green: 0 }, false));
+    assert_eq!((seen.shares, seen.exact), (Shares::of_percent(100, 0), false));
 }
 
 #[test]

@@ -454,6 +454,7 @@ fn of_routers(world: &mut World, words: &[&str]) {
         ["route-gone"] => world.route = None,
         [
             "route-pins"
+            | "third-backend"
             | "git-takes-the-rule-out"
             | "git-takes-the-filter-out"
             | "copies-to"
@@ -476,6 +477,14 @@ fn change_route(world: &mut World, words: &[&str]) {
     let route = Arc::make_mut(world.route.as_mut().unwrap());
     let rules = route["spec"]["rules"].as_array_mut().unwrap();
     match words {
+        // Beside a third backend, which has a hundred.
+        ["third-backend", blue] => {
+            let third = json!({"name": "chat-old", "port": 8000, "weight": 100});
+            let refs = rules[0]["backendRefs"].as_array_mut().unwrap();
+            refs[0]["weight"] = json!(blue.parse::<i32>().unwrap());
+            refs.truncate(2);
+            refs.push(third);
+        }
         ["route-pins"] => rules[0]["sessionPersistence"] = json!({"sessionName": "chat", "type": "Cookie"}),
         // What a tool does that holds the route to a Git in which there is no rule for testers.
         ["git-takes-the-filter-out"] => drop(rules[0].as_object_mut().unwrap().remove("filters")),

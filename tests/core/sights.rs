@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use kube::core::DynamicObject;
 use llmrollout::{
     api::{
-        LlmRollout, LlmRolloutStatus, Moment, Reason,
+        LlmRollout, LlmRolloutStatus, Moment, Percent, Reason,
         aside::Aside,
         labels,
         release::{PodTemplate, Template},
@@ -27,7 +27,7 @@ use llmrollout::{
         self, Claim, Follows, Found, Place, RouterSeen, Seen, Shares, Trouble,
         aside::Wanted,
         grant::{Grant, Reference},
-        split::Weights,
+        split::{Scale, Weights},
     },
     stats::{Count, gate::Evidence, strata::Health},
 };
@@ -219,7 +219,9 @@ fn grants(d: &mut Draw<'_>, rollout: &LlmRollout) -> Vec<Grant> {
 
 /// Routers of which more is seen than two weights: what they say of an object that holds these shares.
 fn as_read(d: &mut Draw<'_>, rollout: &LlmRollout, claim: Claim<'_>, shares: Shares) -> Option<Result<Seen, Trouble>> {
-    let [blue, green] = [shares.blue, shares.green].map(i64::from);
+    // In hundredths where they are whole, else in thousandths.
+    let each = if shares.blue.is_whole() && shares.green.is_whole() { 10 } else { 1 };
+    let [blue, green] = [shares.blue, shares.green].map(|share| i64::from(share.tenths() / each));
     let (mut object, mut second) = match claim {
         Claim::FeatureFlag(_) => (feature_flag(blue, green), None),
         // Between the two writes they add up to anything.
@@ -280,7 +282,7 @@ fn beside(d: &mut Draw<'_>, rollout: &LlmRollout, claim: Claim<'_>, object: &mut
 fn routers(d: &mut Draw<'_>, rollout: &LlmRollout, status: &LlmRolloutStatus, grants: &[Grant]) -> Vec<RouterSeen> {
     let candidate = status.candidate.or(status.active.map(Color::other)).unwrap_or(Color::Blue);
     let running = status.attempt.as_ref().filter(|a| a.ended_at.is_none());
-    let confirmed = running.map_or(0, |a| a.weight);
+    let confirmed = running.map_or(Percent::NONE, |a| a.weight);
     let intended = status.intent.as_ref().map_or(confirmed, |i| i.weight);
     let mut all = Vec::new();
     for claim in rollout.spec.traffic.iter().filter_map(Claim::of) {
@@ -289,7 +291,7 @@ fn routers(d: &mut Draw<'_>, rollout: &LlmRollout, status: &LlmRolloutStatus, gr
             continue;
         }
         let at = d.pick(&[confirmed, confirmed, intended]);
-        let share = d.mostly(claim.share_at(at), &[0, 5, 50, 100]);
+        let share = d.mostly(claim.share_at(at), &[0, 5, 50, 500, 1000].map(Percent::of_tenths));
         let place = match claim {
             Claim::Webhook(w) => Place::Webhook { name: w.name.clone() },
             Claim::Service(s) => Place::Selector { service: s.name.clone(), key: labels::COLOR.to_owned() },
@@ -303,16 +305,16 @@ fn routers(d: &mut Draw<'_>, rollout: &LlmRollout, status: &LlmRolloutStatus, gr
                     field: "name",
                     blue: (0, json!({"name": "chat-blue", "port": 8000})),
                     green: (1, json!({"name": "chat-green", "port": 8000})),
-                    each: 1,
+                    scale: Scale::HUNDRED,
                     out: if share == 0 && d.rarely() { Some(candidate) } else { None },
                 },
             },
         };
         let selector = matches!(claim, Claim::Service(_));
-        let whole = if share >= 100 { 100 } else { 0 };
+        let whole = if share >= Percent::ALL { Percent::ALL } else { Percent::NONE };
         let seen = Seen {
             version: "9".to_owned(),
-            shares: Shares::giving(candidate, if selector { whole } else { share.clamp(0, 100) }),
+            shares: Shares::giving(candidate, if selector { whole } else { share.clamp(Percent::NONE, Percent::ALL) }),
             exact: selector || matches!(claim, Claim::Webhook(_)) || !d.rarely(),
             crosses: crossings(rollout, claim),
             pins: d.rarely(),

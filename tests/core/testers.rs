@@ -35,7 +35,7 @@ fn wanted(aside: &Aside) -> Wanted<'_> {
     Wanted { aside, color: Color::Green, ours: false }
 }
 
-const DARK: Shares = Shares { blue: 100, green: 0 };
+const DARK: Shares = Shares::of_percent(100, 0);
 
 fn with_rule(before: &Value, aside: &Aside) -> Value {
     let mut after = before.clone();
@@ -123,7 +123,7 @@ fn a_rule_for_testers_is_found_again_whatever_was_done_to_the_route() {
     let mut moved = after.clone();
     moved["spec"]["rules"].as_array_mut().unwrap().rotate_left(1);
     assert!(read(&moved).holds(wanted(&aside)), "another order of rules changes nothing");
-    let gone = one(routers::write_beside(&read(&moved), Shares { blue: 95, green: 5 }, wanted(&Aside::default())));
+    let gone = one(routers::write_beside(&read(&moved), Shares::of_percent(95, 5), wanted(&Aside::default())));
     assert!(obeys(&mut moved, &gone.ops));
     assert_eq!(moved["spec"]["rules"].as_array().unwrap().len(), 1);
     assert_eq!(moved["spec"]["rules"][0]["backendRefs"][1]["weight"], 5);

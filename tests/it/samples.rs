@@ -140,7 +140,7 @@ fn fits(folder: &Path, documents: &[Value], rollout: &LlmRollout) {
         let found = Found { service, object: named(name), second, heard: heard.as_ref(), ..Found::default() };
         let seen = claim.read([&blue, &green], found).state;
         let seen = seen.unwrap_or_else(|t| panic!("{}: {}", folder.display(), t.message));
-        assert_eq!((seen.shares, seen.exact), (Shares { blue: 100, green: 0 }, true), "{}", folder.display());
+        assert_eq!((seen.shares, seen.exact), (Shares::of_percent(100, 0), true), "{}", folder.display());
     }
 }
 

@@ -121,7 +121,7 @@ async fn a_webhook_is_asked_about_one_rollout_and_believed_when_it_makes_sense()
     let (script, settings) = server().await;
     says(&script, 200, &[JSON, ("etag", "\"7\"")], r#"{"weights": {"blue": 95, "green": 5}, "since": "noon"}"#);
     let told = heard(&settings).await.unwrap();
-    assert_eq!((told.version.as_str(), told.shares), ("\"7\"", Shares { blue: 95, green: 5 }));
+    assert_eq!((told.version.as_str(), told.shares), ("\"7\"", Shares::of_percent(95, 5)));
     let (method, uri, headers, _) = asked(&script);
     assert_eq!((method, uri.as_str()), (Method::GET, "/weights?of=llm%2Fchat"));
     for (name, value) in [
@@ -214,7 +214,7 @@ async fn news_of_a_release_under_way_wake_its_rollout_and_nobody_is_asked_at_res
     let woken = tokio::time::timeout(Duration::from_secs(10), futures::StreamExt::next(&mut wakes)).await;
     assert_eq!(woken.unwrap().unwrap().name, "chat");
     let owner = Owner::from_obj(&running);
-    assert_eq!(webhooks.heard(&owner, "lb").unwrap().unwrap().shares, Shares { blue: 40, green: 60 });
+    assert_eq!(webhooks.heard(&owner, "lb").unwrap().unwrap().shares, Shares::of_percent(40, 60));
     // The release is over: what was heard last stays, and a look in vain asks nobody.
     webhooks.follow(&running, &LlmRolloutStatus::default());
     says(&script, 200, &tag("\"3\""), &weights(0));
@@ -254,7 +254,7 @@ async fn tell(settings: &[ProviderSettings], put: Put) -> Acted {
 }
 
 fn put(version: Option<&str>, green: i32) -> Put {
-    let shares = Shares { blue: 100 - green, green };
+    let shares = Shares::of_percent(100 - green, green);
     Put { webhook: "lb".to_owned(), version: version.map(ToOwned::to_owned), shares }
 }
 

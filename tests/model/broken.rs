@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use llmrollout::{
-    api::{LlmRolloutStatus, Phase, Reason, status::Color},
+    api::{LlmRolloutStatus, Percent, Phase, Reason, status::Color},
     decide::{
         Decision, Intent, Snapshot, decide,
         snapshot::DeploymentSeen,
@@ -151,7 +151,7 @@ fn hasty(s: &Snapshot) -> Decision {
     let mut d = decide(s);
     let known = s.rollout.status.as_ref().and_then(|s| s.intent.clone());
     if let Some(intent) = d.next.intent.as_mut().filter(|i| known.is_none() && i.step == 2) {
-        (intent.step, intent.weight) = (3, 50);
+        (intent.step, intent.weight) = (3, Percent::of(50));
     }
     d
 }

@@ -3,7 +3,7 @@
 
 use llmrollout::{
     api::{
-        Phase,
+        Percent, Phase,
         status::{Color, ObservedWeights},
     },
     decide::Decision,
@@ -208,15 +208,15 @@ fn seen(case: &mut Case<'_>) {
     let wanted = [
         ObservedWeights {
             router: "service/chat".into(),
-            blue: whole(Color::Blue),
-            green: whole(Color::Green),
+            blue: Percent::of(whole(Color::Blue)),
+            green: Percent::of(whole(Color::Green)),
             mirror: None,
             testers: false,
         },
         ObservedWeights {
             router: "httpRoute/chat".into(),
-            blue: things.share(Color::Blue),
-            green: things.share(Color::Green),
+            blue: Percent::of(things.share(Color::Blue)),
+            green: Percent::of(things.share(Color::Green)),
             mirror: None,
             testers: false,
         },

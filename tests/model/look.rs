@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::Service;
 use kube::core::DynamicObject;
 use llmrollout::{
     api::{
-        LlmRolloutStatus, Moment, Reason,
+        LlmRolloutStatus, Moment, Percent, Reason,
         aside::Aside,
         labels,
         status::{self, Color, GateStatus, VerdictWord},
@@ -200,7 +200,7 @@ pub(crate) fn concrete(table: &Table, s: &Status, orders: &Orders) -> LlmRollout
         revision: table.revision(a.revision).unwrap_or_default(),
         started_at: before(60),
         step: i32::from(a.step),
-        weight: i32::from(a.weight),
+        weight: Percent::of(i32::from(a.weight)),
         aside: Aside::default(),
         step_entered_at: a.entered.map(before),
         hold_until: a.entered.map(|_| before(-a.remaining)),
@@ -229,7 +229,7 @@ pub(crate) fn concrete(table: &Table, s: &Status, orders: &Orders) -> LlmRollout
         op: format!("1-{}", i.step),
         revision: table.revision(i.revision).unwrap_or_default(),
         step: i32::from(i.step),
-        weight: i32::from(i.weight),
+        weight: Percent::of(i32::from(i.weight)),
         aside: Aside::default(),
         at: before(i.age),
     });
@@ -309,7 +309,7 @@ pub(crate) fn status_of(table: &Table, s: &LlmRolloutStatus) -> Status {
     let attempt = s.attempt.as_ref().map(|a| Attempt {
         revision: table.number(Some(&a.revision)),
         step: small(a.step),
-        weight: small(a.weight),
+        weight: small(a.weight.tenths() / 10),
         entered: a.step_entered_at.map(age),
         remaining: a.hold_until.map_or(0, |until| age(a.paused_at.unwrap_or(NOW)) - age(until)),
         clock: age(a.clock_from),
@@ -326,7 +326,7 @@ pub(crate) fn status_of(table: &Table, s: &LlmRolloutStatus) -> Status {
     let intent = s.intent.as_ref().map(|i| Intent {
         revision: table.number(Some(&i.revision)),
         step: small(i.step),
-        weight: small(i.weight),
+        weight: small(i.weight.tenths() / 10),
         age: age(i.at),
     });
     let gate = |n: usize| {

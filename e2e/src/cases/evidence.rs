@@ -86,14 +86,18 @@ async fn whoever_applies_is_warned(stand: &Stand, rollout: Option<&Value>) -> Re
     let rps = rollout.and_then(|rollout| rollout["status"]["requestsPerSecond"].as_str());
     let near = rps.and_then(|rps| rps.parse::<f64>().ok()).is_some_and(|rps| (15.0..25.0).contains(&rps));
     claim(near, || format!("20 requests a second were told as {rps:?}"))?;
-    let said = async |most: &str| {
-        let step = json!([{"weight": 5, "hold": "5s", "maxHold": most}, {"weight": 100, "hold": "5s"}]);
+    let said = async |weight: Value, most: &str| {
+        let step = json!([{"weight": weight, "hold": "5s", "maxHold": most}, {"weight": 100, "hold": "5s"}]);
         let spec = json!({"spec": {"steps": step}}).to_string();
         let place =
             ["patch", "llmrollout/chat", "-n", &stand.space.name, "--type=merge", "--dry-run=server", "-p", &spec];
         run_to_end("kubectl", &place).await.map(|(_, beside)| beside)
     };
-    let (late, enough) = (said("5s").await?, said("60m").await?);
+    let (late, enough) = (said(json!(5), "5s").await?, said(json!(5), "60m").await?);
+    let half = said(json!("0.5"), "5s").await?;
+    claim(half.contains("Warning: ") && half.contains("at 0.5% the gate errors"), || {
+        format!("of a step of half a percent was said {half:?}")
+    })?;
     let told = ["Warning: ", "at 5% the gate errors takes about ", "it would end undecided; write a longer `maxHold`"];
     claim(told.iter().all(|words| late.contains(words)) && !enough.contains("Warning"), || {
         format!("of a step that is too short was said {late:?}, of one that is not {enough:?}")

@@ -131,7 +131,7 @@ async fn stale(stand: &Stand, item: &Value, all: &[(Foreign, Film)]) -> Result<(
     let Some(Ok(seen)) = read else {
         return Err(KitError::Refuted(format!("the first version is not understood: {read:?}")));
     };
-    let writes = routers::write(&seen, Shares { blue: 50, green: 50 });
+    let writes = routers::write(&seen, Shares::of_percent(50, 50));
     for patch in writes.into_iter().filter_map(routers::Write::patch) {
         let ops = serde_json::from_value(Value::Array(patch.ops)).map_err(KitError::failed("the patch"))?;
         let (foreign, _) = all.iter().find(|(f, _)| f.text("/metadata/name") == patch.name).ok_or(KitError::NoLab)?;

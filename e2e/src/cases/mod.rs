@@ -122,6 +122,7 @@ const CASES: &[Case] = cases![
     Beside "front Service only": selector::selector_only_rollout_promotes_and_rolls_back,
     Beside "requests in flight during each shift": promote::requests_in_flight_finish_during_each_shift,
     Beside "promote; both colors always have their Service": promote::promotes_through_all_steps_without_a_failed_request,
+    Beside "tenths of a percent": promote::half_a_percent_is_told_in_thousandths,
     Beside "rollback by each of the three gates": rollback::rolls_back_on_error_rate,
     Beside "rollback by each of the three gates": rollback::rolls_back_on_latency,
     Beside "rollback by each of the three gates": rollback::rolls_back_on_cost,

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 
+use serde_json::{Value, json};
+
 use super::stand::{Stand, is_promoted};
 use crate::kit::{Film, Frame, KitError, LoadPlan, Report, Weights, Wish, claim, operator::run as tool, space};
 
@@ -39,6 +41,26 @@ pub(super) fn share_fits(report: &Report, phase: &str, version: &str, weight: f6
             phase.requests
         )
     })
+}
+
+/// Half a percent is told in thousandths, and everything in hundredths again; the status and `kubectl get` say so.
+pub(super) async fn half_a_percent_is_told_in_thousandths(stand: &Stand) -> Result<(), KitError> {
+    let service = stand.serve(&Wish::new("v1"), &LoadPlan::default()).await?;
+    let step = |weight: Value| json!({"weight": weight, "hold": "3s"});
+    let steps = json!({"steps": [step(json!("0.5")), step(json!("99.5")), step(json!(100))]});
+    // So few requests are judged by nothing else within seconds.
+    let gates = json!([{"name": "alerts", "alerts": {"matchLabels": {"severity": "critical"}}, "interval": "1s"}]);
+    service.apply(stand, &Wish { gates, ..Wish::new("v2").more(&steps) }.manifest()).await?;
+    let at = |share: &'static str| move |rollout: &Value| rollout["status"]["weight"] == share;
+    service.rollout.until("0.5%", STEP, at("0.5%")).await?;
+    let get = tool("kubectl", &["get", "llmrollout/chat", "-n", &stand.space.name]).await?;
+    claim(get.contains("0.5%"), || format!("kubectl get says {get}"))?;
+    service.rollout.until("99.5%", STEP, at("99.5%")).await?;
+    service.rollout.until("v2 is promoted", STEP, is_promoted).await?;
+    let report = stand.end(service.load).await?;
+    claim(report.is_flawless(), || report.words())?;
+    let seen: Vec<_> = space::weights_seen(&service.route).iter().map(|(w, _)| (w.blue, w.green)).collect();
+    claim(seen == [(100, 0), (995, 5), (5, 995), (0, 100)], || format!("the route's weights were {seen:?}"))
 }
 
 /// Weights go 5 → 20 → 50 → 100, shares follow, both Services always stand, and what is said of it is true.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     api::{
-        LlmRollout, LlmRolloutStatus, Moment, Phase,
+        LlmRollout, LlmRolloutStatus, Moment, Percent, Phase,
         record::{Record, What},
     },
     cli::{advice::advice, signs::signs, watch::model::Happened},
@@ -54,7 +54,7 @@ fn track(rollout: &LlmRollout, status: &LlmRolloutStatus) -> Vec<Value> {
     };
     // A bake comes after the last step.
     let step_at = attempt.map(|a| if a.bake > 0 { i32::MAX } else { a.step });
-    let step = |(number, weight): (i32, i32)| json!({"label": format!("{weight}%"), "state": far(step_at, number)});
+    let step = |(number, weight): (i32, Percent)| json!({"label": format!("{weight}%"), "state": far(step_at, number)});
     let bake_at = attempt.map(|a| a.bake);
     let steps = (1..).zip(course.steps.iter().map(|step| step.weight)).map(step);
     let bakes = (1..).zip(&course.bakes).map(|(n, bake)| json!({"label": bake.name, "state": far(bake_at, n)}));
@@ -64,7 +64,7 @@ fn track(rollout: &LlmRollout, status: &LlmRolloutStatus) -> Vec<Value> {
 /// The shares that the routers were seen to hold, as far as the record goes.
 fn weights(record: &Record) -> Vec<Value> {
     let share = |what: &What| match what {
-        What::Began { .. } | What::TurnedBack { .. } => Some(0),
+        What::Began { .. } | What::TurnedBack { .. } => Some(Percent::NONE),
         What::Confirmed { weight, .. } => Some(*weight),
         _ => None,
     };

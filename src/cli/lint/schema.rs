@@ -112,8 +112,9 @@ fn check(schema: &Value, value: &Value, path: &str, wrong: &mut Vec<Complaint>) 
         return;
     }
     let mut at = At { path, wrong };
-    let kind = schema["type"].as_str().unwrap_or_default();
-    if !is_a(kind, value) {
+    let either = schema["x-kubernetes-int-or-string"] == true;
+    let kind = if either { "integer,string" } else { schema["type"].as_str().unwrap_or_default() };
+    if !kind.split(',').any(|kind| is_a(kind, value)) {
         return at.invalid(&format!("must be of type {kind}"));
     }
     if let Some(allowed) = schema["enum"].as_array().filter(|allowed| !allowed.contains(value)) {

@@ -148,7 +148,7 @@ fn few_requests(look: &Look<'_>) -> Found {
     let few = |gate: &PlannedGate| {
         let counts = gate.rests_on() == "requests" && gate.test.proof().is_none() && gate.of > 1;
         let (n, step) = look.steps().find(|(_, step)| step.weight > 0 && speaks(gate, step)).filter(|_| counts)?;
-        let rps = traffic.rps() * f64::from(step.weight) / 100.0;
+        let rps = traffic.rps() * step.weight.part();
         let new = rps * gate.interval.as_secs_f64();
         let enough = Duration::try_from_secs_f64((NEW_REQUESTS / rps).ceil()).ok().filter(|_| new < NEW_REQUESTS)?;
         let longer = if enough > LONGEST { String::new() } else { format!("`interval: {}`, or ", written(enough)) };

@@ -12,7 +12,7 @@ use ratatui::{
 use super::model::Model;
 use crate::{
     api::{
-        LlmRolloutStatus, Moment,
+        LlmRolloutStatus, Moment, Percent,
         status::{Attempt, Color, GateStatus, VerdictWord},
     },
     cli::{
@@ -95,7 +95,7 @@ fn track(model: &Model, status: &LlmRolloutStatus) -> String {
     let (Ok(course), Some(attempt)) = (Course::read(&model.rollout.spec), &status.attempt) else {
         return String::new();
     };
-    let step = |(number, weight): (i32, i32)| {
+    let step = |(number, weight): (i32, Percent)| {
         let mark = match number.cmp(&attempt.step) {
             _ if attempt.ended.is_some() => "·",
             std::cmp::Ordering::Less => "✓",
@@ -118,7 +118,7 @@ fn shares(status: &LlmRolloutStatus) -> Vec<Line<'static>> {
     let Some(seen) = status.observed_weights.iter().max_by_key(|w| w.blue.min(w.green)) else { return Vec::new() };
     let splits = |router: &str| !router.starts_with("service/");
     let apart = status.observed_weights.iter().any(|other| splits(&other.router) && other.green != seen.green);
-    let of = |color: Color, share: i32| {
+    let of = |color: Color, share: Percent| {
         let active = status.active == Some(color);
         let revision = if active {
             status.active_revision.as_deref()
@@ -128,8 +128,8 @@ fn shares(status: &LlmRolloutStatus) -> Vec<Line<'static>> {
         let what = if active { "serves" } else { "candidate" };
         let revision = revision.map(|revision| format!("{what} {revision}")).unwrap_or_default();
         let hue = if color == Color::Blue { Hue::Blue } else { Hue::Green };
-        let bar = Span::styled(bar(f64::from(share) / 100.0, BAR), Style::new().fg(hue));
-        let mut words = format!(" {share:>3}%   {revision}");
+        let bar = Span::styled(bar(share.part(), BAR), Style::new().fg(hue));
+        let mut words = format!(" {:>3}%   {revision}", share.to_string());
         if apart {
             words.push_str("   ▲ routers differ");
         }

@@ -356,7 +356,7 @@ mod tests {
 
     use super::{Fetch, Progress, Trials};
     use crate::{
-        api::Moment,
+        api::{Moment, Percent},
         metrics::{
             NoData, Question, Sample, Template,
             raw::{Demand, Exact, Part, Point, Raw, Resume, Role, Series, Stage, View, What},
@@ -374,7 +374,7 @@ mod tests {
 
     fn question(stages: &[i64], state: Option<&str>) -> Question {
         let view = || vec![part(Role::All), part(Role::Bad)];
-        let weights = [20, 50, 100];
+        let weights = [20, 50, 100].map(Percent::of);
         let one = |(n, at): (usize, &i64)| Stage {
             weight: weights[n],
             next: weights[n + 1],

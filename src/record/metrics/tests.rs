@@ -150,7 +150,7 @@ async fn every_family_is_printed_under_its_name() {
         "llmrollout_record_dropped_total 1",
         "llmrollout_notifications_total{channel=\"oncall\",outcome=\"told\"} 1",
         "llmrollout_phase{namespace=\"llm\",name=\"chat\",phase=\"Holding\"} 1",
-        "llmrollout_candidate_weight{namespace=\"llm\",name=\"chat\"} 20",
+        "llmrollout_candidate_weight{namespace=\"llm\",name=\"chat\"} 20.0",
         "llmrollout_gate_evidence_log10{namespace=\"llm\",name=\"chat\",gate=\"errors\",side=\"fail\"} -0.25",
         "llmrollout_gate_evidence_log10{namespace=\"llm\",name=\"chat\",gate=\"errors\",side=\"pass\"} 1.5",
         "llmrollout_gate_eta_seconds{namespace=\"llm\",name=\"chat\",gate=\"errors\"} 90.5",

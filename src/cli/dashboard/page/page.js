@@ -64,7 +64,7 @@ const time = (at) => new Date(at).toISOString().slice(11, 19) + "Z";
 
 function weights(story) {
   if (!story.weights?.length) return null;
-  const points = story.weights.map((w) => ({ x: Date.parse(w.at), y: w.weight }));
+  const points = story.weights.map((w) => ({ x: Date.parse(w.at), y: Number(w.weight) }));
   const ended = story.status.attempt?.endedAt;
   const last = points[points.length - 1];
   points.push({ x: Math.max(ended ? Date.parse(ended) : Date.now(), last.x), y: last.y });
