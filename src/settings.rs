@@ -489,7 +489,7 @@ listen: "127.0.0.1:9000"
             ("endpoints:\n- {name: b, url: 'http://169.254.169.254/x'}\n", 2, 3, "nobody is asked at a link-local"),
             ("endpoints:\n- {name: b, url: 'http://u:p@x'}\n", 2, 3, "must not hold a user"),
             ("channels:\n- {name: a, kind: slack}\n", 2, 3, "channel a: url: give `url`"),
-            ("channels:\n- {name: a, kind: fax, url: 'http://x'}\n", 2, 18, "unknown variant `fax`"),
+            ("channels:\n- {name: a, kind: fax, url: 'http://x'}\n", 2, 19, "unknown variant `fax`"),
             ("limits: {concurrency: 3", 1, 9, "unclosed"),
         ] {
             let path = written("wrong", text);
