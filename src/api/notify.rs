@@ -17,7 +17,7 @@ pub struct Notification {
     /// Name of a channel in the operator's configuration.
     #[schemars(regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"), length(max = 63))]
     pub channel: String,
-    /// What is told. Default: everything.
+    /// What is told. Default: everything. YAML takes a bare `on` for `true`: write `"on": [RolledBack]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     pub on: Vec<Happening>,
