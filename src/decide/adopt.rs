@@ -8,7 +8,9 @@ use serde_json::{Map, Value, json};
 use super::{
     answer::Answer,
     intent::Intent,
-    prepare, say_adopt as say,
+    prepare,
+    say::Said,
+    say_adopt as say,
     snapshot::Adoptee,
     view::View,
     workload::{self, Made},
@@ -98,6 +100,12 @@ fn label(v: &View<'_>, name: &str, adoptee: &Adoptee) -> Intent {
         ops.push(json!({"op": "add", "path": "/metadata/labels", "value": ours}));
     }
     Intent::Patch(GuardedPatch { kind: PatchKind::Deployment, namespace: None, name: name.to_owned(), ops })
+}
+
+/// What was taken over is told by labels that the candidate's pods would bear as well, since somebody changed those.
+pub(super) fn selects_both(v: &View<'_>) -> Option<Said> {
+    let adopted = adopted(&v.s.rollout, COLOR)?;
+    selects(&adopted.selector, v.made()?).then(|| say::selects_the_candidate(&adopted.deployment, &adopted.selector))
 }
 
 /// Whether a selector would pick the candidate's pods as well: they would get requests before they have a share.

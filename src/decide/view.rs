@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    crossing,
+    adopt, crossing,
     gate::{self, Beside, Measuring, Verdict},
     intent::Intent,
     jobs,
@@ -364,6 +364,9 @@ pub(super) fn trouble(v: &View<'_>) -> Option<Said> {
         return Some(say::said(t.reason, t.message.clone()));
     }
     if let Some(said) = crossing::trouble(v) {
+        return Some(said);
+    }
+    if let Some(said) = adopt::selects_both(v) {
         return Some(said);
     }
     let made = v.made();
