@@ -327,6 +327,7 @@ fn of_others(world: &mut World, words: &[&str]) {
         }
         ["member-gone", name] => drop(world.more.remove(&(PatchKind::LlmInferenceService, (*name).to_owned()))),
         ["legacy", image, label] => world.legacy = Some(Legacy::new(image, Some(label))),
+        ["legacy-ready", pods] => world.legacy.as_mut().unwrap().ready = pods.parse().unwrap(),
         ["legacy", image] => world.legacy = Some(Legacy::new(image, None)),
         ["feature-flag-is", field, value] => {
             let flag = Arc::make_mut(world.more.get_mut(&flag()).unwrap());
@@ -463,7 +464,7 @@ fn of_routers(world: &mut World, words: &[&str]) {
             ..,
         ] => change_route(world, words),
         ["grpc-route" | "virtual-service" | "feature-flag" | "rewrite", ..] => other_router(world, words),
-        ["member" | "member-gone" | "feature-flag-is" | "legacy", ..] => of_others(world, words),
+        ["member" | "member-gone" | "feature-flag-is" | "legacy" | "legacy-ready", ..] => of_others(world, words),
         ["grpc-route-gone"] => world.grpc_route = None,
         ["gateway-announces", features @ ..] => world.announce(features),
         ["webhook", mood] => world.webhook.mood = mood_of(mood),
