@@ -14,7 +14,9 @@ const NAMED: Duration = Duration::from_secs(30);
 pub(super) async fn pods_that_cannot_come_up_are_named_with_their_reason(stand: &Stand) -> Result<(), KitError> {
     let wish = |version: &str| Wish { replicas: 1, ..Wish::new(version) }.steps(&[(50, "3s"), (100, "3s")]);
     let service = stand.serve(&wish("v1"), &LoadPlan::default()).await?;
-    let crashes = wish("v2").with("SIM_CRASH_AFTER_MS", "100").with("SIM_CRASH_CODE", "3").manifest();
+    // It ends before it is ready: one that was ready for a moment would have got its share, and lost it.
+    let crashes = wish("v2").with("SIM_LOAD_TIME_MS", "60000").with("SIM_CRASH_AFTER_MS", "100");
+    let crashes = crashes.with("SIM_CRASH_CODE", "3").manifest();
     let (mut nowhere, mut no_image) = (wish("v3").manifest(), wish("v4").manifest());
     let spec = |manifest: &mut Value, field: &str, value: Value| {
         manifest["spec"]["release"]["template"]["podTemplate"]["spec"][field] = value;
