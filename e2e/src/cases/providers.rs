@@ -58,8 +58,9 @@ async fn stands_still(
     let silent = |rollout: &Value| {
         let told = gates(rollout);
         told.len() == 3
-            && std::iter::zip(&told, reasons)
-                .all(|((_, verdict, reason), wanted)| *verdict == "NoData" && wanted.split('|').any(|why| reason.contains(why)))
+            && std::iter::zip(&told, reasons).all(|((_, verdict, reason), wanted)| {
+                *verdict == "NoData" && wanted.split('|').any(|why| reason.contains(why))
+            })
     };
     let what = format!("no data at {weight}%: {reasons:?}");
     service.rollout.until(&what, WHOLE, silent).await?;

@@ -72,6 +72,9 @@ struct Case {
     /// Why it does not hold.
     #[serde(default)]
     why: String,
+    /// Why it did not hold at first, beside others.
+    #[serde(default)]
+    beside_others: String,
 }
 
 /// The cases run as a program of their own: one that hangs or dies takes nobody with it.
@@ -93,7 +96,12 @@ fn count(name: &str, said: Option<&Cases>, ok: bool, seconds: f64) -> Row {
     let mut row = Row { name: name.to_owned(), seconds, ..Row::default() };
     for case in said.map_or(&[][..], |said| &said.cases) {
         match case.result.as_str() {
-            "ok" | "passed" => row.passed += 1,
+            "ok" | "passed" => {
+                row.passed += 1;
+                if !case.beside_others.is_empty() {
+                    row.note = format!("{}only by itself: {}: {}\n", row.note, case.name, case.beside_others);
+                }
+            }
             "skipped" => row.skipped += 1,
             // Said where the run ends: what it printed in between may be gone when somebody asks.
             _ => {
@@ -113,9 +121,13 @@ fn count(name: &str, said: Option<&Cases>, ok: bool, seconds: f64) -> Row {
 mod tests {
     use super::*;
 
+    fn case(result: &str, beside_others: &str) -> Case {
+        let (why, beside_others) = ("1 of 9".to_owned(), beside_others.to_owned());
+        Case { name: "a".to_owned(), result: result.to_owned(), why, beside_others }
+    }
+
     fn counted(results: &[&str], ok: bool) -> (u64, u64, u64) {
-        let case = |result: &&str| Case { name: "a".into(), result: (*result).to_owned(), why: "1 of 9".into() };
-        let cases = results.iter().map(case).collect();
+        let cases = results.iter().map(|result| case(result, "")).collect();
         let row = count("cases", Some(&Cases { cases }), ok, 1.0);
         (row.passed, row.failed, row.skipped)
     }
@@ -124,8 +136,9 @@ mod tests {
     fn cases_are_counted_by_their_result() {
         assert_eq!(counted(&["ok", "ok", "skipped"], true), (2, 0, 1));
         assert_eq!(counted(&["ok", "FAILED"], false), (1, 1, 0));
-        let failed = Case { name: "a".into(), result: "failed".into(), why: "1 of 9".into() };
-        assert_eq!(count("cases", Some(&Cases { cases: vec![failed] }), false, 1.0).note, "a: 1 of 9\n");
+        let noted = |case, ok| count("cases", Some(&Cases { cases: vec![case] }), ok, 1.0).note;
+        assert_eq!(noted(case("failed", ""), false), "a: 1 of 9\n");
+        assert_eq!(noted(case("ok", "late"), true), "only by itself: a: late\n");
     }
 
     #[test]
