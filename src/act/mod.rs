@@ -1,5 +1,6 @@
 //! Carries a decision out: the only writer of the world. Whole objects of ours are applied, slices of others' objects
-//! are patched with a guard. In order, stopping at the first failure; on the way home each write is tried on its own.
+//! are patched with a guard. In order, stopping at the first failure; on the way home each write is tried on its own, and
+//! webhooks are told beside the others, since they may hang.
 //! Doing a list twice equals doing it once. Never decides, never retries: the next pass does.
 
 mod error;
@@ -65,7 +66,7 @@ impl Acted {
 pub async fn act(decision: &Decision, [namespace, name]: [&str; 2], hands: &Hands) -> Acted {
     let whose = whose(decision, namespace, name);
     let mut acted = Acted { done: Vec::new(), stopped: None };
-    for intent in &decision.intents {
+    for intent in decision.intents.iter().filter(|intent| !(decision.home && intent.is_told())) {
         match hands.one(intent, whose).await {
             Ok(what) => acted.done.push(what),
             Err(error) => {
@@ -81,10 +82,25 @@ pub async fn act(decision: &Decision, [namespace, name]: [&str; 2], hands: &Hand
 }
 
 /// Carries out what nothing waits for, each by itself.
-pub async fn beside(decision: &Decision, [namespace, name]: [&str; 2], hands: &Hands) -> Acted {
+pub async fn beside(decision: &Decision, place: [&str; 2], hands: &Hands) -> Acted {
+    each(decision.beside.iter(), decision, place, hands).await
+}
+
+/// Tells webhooks that traffic goes home. Nothing waits for them: the next look finds what came of it.
+pub async fn tell_home(decision: &Decision, place: [&str; 2], hands: &Hands) -> Acted {
+    let told = decision.intents.iter().filter(|intent| decision.home && intent.is_told());
+    each(told, decision, place, hands).await
+}
+
+async fn each(
+    intents: impl Iterator<Item = &Intent>,
+    decision: &Decision,
+    [namespace, name]: [&str; 2],
+    hands: &Hands,
+) -> Acted {
     let whose = whose(decision, namespace, name);
     let mut acted = Acted { done: Vec::new(), stopped: None };
-    for intent in &decision.beside {
+    for intent in intents {
         match hands.one(intent, whose).await {
             Ok(what) => acted.done.push(what),
             Err(error) => drop(acted.stopped.get_or_insert(error)),

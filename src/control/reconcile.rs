@@ -86,25 +86,30 @@ pub(super) async fn reconcile(rollout: Arc<LlmRollout>, ctx: Arc<Context>) -> Re
         return Ok(Action::await_change());
     }
     let _timed = ctx.metrics.pass();
-    ctx.world.webhooks.meet(&rollout).await;
+    let met = ctx.world.webhooks.met(&rollout);
     let mut snapshot = observe::observe(&rollout, &ctx.world);
     let mut decision = decide::decide(&snapshot);
     if decision.wants_live {
-        snapshot = Box::pin(observe::live::observe_live(&rollout, &ctx.world, &ctx.eyes)).await?;
+        snapshot = Box::pin(observe::live::observe_live(&rollout, &ctx.world, &ctx.eyes, !decision.home)).await?;
         decision = decide::decide(&snapshot);
+    }
+    let owner = ObjectRef::from_obj(rollout.as_ref());
+    ctx.world.board.subscribe(&owner, decision.asks.clone());
+    ctx.world.memory.keep(&owner, decision.meant.clone());
+    // Who has not said its first word is no reason yet for anything but the way back. That word wakes us.
+    if !met && !decision.home {
+        return Ok(Action::requeue(AT_LEAST_EVERY));
     }
     ctx.metrics.decided(&decision);
     ctx.metrics.weighs(&rollout, &decision.odds);
     let (namespace, name) = (rollout.namespace().unwrap_or_default(), rollout.name_any());
     let acted = act::act(&decision, [&namespace, &name], &ctx.hands).await;
     look_at_those_told(&ctx, &decision);
+    tell_home_beside(&ctx, &snapshot, &decision);
     tell_log(&snapshot, &decision, &acted);
     ctx.metrics.acted(&decision, &acted, snapshot.now);
     ctx.hand_in(&rollout, Page::of_writes(&snapshot, &decision, acted.done()));
     let (status, news) = record::outcome(&snapshot, &decision, &acted);
-    let owner = ObjectRef::from_obj(rollout.as_ref());
-    ctx.world.board.subscribe(&owner, decision.asks.clone());
-    ctx.world.memory.keep(&owner, decision.meant.clone());
     ctx.world.webhooks.follow(&rollout, &status);
     let written = match ctx.pen.write(&snapshot.rollout, &status).await {
         Err(error) if decision.latched && error.class() == Class::Stale => {
@@ -137,6 +142,22 @@ fn look_at_those_told(ctx: &Context, decision: &Decision) {
             ctx.world.webhooks.look_at(&put.webhook);
         }
     }
+}
+
+/// A webhook that hangs keeps neither the other routers from going home nor the next pass.
+fn tell_home_beside(ctx: &Arc<Context>, snapshot: &Snapshot, decision: &Decision) {
+    if !decision.home || !decision.intents.iter().any(Intent::is_told) {
+        return;
+    }
+    let (ctx, snapshot, decision) = (Arc::clone(ctx), snapshot.clone(), decision.clone());
+    tokio::spawn(async move {
+        let (namespace, name) = (snapshot.rollout.namespace().unwrap_or_default(), snapshot.rollout.name_any());
+        let acted = act::tell_home(&decision, [&namespace, &name], &ctx.hands).await;
+        look_at_those_told(&ctx, &decision);
+        tell_log(&snapshot, &decision, &acted);
+        ctx.metrics.acted(&decision, &acted, snapshot.now);
+        ctx.hand_in(&snapshot.rollout, Page::of_writes(&snapshot, &decision, acted.done()));
+    });
 }
 
 /// Traffic is on its way back, and status had moved on: the same is decided of the same look once more, on the status as

@@ -53,7 +53,9 @@ pub(super) fn way_back(v: &View<'_>) -> Option<Answer> {
     let cause = ordered_back(v).or_else(|| driven_back(v))?;
     if cause.wants_live && !v.s.live {
         let phase = v.status.phase.unwrap_or(Phase::Holding);
-        return Some(Answer::new(v, phase, cause.said).after_a_live_look());
+        let mut look = Answer::new(v, phase, cause.said).after_a_live_look();
+        look.home = true;
+        return Some(look);
     }
     Some(walk_home(v, &cause.said))
 }

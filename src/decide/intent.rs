@@ -90,6 +90,13 @@ pub struct Owned {
     pub body: Value,
 }
 
+impl Intent {
+    /// Whether it is a word to somebody outside the cluster, who may keep us waiting.
+    pub const fn is_told(&self) -> bool {
+        matches!(self, Self::Put(_))
+    }
+}
+
 impl From<Write> for Intent {
     fn from(write: Write) -> Self {
         match write {

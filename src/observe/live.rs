@@ -8,7 +8,7 @@ use k8s_openapi::{
     NamespaceResourceScope,
     api::{apps::v1::Deployment, autoscaling::v1::Scale, core::v1::Service, discovery::v1::EndpointSlice},
 };
-use kube::{Api, Client, Resource, api::ListParams, core::DynamicObject};
+use kube::{Api, Client, Resource, api::ListParams, core::DynamicObject, runtime::reflector::ObjectRef};
 use serde::de::DeserializeOwned;
 
 use super::{
@@ -75,7 +75,14 @@ const LOOKS: usize = 3;
 /// that was taken back, with a guard that fits. Where status moved on while routers were read, these may be older than it,
 /// and a share that another process has just raised would look like one that somebody took back: they are read again. A
 /// new annotation is no such reason.
-pub async fn observe_live(rollout: &LlmRollout, world: &World, eyes: &Eyes) -> Result<Snapshot, ObserveError> {
+///
+/// Webhooks are asked once more before a raise only: on the way back nobody waits for one, and what it told last counts.
+pub async fn observe_live(
+    rollout: &LlmRollout,
+    world: &World,
+    eyes: &Eyes,
+    raises: bool,
+) -> Result<Snapshot, ObserveError> {
     let namespace = rollout.metadata.namespace.as_deref().unwrap_or_default();
     let name = rollout.metadata.name.as_deref().unwrap_or_default();
     // What we have taken out of a router stands in status: routers are read beside the newest that is known.
@@ -86,7 +93,7 @@ pub async fn observe_live(rollout: &LlmRollout, world: &World, eyes: &Eyes) -> R
         let grants = eyes.grants(rollout, &world.offers).await?;
         let look = async |claim| match cluster::forbidden(&known, claim, &world.offers, &grants) {
             Some(forbidden) => Ok(forbidden),
-            None => eyes.router(&known, claim, &classes, &world.webhooks).await,
+            None => eyes.router(&known, claim, &classes, (&world.webhooks, raises)).await,
         };
         // All at once: what stands in no cluster may keep us waiting.
         let routers = future::try_join_all(rollout.spec.traffic.iter().filter_map(Claim::of).map(look)).await?;
@@ -131,7 +138,7 @@ impl Eyes {
         rollout: &LlmRollout,
         claim: Claim<'_>,
         classes: &[ClassSeen],
-        webhooks: &Webhooks,
+        (webhooks, raises): (&Webhooks, bool),
     ) -> Result<RouterSeen, ObserveError> {
         let namespace = cluster::home(rollout, claim);
         let (kind, name) = claim.object();
@@ -140,7 +147,11 @@ impl Eyes {
             return Ok(cluster::router(rollout, claim, Found { service: front.as_ref(), ..Found::default() }));
         }
         if kind == PatchKind::Webhook {
-            let heard = webhooks.hear_now(rollout, name).await;
+            let heard = if raises {
+                webhooks.hear_now(rollout, name).await
+            } else {
+                webhooks.heard(&ObjectRef::from_obj(rollout), name)
+            };
             return Ok(cluster::router(rollout, claim, Found { heard: heard.as_ref(), ..Found::default() }));
         }
         let object = self.object(kind, namespace, name).await?;
@@ -342,7 +353,7 @@ mod tests {
             }))
             .unwrap();
             let claim = Claim::of(&rollout.spec.traffic[0]).unwrap();
-            let seen = eyes.router(&rollout, claim, &[], &Webhooks::default()).await.unwrap();
+            let seen = eyes.router(&rollout, claim, &[], (&Webhooks::default(), true)).await.unwrap();
             assert_eq!(seen.name, format!("{word}/chat"));
             let reason = if word == "service" { Reason::ServiceNotFound } else { Reason::RouteNotFound };
             assert_eq!(seen.state.unwrap_err().reason, reason);

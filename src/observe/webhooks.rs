@@ -1,6 +1,6 @@
 //! The webhooks that drive routers: what each has told last of each rollout. While a release is under way each is asked
 //! every two seconds, and at once after it was told something; whatever is new wakes the rollout. At rest nobody is asked
-//! but who has not been understood. Never judges, never tells anybody anything, and one that hangs keeps no other waiting.
+//! but who has not been understood. Never judges, never tells anybody anything, and one that hangs keeps nobody waiting.
 
 use std::{
     collections::BTreeMap,
@@ -54,6 +54,8 @@ struct Hook {
 #[derive(Default)]
 struct Told {
     heard: Option<Heard>,
+    /// It is being asked for its first word.
+    asked: bool,
     /// A release is under way.
     running: bool,
     attempt: i64,
@@ -83,14 +85,27 @@ impl Webhooks {
         Some(told.unwrap_or_else(|| Err(webhook::unreachable(name, "it has not been asked yet"))))
     }
 
-    /// Asks those that a rollout names and that have not told anything yet.
-    pub async fn meet(&self, rollout: &LlmRollout) {
+    /// Whether all that a rollout names have told something. The others are asked beside whoever wants to know, and the first
+    /// word of each wakes the rollout.
+    pub fn met(&self, rollout: &LlmRollout) -> bool {
         let owner = Owner::from_obj(rollout);
-        let strangers = named(rollout).filter(|name| {
-            self.told().get(&((*name).to_owned(), Key::from(&owner))).is_none_or(|told| told.heard.is_none())
-        });
-        let strangers: Vec<&str> = strangers.collect();
-        stream::iter(strangers).for_each_concurrent(None, |name| self.ask(&owner, name, attempt(rollout))).await;
+        let configured = named(rollout).filter(|name| self.0.hooks.contains_key(*name));
+        let strangers: Vec<String> =
+            configured.filter(|name| self.is_silent(&owner, name)).map(ToOwned::to_owned).collect();
+        for name in strangers.iter().filter(|name| !self.is_asked(&owner, name)) {
+            let (all, owner, name, attempt) = (self.clone(), owner.clone(), name.clone(), attempt(rollout));
+            tokio::spawn(async move { all.ask(&owner, &name, attempt).await });
+        }
+        strangers.is_empty()
+    }
+
+    fn is_silent(&self, owner: &Owner, name: &str) -> bool {
+        self.told().get(&(name.to_owned(), owner.into())).is_none_or(|told| told.heard.is_none())
+    }
+
+    /// Whether somebody asks it already for its first word; from now on somebody does.
+    fn is_asked(&self, owner: &Owner, name: &str) -> bool {
+        std::mem::replace(&mut self.told().entry((name.to_owned(), owner.into())).or_default().asked, true)
     }
 
     /// The newest word, for a decision that moves traffic: who did not answer the last time is not waited for, because it
@@ -166,7 +181,8 @@ impl Webhooks {
         let mut all = self.told();
         let told = all.entry(key).or_default();
         let before = told.heard.replace(heard);
-        if before.is_some() && before != told.heard {
+        told.asked = false;
+        if before != told.heard {
             self.0.board.wake_up(owner);
         }
     }

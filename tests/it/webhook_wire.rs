@@ -109,10 +109,20 @@ fn status(id: i64) -> LlmRolloutStatus {
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 
+/// Until each has said its first word; whoever waits for it is woken.
+async fn meet(webhooks: &Webhooks, board: &Board, rollout: &LlmRollout) {
+    let mut wakes = std::pin::pin!(board.wakes());
+    while !webhooks.met(rollout) {
+        let woken = tokio::time::timeout(Duration::from_secs(10), futures::StreamExt::next(&mut wakes)).await;
+        assert_eq!(woken.expect("its word wakes").unwrap().name, "chat");
+    }
+}
+
 async fn heard(settings: &[ProviderSettings]) -> Heard {
-    let webhooks = Webhooks::new(settings, &Board::default()).unwrap();
+    let board = Board::default();
+    let webhooks = Webhooks::new(settings, &board).unwrap();
     let rollout = rollout(Some(7));
-    webhooks.meet(&rollout).await;
+    meet(&webhooks, &board, &rollout).await;
     webhooks.heard(&Owner::from_obj(&rollout), "lb").expect("it is configured")
 }
 
@@ -178,19 +188,25 @@ async fn what_makes_no_sense_is_trouble_that_says_what_to_mend() {
 }
 
 #[tokio::test]
-async fn a_webhook_that_hangs_is_trouble_after_its_deadline_and_not_waited_for_again() {
+async fn a_webhook_that_hangs_is_trouble_after_its_deadline_and_nobody_waits_for_it() {
     let (script, settings) = server().await;
     script.lock().unwrap().hangs = true;
     says(&script, 200, &[], "");
-    let webhooks = Webhooks::new(&settings, &Board::default()).unwrap();
+    let board = Board::default();
+    let webhooks = Webhooks::new(&settings, &board).unwrap();
     let rollout = rollout(Some(1));
-    webhooks.meet(&rollout).await;
+    for _ in 0..3 {
+        // Who looks again meanwhile asks nobody again.
+        assert!(!webhooks.met(&rollout));
+        webhooks.heard(&Owner::from_obj(&rollout), "lb").unwrap().unwrap_err();
+    }
+    meet(&webhooks, &board, &rollout).await;
     let trouble = webhooks.heard(&Owner::from_obj(&rollout), "lb").unwrap().unwrap_err();
     assert_eq!(trouble.reason, Reason::WebhookUnreachable);
     assert!(trouble.message.contains("did not answer in time"), "{}", trouble.message);
     drop(asked(&script));
     webhooks.hear_now(&rollout, "lb").await.unwrap().unwrap_err();
-    webhooks.meet(&rollout).await;
+    assert!(webhooks.met(&rollout));
     assert!(script.lock().unwrap().asked.is_empty(), "nobody waits for it a second time");
     assert!(webhooks.heard(&Owner::from_obj(&rollout), "other").is_none(), "nobody has configured that one");
 }
@@ -207,7 +223,7 @@ async fn news_of_a_release_under_way_wake_its_rollout_and_nobody_is_asked_at_res
     says(&script, 200, &tag("\"1\""), &weights(100));
     let running = rollout(Some(1));
     webhooks.follow(&running, &status(1));
-    webhooks.meet(&running).await;
+    meet(&webhooks, &board, &running).await;
     says(&script, 200, &tag("\"2\""), &weights(40));
     webhooks.look_at("lb");
     let mut wakes = std::pin::pin!(board.wakes());
@@ -219,24 +235,27 @@ async fn news_of_a_release_under_way_wake_its_rollout_and_nobody_is_asked_at_res
     webhooks.follow(&running, &LlmRolloutStatus::default());
     says(&script, 200, &tag("\"3\""), &weights(0));
     webhooks.look_at("lb");
-    webhooks.meet(&running).await;
+    assert!(webhooks.met(&running));
     assert_eq!(webhooks.heard(&owner, "lb").unwrap().unwrap().version, "\"2\"");
     // The next one begins: what was heard is of another time.
     webhooks.follow(&running, &status(2));
-    webhooks.meet(&running).await;
+    meet(&webhooks, &board, &running).await;
     assert_eq!(webhooks.heard(&owner, "lb").unwrap().unwrap().version, "\"3\"");
     task.abort();
 }
 
-async fn tell(settings: &[ProviderSettings], put: Put) -> Acted {
+fn hands(settings: &[ProviderSettings]) -> Hands {
     let nobody = |_: http::Request<Body>| async { Err::<http::Response<Body>, _>(std::io::Error::other("no cluster")) };
-    let hands = Hands {
+    Hands {
         client: Client::new(tower::service_fn(nobody), "llm"),
         deadline: Duration::from_secs(1),
         may_write: Arc::new(|| true),
         webhooks: Arc::new(act::Webhooks::new(settings).unwrap()),
-    };
-    let decision = Decision {
+    }
+}
+
+fn telling(put: Put) -> Decision {
+    Decision {
         intents: vec![Intent::Put(put)],
         next: status(7),
         latched: false,
@@ -249,8 +268,26 @@ async fn tell(settings: &[ProviderSettings], put: Put) -> Acted {
         judged: vec![],
         meant: None,
         beside: vec![],
-    };
-    act(&decision, ["llm", "chat"], &hands).await
+    }
+}
+
+async fn tell(settings: &[ProviderSettings], put: Put) -> Acted {
+    act(&telling(put), ["llm", "chat"], &hands(settings)).await
+}
+
+/// On the way home it is told beside the others: one that hangs is not even asked before they are home.
+#[tokio::test]
+async fn the_way_home_waits_for_no_webhook() {
+    let (script, settings) = server().await;
+    says(&script, 204, &[], "");
+    let (hands, home) = (hands(&settings), Decision { home: true, ..telling(put(None, 0)) });
+    let acted = act(&home, ["llm", "chat"], &hands).await;
+    assert!(acted.done().is_empty() && acted.stopped().is_none() && script.lock().unwrap().asked.is_empty());
+    let told = act::tell_home(&home, ["llm", "chat"], &hands).await;
+    assert_eq!(told.done(), ["tell webhook lb of llm/chat 100/0"]);
+    drop(asked(&script));
+    let forward = act::tell_home(&telling(put(None, 0)), ["llm", "chat"], &hands).await;
+    assert!(forward.done().is_empty() && script.lock().unwrap().asked.is_empty(), "that is told in its place");
 }
 
 fn put(version: Option<&str>, green: i32) -> Put {

@@ -180,7 +180,7 @@ impl Process {
         let mut snapshot = self.timed(observe::observe(rollout, &self.world));
         let mut decision = decide::decide(&snapshot);
         if decision.wants_live {
-            let live = observe::live::observe_live(rollout, &self.world, &self.eyes);
+            let live = observe::live::observe_live(rollout, &self.world, &self.eyes, !decision.home);
             snapshot = self.timed(Box::pin(live).await.map_err(Ended::Observe)?);
             decision = decide::decide(&snapshot);
         }

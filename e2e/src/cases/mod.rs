@@ -38,6 +38,7 @@ mod stuck;
 mod third;
 mod victoria;
 mod warm;
+mod webhooks;
 
 use std::{path::Path, process::ExitCode};
 
@@ -184,6 +185,7 @@ const CASES: &[Case] = cases![
     Own "a provider that is no Prometheus": victoria::victoria_metrics_is_asked_as_well,
     Own "a quarrel that ends": hands::a_quarrel_that_ends_lets_the_release_go_on,
     Own "number of an endpoint": endpoints::a_number_of_an_endpoint_is_believed_when_it_is_one,
+    Own "webhook that lies or hangs": webhooks::a_webhook_is_promoted_and_taken_back_whatever_it_says,
     Own "operator killed in the middle of each step": operators::operator_killed_in_each_step,
     Own "operator away while the release changes": moments::release_changes_while_the_operator_is_away,
     Own "operator killed during each hook": checks::operator_killed_during_a_check_and_a_hook,

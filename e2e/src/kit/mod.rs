@@ -2,6 +2,7 @@
 //! Nothing here knows what is being proved.
 
 pub(crate) mod audit;
+pub(crate) mod balancer;
 mod error;
 pub(crate) mod film;
 pub(crate) mod ground;

@@ -33,6 +33,8 @@ pub(crate) struct Install {
     pub channels: Value,
     /// Its limits, where they differ.
     pub limits: Value,
+    /// The webhooks in its configuration.
+    pub routers: Value,
 }
 
 impl Default for Install {
@@ -47,6 +49,7 @@ impl Default for Install {
             endpoints: json!([]),
             channels: json!([]),
             limits: json!({}),
+            routers: json!([]),
         }
     }
 }
@@ -81,6 +84,7 @@ impl Install {
                 "endpoints": self.endpoints,
                 "channels": self.channels,
                 "limits": self.limits,
+                "routers": self.routers,
                 "watchNamespaces": watched,
                 "allowCrossNamespace": !self.own_namespace_only,
                 "leaderElection": {"leaseDuration": format!("{}s", self.lease.as_secs())},

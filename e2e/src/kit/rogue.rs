@@ -165,14 +165,20 @@ async fn answer(
 
 /// The path and the body of a request.
 pub(super) async fn request(stream: &mut TcpStream) -> std::io::Result<(String, String)> {
+    let text = request_text(stream).await?;
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_default();
+    Ok((head.split(' ').nth(1).unwrap_or_default().to_owned(), body.to_owned()))
+}
+
+/// The whole of a request.
+pub(super) async fn request_text(stream: &mut TcpStream) -> std::io::Result<String> {
     let mut bytes = Vec::new();
     loop {
         let text = String::from_utf8_lossy(&bytes);
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
             let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok()).unwrap_or(0);
             if body.len() >= length {
-                let path = head.split(' ').nth(1).unwrap_or_default();
-                return Ok((path.to_owned(), body.to_owned()));
+                return Ok(text.into_owned());
             }
         }
         if stream.read_buf(&mut bytes).await? == 0 {
