@@ -119,7 +119,7 @@ fn rules(objects: &mut Objects) -> Option<&mut Vec<Value>> {
     objects.route.as_mut()?.pointer_mut("/spec/rules/0/backendRefs")?.as_array_mut()
 }
 
-const MISTAKES: [Mistake; 9] = [
+const MISTAKES: [Mistake; 10] = [
     Mistake { name: "no-service", reason: "ServiceNotFound", words: "no-service", make: |o| o.front = None },
     Mistake { name: "no-route", reason: "RouteNotFound", words: "no-route", make: |o| o.route = None },
     Mistake {
@@ -142,6 +142,16 @@ const MISTAKES: [Mistake; 9] = [
             if let Some(all) = rules(o) {
                 all[0]["weight"] = json!(9);
                 all.push(json!({"name": "third", "port": 8000, "weight": 1}));
+            }
+        },
+    },
+    Mistake {
+        name: "twice",
+        reason: "UnmanagedBackend",
+        words: "names twice-blue twice; leave one of the two out",
+        make: |o| {
+            if let Some(all) = rules(o) {
+                all.push(all[0].clone());
             }
         },
     },
