@@ -37,7 +37,10 @@ chart: crds ## check and render the chart with helm
 	{ printf '%s\n' '# Everything to install, for those who do not use Helm. Made from the chart by `make chart`.' \
 	  '# Name a metrics provider under `providers` in the ConfigMap, then: kubectl apply --server-side -f config/install.yaml' \
 	  'apiVersion: v1' 'kind: Namespace' 'metadata: {name: llmrollout-system}'; \
-	  $(HELM) template llmrollout $(CHART) -n llmrollout-system --include-crds; } > config/install.yaml
+	  $(HELM) template llmrollout $(CHART) -n llmrollout-system --include-crds --skip-tests; } > config/install.yaml
+	{ printf '%s\n' '# The operator for its own namespace only. Made from the chart by `make chart`.'; \
+	  $(HELM) template llmrollout $(CHART) -n default --skip-tests --set rbac.scope=namespace \
+	  --set orders.enforce=false,warnings.enabled=false; } > config/namespaced/install.yaml
 	{ printf '%s\n' '# What Prometheus and Grafana need, for those who do not use Helm: a ServiceMonitor and a PrometheusRule for the' \
 	  '# Prometheus operator, a board for the sidecar of Grafana. Made from the chart by `make chart`.'; \
 	  $(HELM) template llmrollout $(CHART) -n llmrollout-system --set serviceMonitor.enabled=true,alerts.enabled=true,board.enabled=true \

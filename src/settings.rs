@@ -36,6 +36,9 @@ struct Flags {
     /// Only check the settings: say OK, or what is wrong with line and column.
     #[arg(long)]
     check_config: bool,
+    /// Only ask each provider of the settings one question, and say what came of it; 0 when all of them answer.
+    #[arg(long, conflicts_with = "check_config")]
+    ask_providers: bool,
     /// Watch only this namespace; may be repeated. Without any, all namespaces.
     #[arg(long = "watch-namespace", value_name = "NAMESPACE", value_parser = text::namespace)]
     watch_namespaces: Vec<String>,
@@ -188,6 +191,8 @@ pub enum Asked {
     Run(Box<Settings>),
     /// The settings were only to be checked, and are right: what to say.
     Checked(String),
+    /// These providers are only to be asked whether they answer.
+    Ask(Vec<ProviderSettings>),
 }
 
 /// Why there are no settings.
@@ -262,6 +267,9 @@ fn settle(flags: Flags, around: &Environment) -> Result<Asked, SettingsError> {
         return Ok(Asked::Checked(format!("{}: OK", path.display())));
     }
     let file = file.unwrap_or_default();
+    if flags.ask_providers {
+        return Ok(Asked::Ask(file.providers));
+    }
     let listen = flags.listen.unwrap_or(file.listen);
     let host = listen.host.or(around.pod_address).unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
     let elect = file.leader_election;
@@ -400,7 +408,7 @@ listen: "127.0.0.1:9000"
         let flags = Flags::try_parse_from(std::iter::once(&"operator").chain(args)).unwrap();
         match settle(flags, around).unwrap() {
             Asked::Run(settings) => *settings,
-            Asked::Checked(said) => panic!("only checked: {said}"),
+            other => panic!("{other:?}"),
         }
     }
 
@@ -445,6 +453,17 @@ listen: "127.0.0.1:9000"
         assert_eq!(settings.election, None);
         assert_eq!(settings.watch_namespaces, ["one"]);
         assert_eq!((settings.log, settings.listen), (Log::Text, "[::]:1".parse().unwrap()));
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn only_the_providers_are_asked_when_that_is_asked() {
+        let path = written("ask", WHOLE);
+        let flags = Flags { config: Some(path.clone()), ask_providers: true, ..Flags::default() };
+        match settle(flags, &Environment::default()).unwrap() {
+            Asked::Ask(providers) => assert_eq!(providers.len(), 1),
+            other => panic!("{other:?}"),
+        }
         fs::remove_file(path).unwrap();
     }
 
@@ -511,7 +530,7 @@ listen: "127.0.0.1:9000"
         let flags = Flags { config: Some(path.clone()), check_config: true, ..Flags::default() };
         match settle(flags, &Environment::default()).unwrap() {
             Asked::Checked(said) => assert!(said.ends_with(": OK")),
-            Asked::Run(settings) => panic!("{settings:?}"),
+            other => panic!("{other:?}"),
         }
         assert!(parse("").unwrap().providers.is_empty());
         fs::remove_file(path).unwrap();

@@ -4,6 +4,7 @@ use std::{error::Error, io::Write, process::ExitCode};
 
 use llmrollout::{
     control,
+    line::ProviderSettings,
     settings::{self, Asked},
     telemetry,
 };
@@ -16,6 +17,7 @@ async fn main() -> ExitCode {
             let _ = writeln!(std::io::stdout(), "{said}");
             return ExitCode::SUCCESS;
         }
+        Ok(Asked::Ask(providers)) => return ask(providers).await,
         Err(error) => return failed(&error),
     };
     if let Err(error) = telemetry::start(settings.log, &settings.log_filter) {
@@ -25,6 +27,13 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
     }
+}
+
+/// What each provider says to a question whose answer is known.
+async fn ask(providers: Vec<ProviderSettings>) -> ExitCode {
+    let (all_answer, said) = control::ask::ask(providers).await;
+    let _ = writeln!(std::io::stdout(), "{said}");
+    if all_answer { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// The error with its causes, each once.

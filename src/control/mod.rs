@@ -1,6 +1,7 @@
 //! Wires everything together: clients, caches, providers, the lease, the loop over rollouts, and a clean stop. The
 //! pipeline itself is `reconcile`; nothing here decides.
 
+pub mod ask;
 pub mod claim;
 pub mod lease;
 mod reconcile;

@@ -50,6 +50,17 @@ impl Provider {
         Ok(Self { line: Asking::new(&settings)?, settings })
     }
 
+    /// One question whose answer is known, and how long it took; what is wrong in the words of gates.
+    pub async fn ask(&self, clock: Clock) -> Result<Duration, NoData> {
+        let began = clock.running();
+        let asked = async {
+            let client = self.line.client().await?;
+            self.line.figure(&client, "vector(1)", None, clock.now()).await.map_err(|fault| fault.why)
+        };
+        timeout(self.settings.timeout(), asked).await.unwrap_or(Err(NoData::Late))?;
+        Ok(clock.running().saturating_sub(began))
+    }
+
     /// Asks until `stop` resolves; questions on the way are then dropped. Each answer is told with how long it took.
     pub async fn run(
         self,

@@ -13,6 +13,7 @@ mod gitops;
 mod ledger;
 mod lint;
 mod outcome;
+mod planned;
 mod samples;
 mod schema;
 mod source;

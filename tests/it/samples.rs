@@ -67,7 +67,8 @@ fn judge(schemas: &Schemas, document: &Value) -> Vec<String> {
         | "VirtualService"
         | "FeatureFlag"
         | "LLMInferenceService"
-        | "InferenceModelRewrite" => {
+        | "InferenceModelRewrite"
+        | "InferencePool" => {
             vec![]
         }
         // Values of the chart: what they offer has to be usable.

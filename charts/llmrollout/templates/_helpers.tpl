@@ -41,6 +41,51 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{ toYaml $config }}
 {{- end -}}
 
+{{/* Where it may look when `rbac.scope` is `namespace`: its own where nothing else is said. As YAML. */}}
+{{- define "llmrollout.watched" -}}
+{{ .Values.config.watchNamespaces | default (list .Release.Namespace) | toYaml }}
+{{- end -}}
+
+{{- define "llmrollout.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+seccompProfile: {type: RuntimeDefault}
+{{- end -}}
+
+{{- define "llmrollout.security" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end -}}
+
+{{/* The configuration, the Secrets that it names files of, and whatever else was asked for. */}}
+{{- define "llmrollout.volumes" -}}
+- name: config
+  configMap: {name: {{ include "llmrollout.name" . }}}
+{{- range .Values.secrets }}
+- name: secret-{{ . }}
+  secret: {secretName: {{ . }}}
+{{- end }}
+{{- with .Values.volumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "llmrollout.volumeMounts" -}}
+- name: config
+  mountPath: /etc/llmrollout
+  readOnly: true
+{{- range .Values.secrets }}
+- name: secret-{{ . }}
+  mountPath: /etc/secrets/{{ . }}
+  readOnly: true
+{{- end }}
+{{- with .Values.volumeMounts }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
 {{/* What the operator may do where it watches. No secrets, no pod is touched, and no verb that it does not use. */}}
 {{- define "llmrollout.rules" -}}
 - apiGroups: [llmrollout.io]

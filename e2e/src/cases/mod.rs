@@ -16,6 +16,7 @@ mod gatesets;
 mod grpc;
 mod hands;
 mod inputs;
+mod installed;
 mod istio;
 mod jobs;
 mod leaving;
@@ -187,6 +188,7 @@ const CASES: &[Case] = cases![
     Own "number of an endpoint": endpoints::a_number_of_an_endpoint_is_believed_when_it_is_one,
     Own "webhook that lies or hangs": webhooks::a_webhook_is_promoted_and_taken_back_whatever_it_says,
     Own "operator killed in the middle of each step": operators::operator_killed_in_each_step,
+    Own "installed, upgraded, rolled back, uninstalled": installed::helm_changes_the_operator_in_the_middle_of_a_release,
     Own "operator away while the release changes": moments::release_changes_while_the_operator_is_away,
     Own "operator killed during each hook": checks::operator_killed_during_a_check_and_a_hook,
     Own "people are told": notices::people_are_told_on_every_channel_once,

@@ -54,7 +54,7 @@ async fn kill(stand: &Stand, own: &Install, replaced: bool) -> Result<(), KitErr
 /// started again before its pod is gone.
 pub(super) async fn take_away(own: &Install) -> Result<(), KitError> {
     replicas(own, 0).await?;
-    let selector = format!("app.kubernetes.io/instance={}", own.release);
+    let selector = format!("app.kubernetes.io/name=llmrollout-operator,app.kubernetes.io/instance={}", own.release);
     let gone = ["wait", "--for=delete", "pod", "-n", &own.namespace, "-l", &selector, "--timeout=40s"];
     tool("kubectl", &gone).await.map(drop)
 }

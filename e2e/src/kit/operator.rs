@@ -137,7 +137,8 @@ impl Install {
     /// Takes it away: first the pods, so that none of them outlives its rights.
     pub(crate) async fn uninstall(&self) -> Result<(), KitError> {
         let (name, namespace) = (self.full_name(), &self.namespace);
-        let selector = format!("app.kubernetes.io/instance={}", self.release);
+        let selector =
+            format!("app.kubernetes.io/name=llmrollout-operator,app.kubernetes.io/instance={}", self.release);
         run("kubectl", &["scale", "deployment", &name, "-n", namespace, "--replicas=0"]).await?;
         run("kubectl", &["wait", "--for=delete", "pod", "-n", namespace, "-l", &selector, "--timeout=40s"]).await?;
         run("helm", &["uninstall", &self.release, "--namespace", &self.namespace, "--wait", "--timeout", "60s"])

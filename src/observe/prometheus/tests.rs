@@ -387,3 +387,14 @@ fn settings_that_cannot_be_used_are_refused() {
     }
     assert!(refused("timeout", 5.into()).contains("unknown field"));
 }
+
+#[tokio::test]
+async fn a_question_whose_answer_is_known_tells_whether_it_answers() {
+    let server = Server::with(json(&value("1"))).await;
+    let provider = Provider::new(settings("default", &server.url)).unwrap();
+    assert!(provider.ask(Clock::start()).await.is_ok());
+    assert!(server.requests()[0].contains("query=vector%281%29&"), "{:?}", server.requests());
+    let refuses = Server::with(response("401 Unauthorized", "content-type: application/json\r\n", b"{}")).await;
+    let provider = Provider::new(settings("default", &refuses.url)).unwrap();
+    assert_eq!(provider.ask(Clock::start()).await, Err(NoData::Status(401)));
+}
