@@ -9,7 +9,7 @@ use super::Moment;
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Checked {
-    /// Its name; of a hook `afterStep/2/NAME`, `beforeRollback/NAME`, `afterRollback/NAME` or `afterPromotion/NAME`.
+    /// Its name; `warmUp`, `smoke/NAME`; of a hook `afterStep/2/NAME`, `beforeRollback/NAME`, `afterRollback/NAME` or `afterPromotion/NAME`.
     #[schemars(length(max = 64))]
     pub name: String,
     /// How far it is.

@@ -14,7 +14,9 @@ use serde::{Deserialize, Serialize};
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("[has(self.job), has(self.k6)].filter(x, x).size() == 1").message("preflight: each item is exactly one of `job` and `k6`; write for example `{name: backup, job: {cronJob: backup}}`"),
+    validation = Rule::new("[has(self.job), has(self.k6), has(self.baseline), has(self.rehearsal)].filter(x, x).size() == 1").message("preflight: each item is exactly one of `job`, `k6`, `baseline` and `rehearsal`; write for example `{name: backup, job: {cronJob: backup}}`"),
+    validation = Rule::new("!has(self.expect) || has(self.job) || has(self.k6)").message("preflight: `expect` is about the numbers that a Job leaves; write it beside `job` or `k6`, or leave it out"),
+    validation = Rule::new("!has(self.retries) || has(self.job) || has(self.k6)").message("preflight: only a Job is tried again; write `retries` beside `job` or `k6`, or leave it out"),
     validation = Rule::new("!has(self.maxAge) || has(self.job) && !has(self.expect)").message("preflight: `maxAge` lets an earlier run of the CronJob count, whose numbers nobody knows; it belongs to `job` without `expect`")
 )]
 pub struct Check {
@@ -28,6 +30,13 @@ pub struct Check {
     /// that it leaves may be crossed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub k6: Option<Run>,
+    /// What gates with `comparedTo: baseline` are compared with later has to be known, before the candidate comes up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<Nothing>,
+    /// The way back is walked once, before the candidate comes up: every router takes the old color's full share, which it
+    /// has already, by the same guarded write that a rollback uses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rehearsal: Option<Nothing>,
     /// A Job of the `CronJob` that ended well no longer ago than this counts, and none is run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "span")]
@@ -47,6 +56,10 @@ pub struct Check {
     #[schemars(length(max = 16))]
     pub expect: Vec<Expect>,
 }
+
+/// Nothing more is to be said: write `{}`.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Nothing {}
 
 /// Which Job is run.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]

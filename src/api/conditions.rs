@@ -145,11 +145,11 @@ reasons! {
     NotAdoptable,
     /// Nothing to release.
     UpToDate,
-    /// A check of `preflight` is under way.
+    /// A check of `preflight`, `warmUp` or `smoke` is under way.
     Checking,
     /// A check cannot begin: what it names is not there.
     CheckWaits,
-    /// A check of `preflight` failed, and no try is left.
+    /// A check of `preflight`, `warmUp` or `smoke` failed, and no try is left.
     CheckFailed,
     /// A hook failed; nothing waits for it.
     HookFailed,

@@ -16,6 +16,8 @@ pub const CHECK: &str = "llmrollout.io/check";
 pub const HOOK: &str = "llmrollout.io/hook";
 /// On the `ConfigMaps` that hold price lists: no other is looked at.
 pub const PRICES: &str = "llmrollout.io/prices";
+/// On the Secrets that hold headers for requests: no other is read.
+pub const HEADERS: &str = "llmrollout.io/headers";
 /// Annotation: hash of what we last applied, so that an unchanged object costs no request.
 pub const APPLIED: &str = "llmrollout.io/applied";
 /// Annotation: hash of the pod template as we made it. What serves is never applied again with another one.

@@ -20,7 +20,7 @@ pub mod phase;
 pub mod record;
 pub mod release;
 pub mod route;
-
+pub mod smoke;
 pub mod sources;
 pub mod status;
 pub mod traffic;

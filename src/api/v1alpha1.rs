@@ -17,6 +17,7 @@ use super::{
     gates::Gate,
     notify::Notification,
     release::Release,
+    smoke::{Smoke, WarmUp},
     status::LlmRolloutStatus,
     traffic::{OF_A_TEMPLATE, Router},
 };
@@ -119,6 +120,8 @@ use super::{
     validation = Rule::new("!has(self.spec.release.pair) || has(self.spec.metrics) && has(self.spec.metrics.match) || !has(self.spec.gates) || self.spec.gates.all(g, !has(g.metric) && !has(g.query)) || has(self.spec.release.pair.blue.workloads) && self.spec.release.pair.blue.workloads.size() == 1 && self.spec.release.pair.blue.workloads.all(w, w.apiVersion == 'apps/v1' && w.kind == 'Deployment') && has(self.spec.release.pair.green.workloads) && self.spec.release.pair.green.workloads.size() == 1 && self.spec.release.pair.green.workloads.all(w, w.apiVersion == 'apps/v1' && w.kind == 'Deployment')").message("metrics.match: with `release.pair` nobody tells whose pods are whose, so a `metric` or a `query` needs labels that tell the colors apart, or one Deployment under `workloads` of each color; write for example `metrics: {match: {blue: {variant: v1}, green: {variant: v2}}}`"),
     validation = Rule::new("!has(self.spec.release.template) || !has(self.spec.release.template.adopt) || !self.spec.traffic.exists(t, has(t.service))").message("release.template.adopt: pods that run already bear no color, so a front Service cannot tell them from the candidate's; write a router that names the colors' Services, for example `- httpRoute: {name: chat}`, in place of `service`"),
     validation = Rule::new("!has(self.spec.release.template) || !has(self.spec.release.template.adopt) || !(self.spec.release.template.adopt.deployment in [self.metadata.name + '-blue', self.metadata.name + '-green'])").message("release.template.adopt: a Deployment of a color's name is ours already; leave `adopt` out, or choose another name for the rollout"),
+    validation = Rule::new("!has(self.spec.release.external) || !has(self.spec.warmUp) && (!has(self.spec.smoke) || self.spec.smoke.all(s, !has(s.http)))").message("smoke: with `release.external` nobody tells where the candidate is, so it can be sent no request; write a `job` that knows, and leave `warmUp` out"),
+    validation = Rule::new("!has(self.spec.release.pair) || (!has(self.spec.warmUp) || has(self.spec.warmUp.port)) && (!has(self.spec.smoke) || self.spec.smoke.all(s, !has(s.http) || has(s.http.port)))").message("smoke: with `release.pair` nobody tells on which port the pods answer; write for example `port: 8000` beside `path`, in `warmUp` as well"),
     validation = Rule::new("!has(self.spec.dependsOn) || self.spec.dependsOn.all(d, d.name != self.metadata.name)").message("dependsOn: a rollout cannot wait for itself; name another one")
 )]
 #[serde(rename_all = "camelCase")]
@@ -172,6 +175,14 @@ pub struct LlmRolloutSpec {
     #[schemars(length(max = 12))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub preflight: Vec<Check>,
+    /// Requests to each pod of the candidate once it is ready, before anything else is asked of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warm_up: Option<WarmUp>,
+    /// Looks at the candidate itself, in this order, when it is warm and before it gets any traffic.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 12))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub smoke: Vec<Smoke>,
     /// What is run beside the steps. Nothing waits for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hooks: Option<Hooks>,

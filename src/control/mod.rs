@@ -48,7 +48,8 @@ use crate::{
     metrics::Reading,
     notify::{Courier, Heard},
     observe::{
-        World, board::Board, clock::Clock, live::Eyes, memory::Memory, prometheus::Provider, webhooks::Webhooks,
+        World, board::Board, calls::Calls, clock::Clock, live::Eyes, memory::Memory, prometheus::Provider,
+        webhooks::Webhooks,
     },
     record::{
         Pen,
@@ -326,6 +327,7 @@ impl Parts {
                 offers,
                 memory: Memory::default(),
                 webhooks: self.webhooks.0.clone(),
+                calls: Calls::new(Eyes { client: self.eyes.clone(), deadline }, self.board.clone(), self.clock),
             },
             eyes: Eyes { client: self.eyes.clone(), deadline },
             hands: Hands {

@@ -43,6 +43,7 @@ impl Context {
         let owner = ObjectRef::new(name).within(namespace);
         self.world.memory.keep(&owner, None);
         self.world.webhooks.forget(&owner);
+        self.world.calls.want(&owner, std::collections::BTreeMap::new());
     }
 }
 
@@ -117,6 +118,8 @@ pub(super) async fn reconcile(rollout: Arc<LlmRollout>, ctx: Arc<Context>) -> Re
         }
         written => written?,
     };
+    // What was found is forgotten only once it is written down.
+    ctx.world.calls.want(&owner, decision.calls.clone());
     if acted.stopped().is_none() || decision.latched {
         begin_beside(&ctx, &namespace, &snapshot.rollout, &decision);
     }

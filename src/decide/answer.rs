@@ -1,9 +1,9 @@
 //! What one question of `decide` answers with: where the rollout stands and what is to be done. `narrate` makes the
 //! decision out of it.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use super::{intent::Intent, say::Said, view::View};
+use super::{call::Call, intent::Intent, say::Said, view::View};
 use crate::api::{
     LlmRolloutStatus, Moment, Percent, Phase, Reason,
     aside::Aside,
@@ -20,6 +20,8 @@ pub(super) struct Answer {
     pub(super) intents: Vec<Intent>,
     /// Writes that nothing waits for.
     pub(super) beside: Vec<Intent>,
+    /// Requests to the candidate.
+    pub(super) calls: BTreeMap<String, Call>,
     pub(super) latched: bool,
     pub(super) home: bool,
     pub(super) wants_live: bool,
@@ -38,6 +40,7 @@ impl Answer {
             status: v.status.clone(),
             intents: Vec::new(),
             beside: Vec::new(),
+            calls: BTreeMap::new(),
             latched: false,
             home: false,
             wants_live: false,

@@ -4,18 +4,26 @@
 use std::time::Duration;
 
 use super::{
+    call::{Call, Wants},
     criterion::{self, Test},
     plan::{Wrong, duration_or, invalid},
 };
-use crate::api::{
-    LlmRolloutSpec,
-    checks::{Check, Expect, Hook, Run},
-    gates::Gate,
-    sources::Job,
+use crate::{
+    api::{
+        LlmRolloutSpec,
+        checks::{Check, Expect, Hook, Run},
+        gates::Gate,
+        smoke::{HttpMethod, Smoke, SmokeHttp, WarmUp},
+        sources::Job,
+    },
+    metrics::Limit,
 };
 
 /// How long a try may take unless the manifest says otherwise.
 const TIMEOUT: u64 = 15 * 60;
+/// The same of a request, and of the warm-up.
+const OF_A_REQUEST: u64 = 30;
+const OF_THE_WARM_UP: u64 = 10 * 60;
 
 /// One check.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,18 +32,34 @@ pub struct PlannedCheck {
     pub name: String,
     /// When its turn is.
     pub when: When,
-    /// The `CronJob` whose template is run.
-    pub cron_job: String,
-    /// Whether its last words are a summary of k6, whose thresholds count.
-    pub k6: bool,
-    /// How old an earlier run may be that counts as well.
-    pub max_age: Option<Duration>,
+    /// What is done.
+    pub what: What,
     /// How long one try may take.
     pub timeout: Duration,
     /// How many tries there are.
     pub tries: i32,
     /// What its numbers have to be.
     pub expect: Vec<Expected>,
+}
+
+/// What a check does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum What {
+    /// A Job is run.
+    Job {
+        /// The `CronJob` whose template is run.
+        cron_job: String,
+        /// Whether its last words are a summary of k6, whose thresholds count.
+        k6: bool,
+        /// How old an earlier run may be that counts as well.
+        max_age: Option<Duration>,
+    },
+    /// Requests are sent to the candidate; whom exactly is filled in when it is done.
+    Call(Call),
+    /// Baselines are waited for.
+    Baseline,
+    /// The way back is walked once.
+    Rehearsal,
 }
 
 /// When a check's turn is.
@@ -94,34 +118,119 @@ impl Point {
     }
 }
 
-/// The checks in their order, or the first thing that is wrong with them.
+/// The checks in the order in which they are asked, or the first thing that is wrong with them.
 pub(super) fn checks(spec: &LlmRolloutSpec) -> Result<Vec<PlannedCheck>, Wrong> {
-    spec.preflight.iter().map(check).collect()
+    let warm_up = spec.warm_up.iter().map(|w| warm_up(spec, w));
+    warm_up.chain(spec.smoke.iter().map(|s| smoke(spec, s))).chain(spec.preflight.iter().map(check)).collect()
 }
 
 fn check(c: &Check) -> Result<PlannedCheck, Wrong> {
-    let one = |run: &Run, when, k6| (run.cron_job.clone(), when, k6);
-    let job = c.job.as_ref().map(|run| one(run, When::Before, false));
-    let Some((cron_job, when, k6)) = job.or_else(|| c.k6.as_ref().map(|run| one(run, When::Up, true))) else {
-        return Err(invalid(format!(
-            "preflight: {}: each item is exactly one of `job` and `k6`; write for example `job: {{cronJob: backup}}`",
-            c.name
-        )));
+    let max_age = c.max_age.as_ref().map(|age| duration_or(Some(age), 0, "preflight.maxAge")).transpose()?;
+    let job = |run: &Run, k6| What::Job { cron_job: run.cron_job.clone(), k6, max_age };
+    let all = [
+        c.job.as_ref().map(|run| (When::Before, job(run, false))),
+        c.k6.as_ref().map(|run| (When::Up, job(run, true))),
+        c.baseline.as_ref().map(|_| (When::Before, What::Baseline)),
+        c.rehearsal.as_ref().map(|_| (When::Before, What::Rehearsal)),
+    ];
+    let mut written = all.into_iter().flatten();
+    let (Some((when, what)), None) = (written.next(), written.next()) else {
+        let kinds = "`job`, `k6`, `baseline` and `rehearsal`";
+        let example = "write for example `job: {cronJob: backup}`";
+        return Err(invalid(format!("preflight: {}: each item is exactly one of {kinds}; {example}", c.name)));
     };
     Ok(PlannedCheck {
         name: c.name.clone(),
         when,
-        cron_job,
-        k6,
-        max_age: c.max_age.as_ref().map(|age| duration_or(Some(age), 0, "preflight.maxAge")).transpose()?,
+        what,
         timeout: duration_or(c.timeout.as_ref(), TIMEOUT, "preflight.timeout")?,
-        tries: 1 + c.retries.unwrap_or(0).clamp(0, 5),
-        expect: c.expect.iter().map(|e| expected(&c.name, e)).collect::<Result<_, _>>()?,
+        tries: tries(c.retries),
+        expect: c.expect.iter().map(|e| expected("preflight", &c.name, e)).collect::<Result<_, _>>()?,
     })
 }
 
+fn tries(retries: Option<i32>) -> i32 {
+    1 + retries.unwrap_or(0).clamp(0, 5)
+}
+
+fn smoke(spec: &LlmRolloutSpec, s: &Smoke) -> Result<PlannedCheck, Wrong> {
+    let expect = s.expect.iter().map(|e| expected("smoke", &s.name, e)).collect::<Result<Vec<_>, _>>()?;
+    let usual = if s.http.is_some() { OF_A_REQUEST } else { TIMEOUT };
+    let timeout = duration_or(s.timeout.as_ref(), usual, "smoke.timeout")?;
+    let what = match (&s.http, &s.job) {
+        (Some(http), None) => What::Call(request(spec, http, &expect, timeout)?),
+        (None, Some(run)) => What::Job { cron_job: run.cron_job.clone(), k6: false, max_age: None },
+        _ => {
+            let example = "write for example `http: {path: /health}`";
+            return Err(invalid(format!("smoke: {}: each item is exactly one of `http` and `job`; {example}", s.name)));
+        }
+    };
+    let name = format!("smoke/{}", s.name);
+    Ok(PlannedCheck { name, when: When::Up, what, timeout, tries: tries(s.retries), expect })
+}
+
+fn request(spec: &LlmRolloutSpec, http: &SmokeHttp, expect: &[Expected], timeout: Duration) -> Result<Call, Wrong> {
+    Ok(Call {
+        to: Vec::new(),
+        port: port(spec, http.port, "smoke.http")?,
+        path: http.path.clone(),
+        body: http.body.clone(),
+        method: http.method.map(HttpMethod::word),
+        headers: http.headers_from.as_ref().map(|from| from.secret.clone()),
+        wants: Wants::Answer {
+            status: http.status.and_then(|s| u16::try_from(s).ok()),
+            contains: http.contains.clone(),
+            within: http.within.as_ref().map(|w| moment(w, "smoke.http.within")).transpose()?,
+            numbers: expect.iter().map(|e| e.field.clone()).collect(),
+        },
+        timeout,
+        after: Duration::ZERO,
+    })
+}
+
+fn warm_up(spec: &LlmRolloutSpec, w: &WarmUp) -> Result<PlannedCheck, Wrong> {
+    let timeout = duration_or(w.timeout.as_ref(), OF_THE_WARM_UP, "warmUp.timeout")?;
+    let ttft = w.until.as_ref().map(|u| moment(&u.ttft, "warmUp.until.ttft"));
+    let requests = w.requests.and_then(|n| u32::try_from(n).ok()).unwrap_or(1).max(1);
+    let wants = Wants::Warmth { model: w.model.clone(), requests, first: ttft.transpose()? };
+    let call = Call {
+        to: Vec::new(),
+        port: port(spec, w.port, "warmUp")?,
+        path: w.path.clone(),
+        body: w.body.clone(),
+        method: None,
+        headers: w.headers_from.as_ref().map(|from| from.secret.clone()),
+        wants,
+        timeout,
+        after: Duration::ZERO,
+    };
+    let (name, expect) = ("warmUp".to_owned(), Vec::new());
+    Ok(PlannedCheck { name, when: When::Up, what: What::Call(call), timeout, tries: 1, expect })
+}
+
+/// Where pods answer.
+fn port(spec: &LlmRolloutSpec, own: Option<i32>, field: &str) -> Result<i32, Wrong> {
+    let made = spec.release.made().map(|template| template.port);
+    let missing = || {
+        invalid(format!(
+            "{field}: only with `release.template` is it known where pods answer; write for example `port: 8000` with \
+             `release.pair`, or a `job` in place of the request"
+        ))
+    };
+    own.filter(|_| spec.release.external.is_none()).or(made).ok_or_else(missing)
+}
+
+/// `2s`, `800ms` or `1.5s`.
+fn moment(text: &str, field: &str) -> Result<Duration, Wrong> {
+    match Limit::parse(text) {
+        Ok(Limit::Seconds(most)) => Duration::try_from_secs_f64(most).ok(),
+        _ => None,
+    }
+    .ok_or_else(|| invalid(format!("{field}: {text} is no time; write for example 2s or 800ms")))
+}
+
 /// The words of gates mean the same here.
-fn expected(check: &str, e: &Expect) -> Result<Expected, Wrong> {
+fn expected(field: &str, check: &str, e: &Expect) -> Result<Expected, Wrong> {
     let gate = Gate {
         name: e.value.clone(),
         job: Some(Job { value: e.value.clone(), ..Job::default() }),
@@ -134,7 +243,7 @@ fn expected(check: &str, e: &Expect) -> Result<Expected, Wrong> {
         ..Gate::default()
     };
     let (test, _) =
-        criterion::read(&gate).map_err(|why| invalid(format!("preflight: {check}: expect: {}: {why}", e.value)))?;
+        criterion::read(&gate).map_err(|why| invalid(format!("{field}: {check}: expect: {}: {why}", e.value)))?;
     Ok(Expected { field: e.value.clone(), test })
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::{
     answer::Answer,
     checklist::{PlannedHook, Point},
-    checks,
     intent::{Intent, News},
+    look::with_words,
     runs,
     snapshot::JobSeen,
     view::View,
@@ -95,7 +95,7 @@ fn look(v: &View<'_>, attempt: &Attempt, planned: &[PlannedHook], known: &Checke
     let job = runs::name(v, attempt, &["hook", &known.name]);
     match v.s.jobs.get(&job) {
         Some(JobSeen::Running) => (known.clone(), None),
-        Some(JobSeen::Failed { why, words }) => ended(CheckState::Failed, checks::with_words(why, words.as_deref())),
+        Some(JobSeen::Failed { why, words }) => ended(CheckState::Failed, with_words(why, words.as_deref())),
         Some(JobSeen::Done { .. }) => ended(CheckState::Passed, String::new()),
         None if v.now() >= known.at.plus(hook.timeout + GRACE) => {
             ended(CheckState::Failed, "its Job is gone, or could never be made".to_owned())

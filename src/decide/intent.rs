@@ -1,10 +1,13 @@
 //! What comes out of a decision: the writes, the status to record, and when to look again. Plain data.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde_json::Value;
 
-use super::meant::Meant;
+use super::{call::Call, meant::Meant};
 use crate::{
     api::{LlmRolloutStatus, Moment, Reason, status::GateStatus},
     metrics::Question,
@@ -18,6 +21,8 @@ pub struct Decision {
     pub intents: Vec<Intent>,
     /// Writes that nothing waits for and that change nothing else when they fail: hooks.
     pub beside: Vec<Intent>,
+    /// Requests that are to be under way, by their names: one that is new is begun, one that is missing is given up.
+    pub calls: BTreeMap<String, Call>,
     /// The status after the writes.
     pub next: LlmRolloutStatus,
     /// Whether `next` is recorded even if a write failed: a latched rollback is, a step is not.

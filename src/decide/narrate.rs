@@ -28,7 +28,9 @@ const LONGEST_MESSAGE: usize = 1024;
 
 /// The decision that an answer stands for.
 pub(super) fn tell(v: &View<'_>, answer: Answer) -> Decision {
-    let Answer { phase, reason, message, status, intents, beside, latched, home, wants_live, wake, until, .. } = answer;
+    let Answer {
+        phase, reason, message, status, intents, beside, calls, latched, home, wants_live, wake, until, ..
+    } = answer;
     let mut next = status;
     let message = clipped(message);
     let told = heard(v, &next)
@@ -61,9 +63,8 @@ pub(super) fn tell(v: &View<'_>, answer: Answer) -> Decision {
     } else {
         BTreeSet::new()
     };
-    let (odds, meant) = (weigh::odds(v), Some(Arc::clone(v.meant)));
-    let judged = chronicle::rested_on(v, &next);
-    Decision { intents, beside, next, latched, home, wants_live, news, judged, wake, asks, odds, meant }
+    let (odds, meant, judged) = (weigh::odds(v), Some(Arc::clone(v.meant)), chronicle::rested_on(v, &next));
+    Decision { intents, beside, calls, next, latched, home, wants_live, news, judged, wake, asks, odds, meant }
 }
 
 pub(super) fn clipped(mut message: String) -> String {

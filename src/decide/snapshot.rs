@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde_json::Value;
 
-use super::meant::Meant;
+use super::{call::Called, meant::Meant};
 use crate::{
     api::{LlmRollout, LlmRolloutOrderSpec, Moment, Phase, exporters::Profile, gates::Gate, status::Color},
     metrics::{Question, Reading},
@@ -46,6 +46,8 @@ pub struct Snapshot {
     pub cron_jobs: BTreeMap<String, Value>,
     /// When a Job of these `CronJobs` last ended well, where one has.
     pub succeeded: BTreeMap<String, Moment>,
+    /// How far the requests are that the last decision wanted.
+    pub called: BTreeMap<String, Called>,
     /// What the owners of other namespaces allow, as far as the rollout names any.
     pub grants: Vec<Grant>,
     /// What the operator's configuration offers.
@@ -95,6 +97,8 @@ pub struct ColorSeen {
     pub service: Option<OwnedSeen>,
     /// Ready addresses behind its Service.
     pub ready: i32,
+    /// The same addresses, where the manifest wants requests sent to them.
+    pub addresses: Vec<String>,
     /// When a pod behind it last became ready, or stopped being it, where that is told.
     pub changed_at: Option<Moment>,
     /// The workloads that a pair lists, in its order. Only a live look sees them.

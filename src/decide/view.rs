@@ -196,6 +196,12 @@ impl<'a> View<'a> {
         })
     }
 
+    /// The writes that give `color` everything, whether it has it already or not: the way back on trial.
+    pub(super) fn rewrites(&self, color: Color) -> Vec<Intent> {
+        let (all, beside) = (Shares::giving(color, Percent::ALL), self.wanted_beside(&NOTHING));
+        self.routers().flat_map(|(_, seen)| routers::write_beside(seen, all, beside)).map(Intent::from).collect()
+    }
+
     /// The largest share that any router gives a color.
     pub(super) fn share(&self, color: Color) -> Percent {
         self.routers().map(|(_, seen)| seen.shares.of(color)).max().unwrap_or_default()

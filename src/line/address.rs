@@ -18,7 +18,7 @@ const METADATA_V6: [Ipv6Addr; 2] =
 
 /// Whether no provider may live there. Loopback and the cluster's own ranges are fine: a provider is named by whoever
 /// configures the operator, never by a rollout.
-pub(super) fn is_refused(address: IpAddr) -> bool {
+pub fn is_refused(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => is_refused_v4(v4),
         IpAddr::V6(v6) => {

@@ -18,6 +18,7 @@ use reqwest::{Client, RequestBuilder, Response, Url, header::CONTENT_TYPE};
 
 use self::{address::Refused, settings::Files};
 pub use self::{
+    address::is_refused,
     settings::{BasicAuth, ProviderError, ProviderSettings, Speaks, careful, is_forbidden},
     url::about,
     weights::Whose,

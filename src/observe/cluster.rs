@@ -1,7 +1,7 @@
 //! Objects → what a decision may know of them. The only place that looks inside Deployments, Services and
 //! EndpointSlices; a new Kubernetes version touches this file. Pure translation: fetching is `observe::mod`.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use k8s_openapi::{
     api::{
@@ -25,6 +25,9 @@ use crate::{
     routers::{Claim, Found, RouterSeen, grant::Grant},
 };
 
+/// Pods that requests are sent to at most.
+const MOST: usize = 256;
+
 /// The objects of one color as they were read.
 #[derive(Default)]
 pub(super) struct ColorObjects<'a> {
@@ -35,10 +38,12 @@ pub(super) struct ColorObjects<'a> {
 
 /// What was seen of one color.
 pub(super) fn color(rollout: &LlmRollout, objects: &ColorObjects<'_>) -> ColorSeen {
+    let addresses = ready_addresses(&objects.slices);
     ColorSeen {
         deployment: objects.deployment.map(|d| deployment(rollout, d)),
         service: objects.service.map(|s| owned(rollout, s)),
-        ready: ready_addresses(&objects.slices),
+        ready: i32::try_from(addresses.len()).unwrap_or(i32::MAX),
+        addresses: if is_asked(rollout) { addresses.into_iter().take(MOST).cloned().collect() } else { Vec::new() },
         changed_at: changed_at(&objects.slices),
         scales: Vec::new(),
         stuck: Vec::new(),
@@ -88,13 +93,17 @@ pub(super) fn adoptee(rollout: &LlmRollout, d: &Deployment) -> Adoptee {
 }
 
 /// Ready addresses, each counted once however many slices name it.
-fn ready_addresses(slices: &[&EndpointSlice]) -> i32 {
+fn ready_addresses<'a>(slices: &[&'a EndpointSlice]) -> BTreeSet<&'a String> {
     let ready = slices.iter().flat_map(|s| &s.endpoints).filter(|e| {
         let conditions = e.conditions.as_ref();
         conditions.and_then(|c| c.ready) != Some(false) && conditions.and_then(|c| c.terminating) != Some(true)
     });
-    let addresses: std::collections::BTreeSet<_> = ready.flat_map(|e| &e.addresses).collect();
-    i32::try_from(addresses.len()).unwrap_or(i32::MAX)
+    ready.flat_map(|e| &e.addresses).collect()
+}
+
+/// Whether the manifest wants requests sent to a candidate itself.
+fn is_asked(rollout: &LlmRollout) -> bool {
+    rollout.spec.warm_up.is_some() || rollout.spec.smoke.iter().any(|s| s.http.is_some())
 }
 
 /// When a pod last became ready or stopped being it: what the slices were last changed for, in the words of Kubernetes.

@@ -86,7 +86,9 @@ pub(super) fn cron_jobs(
     });
     let spec = &rollout.spec;
     let of_gates = spec.gates.iter().chain(of_sets).filter_map(|gate: &Gate| Some(&gate.job.as_ref()?.cron_job));
-    let of_checks = spec.preflight.iter().flat_map(|c| [&c.job, &c.k6]).flatten().map(|run| &run.cron_job);
+    let of_smoke = spec.smoke.iter().map(|s| &s.job);
+    let of_checks =
+        spec.preflight.iter().flat_map(|c| [&c.job, &c.k6]).chain(of_smoke).flatten().map(|run| &run.cron_job);
     let hooks =
         spec.hooks.iter().flat_map(|h| [&h.after_step, &h.before_rollback, &h.after_rollback, &h.after_promotion]);
     let of_hooks = hooks.flatten().map(|hook| &hook.job.cron_job);

@@ -3,6 +3,7 @@
 //! never writes.
 
 pub mod board;
+pub mod calls;
 pub mod clock;
 mod cluster;
 mod jobs;
@@ -20,6 +21,7 @@ pub use live::ObserveError;
 
 use self::{
     board::Board,
+    calls::Calls,
     clock::Clock,
     cluster::ColorObjects,
     memory::Memory,
@@ -50,6 +52,8 @@ pub struct World {
     pub memory: Memory,
     /// What webhooks tell.
     pub webhooks: Webhooks,
+    /// Requests to candidates.
+    pub calls: Calls,
 }
 
 /// A snapshot from the caches.
@@ -102,6 +106,7 @@ pub fn observe(rollout: &Arc<LlmRollout>, world: &World) -> Snapshot {
         jobs: jobs::jobs(rollout, &world.stores.jobs_of(rollout), &world.stores.of_jobs.pods.state()),
         cron_jobs: jobs::templates(&cron_jobs),
         succeeded: jobs::succeeded(&cron_jobs),
+        called: world.calls.of(&ObjectRef::from_obj(rollout)),
         gate_sets,
         price_list: cluster::price_list(rollout, |name| named(&world.stores.price_lists, namespace, name)),
         readings: world.board.readings_of(&ObjectRef::from_obj(rollout)),

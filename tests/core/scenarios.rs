@@ -8,6 +8,7 @@ use std::{fmt::Write, fs, sync::Arc};
 use llmrollout::{
     api::{LlmGateSetSpec, LlmRolloutSpec, Moment, Phase, labels, status::Color},
     decide::{
+        call::Called,
         intent::Odds,
         plan::duration,
         snapshot::{JobSeen, OrderSeen, PriceListSeen, Rival, Standing},
@@ -194,6 +195,11 @@ fn job(world: &mut World, words: &[&str]) {
             world.end(JobSeen::Done { at: world.now, words: Err("its pod left no termination message") });
         }
         ["job", "gone"] => world.lose(),
+        ["answered", "bad", why @ ..] => world.answer(&Called::Bad(why.join(" "))),
+        ["answered", numbers @ ..] => {
+            let numbers = serde_saphyr::from_str(&numbers.join(" ")).unwrap();
+            world.answer(&Called::Good { words: "answered 200 in 40ms".into(), numbers });
+        }
         ["job", "says", said @ ..] => {
             let words = Ok(said.join(" "));
             world.end(JobSeen::Done { at: world.now, words });
@@ -428,6 +434,7 @@ fn disturbance(world: &mut World, words: &[&str]) {
             disturbance(world, &["restart"]);
         }
         ["restart"] => {
+            world.called.clear();
             world.began = world.now;
             world.readings.clear();
             world.counted.forget();

@@ -66,6 +66,7 @@ pub(crate) fn snapshot(bytes: &[u8]) -> Option<Snapshot> {
         jobs: BTreeMap::new(),
         cron_jobs: BTreeMap::from([("eval".to_owned(), json!({"spec": {"template": {"spec": {"containers": []}}}}))]),
         succeeded: BTreeMap::new(),
+        called: BTreeMap::new(),
         grants,
         offers: Arc::new(offers()),
         meant: None,
@@ -153,6 +154,7 @@ fn color(d: &mut Draw<'_>, rollout: &LlmRollout, color: Color, wanted: &str) -> 
         deployment: (!d.rarely()).then_some(seen),
         service: (!d.rarely()).then_some(service),
         ready: d.mostly(pods, &[0, 1, 2]),
+        addresses: Vec::new(),
         stuck: d
             .mostly(Vec::new(), &[vec![Stuck { pod: "chat-green-1".into(), revision: None, why: "é".repeat(900) }]]),
         changed_at: d.mostly(None, &[-40, 0, 40, 1 << 40].map(|by| Some(Moment::from_unix(NOW + by)))),

@@ -16,7 +16,9 @@ use llmrollout::{
         traffic::Router,
     },
     decide::{
-        Decision, Intent, Meant, Snapshot, adopt, crossing, decide,
+        Decision, Intent, Meant, Snapshot, adopt,
+        call::{Call, Called},
+        crossing, decide,
         intent::{Odds, Owned, OwnedKind},
         release,
         snapshot::{
@@ -109,6 +111,8 @@ pub(crate) struct World {
     pub(crate) cron_jobs: BTreeMap<String, Value>,
     /// When a Job of a `CronJob` last ended well.
     pub(crate) succeeded: BTreeMap<String, Moment>,
+    /// Requests to the candidate and what became of them.
+    pub(crate) called: BTreeMap<String, Called>,
     /// The Jobs as they were made, the newest last.
     pub(crate) made: Vec<Value>,
     /// How far the samples of the color that serves are apart, where that is told.
@@ -181,6 +185,7 @@ impl World {
             jobs: BTreeMap::new(),
             cron_jobs: BTreeMap::new(),
             succeeded: BTreeMap::new(),
+            called: BTreeMap::new(),
             made: Vec::new(),
             exposed: BTreeMap::new(),
             scraped: None,
@@ -256,6 +261,7 @@ impl World {
             jobs: self.jobs.clone(),
             cron_jobs: self.cron_jobs.clone(),
             succeeded: self.succeeded.clone(),
+            called: self.called.clone(),
             grants: self.grants.clone(),
             offers: Arc::new(offers()),
             adoptee: self.legacy.as_ref().filter(|_| live).and_then(|legacy| legacy.seen(&self.rollout)),
@@ -375,6 +381,7 @@ impl World {
             }),
             service: slot.service.as_ref().map(owned),
             ready: slot.ready,
+            addresses: (1..=slot.ready).map(|n| format!("10.0.0.{n}")).collect(),
             changed_at: slot.changed_at,
             scales: if live { self.scales(color) } else { Vec::new() },
             stuck: slot.stuck.iter().map(stuck).collect(),
@@ -440,6 +447,7 @@ impl World {
         if !stopped || decision.latched {
             self.begin_beside(decision);
         }
+        self.want(&decision.calls);
         let idle = !changed && !stopped && !decision.wants_live;
         assert!(!idle || decision.wake.is_none_or(|at| at > self.now), "nothing to do, and no rest either");
         changed
@@ -466,6 +474,25 @@ impl World {
             }
         }
         stopped
+    }
+
+    /// What is wanted no more is forgotten; what is new goes out.
+    fn want(&mut self, calls: &BTreeMap<String, Call>) {
+        self.called.retain(|name, _| calls.contains_key(name));
+        for (name, call) in calls.iter().filter(|(name, _)| !self.called.contains_key(*name)).collect::<Vec<_>>() {
+            let Call { to, path, body, headers, after, .. } = call;
+            let body = body.as_ref().map_or_else(String::new, |body| format!(" with {body}"));
+            let headers = headers.as_ref().map_or_else(String::new, |secret| format!(" and headers of {secret}"));
+            let after = if after.is_zero() { String::new() } else { format!(" after {}s", after.as_secs()) };
+            self.log.push(format!("  call {}{path}{body}{headers}{after}", to.join(" ")));
+            self.called.insert(name.clone(), Called::Going);
+        }
+    }
+
+    /// All requests that are under way are answered.
+    pub(crate) fn answer(&mut self, told: &Called) {
+        let going = self.called.values_mut().filter(|called| **called == Called::Going);
+        going.for_each(|called| called.clone_from(told));
     }
 
     /// What nothing waits for; a Job that is there already is done.

@@ -2,6 +2,7 @@
 //! function; the lab cases send the same writes to a real one.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -85,6 +86,7 @@ fn job() -> Intent {
 fn decision(intents: Vec<Intent>, home: bool) -> Decision {
     Decision {
         beside: Vec::new(),
+        calls: BTreeMap::new(),
         intents,
         next: LlmRolloutStatus::default(),
         latched: home,

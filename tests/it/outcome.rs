@@ -32,6 +32,7 @@ fn decision(latched: bool) -> Decision {
     };
     Decision {
         beside: Vec::new(),
+        calls: BTreeMap::new(),
         intents: vec![Intent::Patch(patch)],
         next,
         latched,
@@ -68,6 +69,7 @@ fn seen() -> Snapshot {
         jobs: BTreeMap::new(),
         cron_jobs: BTreeMap::new(),
         succeeded: BTreeMap::new(),
+        called: BTreeMap::new(),
         offers: Arc::default(),
         adoptee: None,
         meant: None,

@@ -2,6 +2,7 @@
 //! each way in which it may answer. A real server on loopback, which does as it is bid.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -268,6 +269,7 @@ fn telling(put: Put) -> Decision {
         judged: vec![],
         meant: None,
         beside: vec![],
+        calls: BTreeMap::new(),
     }
 }
 

@@ -76,6 +76,7 @@ pub(crate) fn snapshot(table: &Table, look: &Look, questions: &[Question], route
         jobs: BTreeMap::new(),
         cron_jobs: BTreeMap::new(),
         succeeded: BTreeMap::new(),
+        called: BTreeMap::new(),
         grants: Vec::new(),
         offers: table.offers(look.wish.known),
         adoptee: None,
@@ -136,7 +137,15 @@ fn color(table: &Table, color: Color, slot: Slot) -> ColorSeen {
         }
     });
     let service = (slot.service || !slot.ours).then(|| owned(table.service(color)));
-    ColorSeen { deployment, service, ready, changed_at: None, scales: Vec::new(), stuck: Vec::new() }
+    ColorSeen {
+        deployment,
+        service,
+        ready,
+        addresses: Vec::new(),
+        changed_at: None,
+        scales: Vec::new(),
+        stuck: Vec::new(),
+    }
 }
 
 fn router(claim: Claim<'_>, things: &Things) -> RouterSeen {

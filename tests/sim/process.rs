@@ -11,7 +11,10 @@ use llmrollout::{
     control::retry::{self, Attempts},
     decide::{self, Decision, Snapshot, snapshot::Offers},
     metrics::{Reading, Sample},
-    observe::{self, ObserveError, World, board::Board, clock::Clock, live::Eyes, memory::Memory, webhooks::Webhooks},
+    observe::{
+        self, ObserveError, World, board::Board, calls::Calls, clock::Clock, live::Eyes, memory::Memory,
+        webhooks::Webhooks,
+    },
     record::{self, Pen, RecordError},
 };
 use tokio::{
@@ -97,6 +100,7 @@ async fn run(cluster: Arc<Cluster>, op: usize) {
             offers: Arc::new(Offers { providers: vec!["default".into()], ..Offers::default() }),
             memory: Memory::default(),
             webhooks: Webhooks::default(),
+            calls: Calls::new(Eyes { client: client.clone(), deadline }, Board::default(), Clock::start()),
         },
         eyes: Eyes { client: client.clone(), deadline },
         hands: Hands {

@@ -34,6 +34,7 @@ mod rollback;
 mod runner;
 mod selector;
 mod silence;
+mod smoke;
 mod stand;
 mod stuck;
 mod third;
@@ -147,6 +148,7 @@ const CASES: &[Case] = cases![
     Beside "pause and resume": abort::pause_holds_and_resume_goes_on,
     Beside "approval by the right person": orders::approval_is_given_by_the_right_person_only,
     Beside "checks before and hooks beside": checks::checks_come_first_and_hooks_beside,
+    Beside "a look at the candidate itself": smoke::a_candidate_is_looked_at_before_it_gets_traffic,
     Beside "number of a Job": jobs::a_job_is_run_once_in_each_step_and_its_number_counts,
     Beside "gates of a set": gatesets::gates_of_a_set_hold_a_rollout_that_names_no_other,
     Beside "gates of a set": gatesets::a_set_that_vanishes_stops_the_step,

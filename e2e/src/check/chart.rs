@@ -14,7 +14,7 @@ const VARIANTS: [(&str, &str); 6] = [
     ("a board", "board.enabled=true,board.labels.folder=llm"),
     ("secrets and a network policy", "secrets={prometheus,channels},networkPolicy.enabled=true"),
     ("its own namespace", "rbac.scope=namespace"),
-    ("one namespace", "rbac.scope=namespace,config.watchNamespaces={default}"),
+    ("one namespace", "rbac.scope=namespace,config.watchNamespaces={default},rbac.headerSecrets.default={keys}"),
 ];
 
 /// Lints it, renders it in every way, and lets the server judge what came of it.

@@ -1,4 +1,4 @@
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, convert::Infallible, sync::Arc, time::Duration};
 
 use kube::client::Body;
 use prometheus_client::{encoding::text::encode, registry::Registry};
@@ -80,6 +80,7 @@ fn decision(home: bool, intents: Vec<Intent>) -> Decision {
     Decision {
         intents,
         beside: Vec::new(),
+        calls: BTreeMap::new(),
         next: status(Phase::Holding, "20%"),
         latched: false,
         home,
