@@ -10,7 +10,7 @@ HELM ?= $(or $(shell command -v helm),$(lastword $(wildcard $(CACHE)/helm-*/helm
 export PATH := $(TOOLS)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help build fmt lint crds chart man test demo e2e lab tools soak seeded-bugs model bench bench-decisions fuzz mutants
+.PHONY: help build fmt lint crds chart man image test demo e2e lab tools soak seeded-bugs model bench bench-decisions fuzz mutants
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,17 @@ chart: crds ## check and render the chart with helm
 
 man: ## the man pages of the command line: writes target/man
 	$(CARGO) run -q --bin kubectl-llmrollout -- man --dir target/man
+
+# A program that needs nothing below it: the C library is linked in. TARGETS="x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu"
+# where both can be built; each is named as the image's index names it.
+TARGETS ?= $(shell rustc -vV | sed -n 's/^host: //p')
+arch = $(subst x86_64,amd64,$(subst aarch64,arm64,$(firstword $(subst -, ,$(1)))))
+
+image: ## the operator's image as an OCI layout with an SBOM, without a container runtime: writes target/image
+	for target in $(TARGETS); do RUSTFLAGS="-C target-feature=+crt-static" \
+	  $(CARGO) build --release --locked --bin llmrollout-operator --target $$target || exit 1; done
+	$(CARGO) run -q -p e2e -- image --revision "$$(git rev-parse HEAD)" \
+	  $(foreach t,$(TARGETS),--program $(call arch,$(t))=target/$(t)/release/llmrollout-operator)
 
 test: ## everything that must hold: writes target/test/report.json
 	$(CARGO) run -q -p e2e -- check

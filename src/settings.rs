@@ -223,6 +223,11 @@ pub enum SettingsError {
     NothingToCheck,
 }
 
+/// The command line as it is parsed: for those who hold texts against it.
+pub fn command() -> clap::Command {
+    <Flags as clap::CommandFactory>::command()
+}
+
 /// Reads the command line, the file it names and the environment. Wrong flags end the process with status 2.
 pub fn load() -> Result<Asked, SettingsError> {
     settle(Flags::parse(), &Environment::read())

@@ -4,6 +4,7 @@
 mod cases;
 mod check;
 mod demo;
+mod image;
 mod kit;
 mod lab;
 
@@ -26,6 +27,8 @@ enum Command {
     Cases(cases::CasesArgs),
     /// Show one release promoted and one taken back, with their figures
     Demo(demo::DemoArgs),
+    /// Make the operator's image as an OCI layout, with its SBOM, and hold it against what it should be
+    Image(image::ImageArgs),
     /// Bring up, use and end a lab
     Lab(lab::cli::LabArgs),
 }
@@ -35,6 +38,7 @@ fn main() -> ExitCode {
         Command::Cases(arguments) => cases::run(&arguments),
         Command::Check(arguments) => check::run(&arguments).map_err(Into::into),
         Command::Demo(arguments) => demo::run(&arguments).map_err(Into::into),
+        Command::Image(arguments) => image::run(&arguments).map_err(Into::into),
         Command::Lab(arguments) => lab::cli::run(arguments).map_err(Into::into),
     };
     result.unwrap_or_else(|error| {

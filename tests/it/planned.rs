@@ -10,14 +10,14 @@ use std::{
 use crate::files::{below, read, top};
 
 /// What the command line says of a text on its standard input.
-fn said(words: &[&str], text: &str) -> (bool, String) {
+fn said(words: &[&str], text: &str) -> (bool, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-llmrollout"));
     command.args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut running = command.spawn().unwrap();
     running.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     let ended = running.wait_with_output().unwrap();
     let [out, err] = [ended.stdout, ended.stderr].map(|text| String::from_utf8(text).unwrap());
-    (ended.status.success(), out + &err)
+    (ended.status.success(), out, err)
 }
 
 /// Every manifest of a folder as one text; values of the chart are none.
@@ -33,12 +33,31 @@ fn every_example_is_linted_and_planned() {
     for folder in folders.iter().filter(|path| path.is_dir()) {
         let text = manifests(folder);
         for words in [&["lint", "-"][..], &["plan", "-f", "-", "--rps", "20"]] {
-            let (good, said) = said(words, &text);
-            if !good || said.trim().is_empty() {
-                wrong.push(format!("{words:?} of {}:\n{said}", folder.display()));
+            let (good, out, err) = said(words, &text);
+            if !good || out.trim().is_empty() {
+                wrong.push(format!("{words:?} of {}:\n{out}{err}", folder.display()));
             }
         }
     }
     assert!(folders.len() >= 10, "the examples are gone");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What the pages of migration show of others becomes gates, and the rollouts beside it take them over.
+#[test]
+fn what_the_pages_of_migration_show_is_converted() {
+    for (page, set) in [("docs/from-argo-rollouts.md", "success-rate"), ("docs/from-flagger.md", "chat")] {
+        let text = read(&top(page));
+        let blocks: Vec<&str> = text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+        let theirs: Vec<_> = blocks
+            .iter()
+            .filter(|b| b.contains("kind: AnalysisTemplate") || b.contains("kind: Canary"))
+            .copied()
+            .collect();
+        let (good, gates, lost) = said(&["convert", "-"], &theirs.join("\n---\n"));
+        assert!(good && gates.contains(&format!("name: {set}")), "{page}: {gates}{lost}");
+        let ours = blocks.iter().find(|block| block.contains("kind: LlmRollout")).unwrap();
+        let (good, found, _) = said(&["lint", "-"], &format!("{ours}\n---\n{gates}"));
+        assert!(good && found.contains("2 objects"), "{page}: {found}\n{gates}");
+    }
 }
