@@ -10,7 +10,7 @@ HELM ?= $(or $(shell command -v helm),$(lastword $(wildcard $(CACHE)/helm-*/helm
 export PATH := $(TOOLS)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help build fmt lint crds chart man image test demo e2e lab tools soak seeded-bugs model bench bench-decisions fuzz mutants
+.PHONY: help build fmt lint crds chart man image lint-ship test demo e2e lab tools soak seeded-bugs model bench bench-decisions fuzz mutants
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ image: ## the operator's image as an OCI layout with an SBOM, without a containe
 	  $(CARGO) build --release --locked --bin llmrollout-operator --target $$target || exit 1; done
 	$(CARGO) run -q -p e2e -- image --revision "$$(git rev-parse HEAD)" \
 	  $(foreach t,$(TARGETS),--program $(call arch,$(t))=target/$(t)/release/llmrollout-operator)
+
+lint-ship: ## helm, checkov, kubernetes-validate, yamllint, promtool and a real API server on what is shipped
+	HELM="$(HELM)" JUDGES="$(CACHE)/judges" tests/ship/judge.sh
 
 test: ## everything that must hold: writes target/test/report.json
 	$(CARGO) run -q -p e2e -- check

@@ -15,6 +15,7 @@ mod ledger;
 mod lint;
 mod outcome;
 mod pages;
+mod picture;
 mod planned;
 mod samples;
 mod schema;

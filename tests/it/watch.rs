@@ -9,6 +9,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{Read, Write},
+    path::Path,
     process::{Child, Command},
     sync::{Arc, Mutex},
     thread,
@@ -36,7 +37,7 @@ use rustix::{
 };
 use serde_json::{Value, json};
 
-use crate::files::top;
+use crate::{files::top, picture};
 
 /// 2026-11-21T14:00:00Z.
 const NOW: Moment = Moment::from_unix(1_795_269_600);
@@ -104,12 +105,15 @@ fn picture(model: &Model, (width, height): (u16, u16)) -> String {
 }
 
 fn golden(name: &str, drawn: &str) {
-    let file = top("tests/watch").join(name);
+    golden_at(&top("tests/watch").join(name), drawn);
+}
+
+fn golden_at(file: &Path, drawn: &str) {
     if std::env::var_os("UPDATE").is_some() {
         fs::create_dir_all(file.parent().unwrap()).unwrap();
-        fs::write(&file, drawn).unwrap();
+        fs::write(file, drawn).unwrap();
     }
-    let expected = fs::read_to_string(&file).unwrap_or_default();
+    let expected = fs::read_to_string(file).unwrap_or_default();
     assert!(expected == drawn, "{} changed; run with UPDATE=1 and read the diff\n{drawn}", file.display());
 }
 
@@ -225,7 +229,7 @@ impl Terminal {
         tcsetwinsize(&master, size).unwrap();
         let name = ptsname(&master, Vec::new()).unwrap();
         let line = OpenOptions::new().read(true).write(true).open(name.to_str().unwrap()).unwrap();
-        let config = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("watch-kubeconfig.yaml");
+        let config = Path::new(env!("CARGO_TARGET_TMPDIR")).join("watch-kubeconfig.yaml");
         let context = json!([{"name": "lab", "context": {"cluster": "lab", "user": "me", "namespace": "llm"}}]);
         let kubeconfig = json!({
             "apiVersion": "v1", "kind": "Config", "current-context": "lab", "contexts": context,
@@ -288,6 +292,8 @@ fn in_a_terminal_nothing_is_said_without_a_second_key() {
     let mut terminal = Terminal::start(&api_server(played.clone(), now));
     let shown = terminal.until("the event", |shown| shown.contains("15m   NoData"));
     golden("terminal.txt", &shown);
+    let drawn = picture::svg(terminal.screen.lock().unwrap().screen(), "kubectl llmrollout watch chat");
+    golden_at(&top("docs/pictures/watch.svg"), &drawn);
     terminal.press("a");
     terminal.until("the question", |shown| shown.contains("Take all traffic back now?"));
     terminal.press("n");
@@ -309,7 +315,7 @@ fn in_a_terminal_nothing_is_said_without_a_second_key() {
 #[test]
 fn without_a_terminal_it_says_what_to_type() {
     let server = api_server(Played::default(), NOW);
-    let config = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("pipe-kubeconfig.yaml");
+    let config = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pipe-kubeconfig.yaml");
     let cluster = json!([{"name": "lab", "cluster": {"server": server}}]);
     let context = json!([{"name": "lab", "context": {"cluster": "lab", "user": "me"}}]);
     let users = json!([{"name": "me", "user": {}}]);
