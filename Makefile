@@ -72,6 +72,10 @@ demo: ## one release promoted, one taken back, on real servers; FAST=1 for short
 e2e: ## the cases on real servers: writes target/e2e/report.json
 	$(CARGO) run -q -p e2e -- cases
 
+.PHONY: crash
+crash: ## kill the operator at each of its writes, on each side of it: writes target/faults/crash.json
+	$(CARGO) run -q -p e2e -- cases --only operator_dies_at_every_write
+
 lab: ## bring a lab up; `cargo run -p e2e -- lab down` ends it
 	$(CARGO) run -q -p e2e -- lab up
 

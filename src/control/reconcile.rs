@@ -66,7 +66,13 @@ pub(super) enum PassError {
     Observe(#[from] ObserveError),
     /// Status could not be written.
     #[error("record")]
-    Record(#[from] RecordError),
+    Record {
+        /// Why.
+        #[source]
+        source: RecordError,
+        /// Whether traffic is to go back. Status may not say so yet: it is what could not be written.
+        way_back: bool,
+    },
 }
 
 impl PassError {
@@ -76,8 +82,13 @@ impl PassError {
             Self::Observe(ObserveError::Gone) => None,
             Self::Observe(ObserveError::Moved) => Some(Class::Stale),
             Self::Observe(ObserveError::Read { .. } | ObserveError::Late { .. }) => Some(Class::Transient),
-            Self::Record(error) => Some(error.class()),
+            Self::Record { source, .. } => Some(source.class()),
         }
+    }
+
+    /// Whether it stands in the way of traffic that goes back.
+    const fn on_the_way_back(&self) -> bool {
+        matches!(self, Self::Record { way_back: true, .. })
     }
 }
 
@@ -112,11 +123,12 @@ pub(super) async fn reconcile(rollout: Arc<LlmRollout>, ctx: Arc<Context>) -> Re
     ctx.hand_in(&rollout, Page::of_writes(&snapshot, &decision, acted.done()));
     let (status, news) = record::outcome(&snapshot, &decision, &acted);
     ctx.world.webhooks.follow(&rollout, &status);
+    let unwritten = |source| PassError::Record { source, way_back: decision.home || decision.latched };
     let written = match ctx.pen.write(&snapshot.rollout, &status).await {
         Err(error) if decision.latched && error.class() == Class::Stale => {
-            tell_the_cause(&ctx, &snapshot, &acted).await?.ok_or(error)?
+            tell_the_cause(&ctx, &snapshot, &acted).await?.ok_or(unwritten(error))?
         }
-        written => written?,
+        written => written.map_err(unwritten)?,
     };
     // What was found is forgotten only once it is written down.
     ctx.world.calls.want(&owner, decision.calls.clone());
@@ -172,7 +184,8 @@ async fn tell_the_cause(ctx: &Context, seen: &Snapshot, acted: &act::Acted) -> R
         return Ok(None);
     }
     let (status, _) = record::outcome(&snapshot, &decision, acted);
-    Ok(Some(ctx.pen.write(&snapshot.rollout, &status).await?))
+    let written = ctx.pen.write(&snapshot.rollout, &status).await;
+    written.map(Some).map_err(|source| PassError::Record { source, way_back: true })
 }
 
 /// Hooks are begun once they are written down, beside everything else: not even an API server that hangs may make the
@@ -223,8 +236,9 @@ pub(super) fn after_error(rollout: &LlmRollout, error: &PassError, ctx: &Context
         let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
         tracing::warn!(rollout = %key(rollout), class = class.word(), attempts, "{error}: {cause}");
     }
-    let going_back =
-        rollout.status.as_ref().is_some_and(|s| s.phase == Some(crate::api::Phase::RollingBack)) || rollout.spec.abort;
+    let going_back = error.on_the_way_back()
+        || rollout.status.as_ref().is_some_and(|s| s.phase == Some(crate::api::Phase::RollingBack))
+        || rollout.spec.abort;
     Action::requeue(retry::wait(class, attempts, going_back))
 }
 

@@ -6,6 +6,7 @@ mod adopt;
 mod aside;
 mod checks;
 mod cli;
+mod crash;
 mod dialects;
 mod endpoints;
 mod evidence;
@@ -21,6 +22,7 @@ mod istio;
 mod jobs;
 mod leaving;
 mod moments;
+mod network;
 mod notices;
 mod operators;
 mod orders;
@@ -54,11 +56,15 @@ use crate::{
 };
 
 /// Arguments of `e2e cases`.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Debug, Clone, Args)]
 pub(crate) struct CasesArgs {
     /// Only cases whose names hold one of these; may be repeated
     #[arg(long)]
     only: Vec<String>,
+    /// Those of `make faults` too
+    #[arg(long)]
+    faults: bool,
     /// Say which cases there are and run none
     #[arg(long)]
     list: bool,
@@ -87,6 +93,8 @@ pub(crate) enum Stage {
     Alone,
     /// Any of its stage: each has an operator of its own, and the common one is away.
     Own,
+    /// The same, for `make faults` or by name: too long for every day.
+    Faults,
     /// What is looked at when everything else is over.
     Last,
 }
@@ -193,9 +201,15 @@ const CASES: &[Case] = cases![
     Own "installed, upgraded, rolled back, uninstalled": installed::helm_changes_the_operator_in_the_middle_of_a_release,
     Own "operator away while the release changes": moments::release_changes_while_the_operator_is_away,
     Own "operator killed during each hook": checks::operator_killed_during_a_check_and_a_hook,
+    Own "operator killed at its writes": crash::operator_dies_at_a_sample_of_its_writes,
+    Own "trouble with the API server": network::bad_figures_lead_home_through_every_trouble_with_the_api_server,
+    Own "trouble with the API server": network::nothing_goes_forward_while_status_cannot_be_written,
+    Own "a provider behind a bad line": network::answers_cut_on_the_way_move_nothing,
+    Own "two replicas with the leader stopped": network::leader_that_stood_still_writes_nothing_more,
     Own "people are told": notices::people_are_told_on_every_channel_once,
     Own "two replicas with the leader killed": operators::leader_killed_of_two_replicas,
     Own "two replicas with the leader killed": operators::leader_stopped_cleanly_hands_over_at_once,
+    Faults "operator killed at its writes": crash::operator_dies_at_every_write,
     Last "its own RBAC": quiet::operator_was_forbidden_nothing_under_its_own_account,
 ];
 

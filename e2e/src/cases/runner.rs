@@ -22,6 +22,8 @@ use crate::kit::{
 
 /// No case may take longer.
 const LIMIT: Duration = Duration::from_mins(8);
+/// One that is asked for by name may.
+const LONG: Duration = Duration::from_mins(40);
 
 #[derive(Debug, Serialize)]
 struct Row {
@@ -52,7 +54,9 @@ struct Document<'a> {
 
 /// Runs what was asked for.
 pub(super) async fn run(arguments: &CasesArgs) -> Result<ExitCode, KitError> {
-    let wanted = |case: &&Case| arguments.only.is_empty() || arguments.only.iter().any(|part| case.name.contains(part));
+    let named = |case: &&Case| arguments.only.iter().any(|part| case.name.contains(part));
+    let usual = |case: &&Case| arguments.only.is_empty() && (arguments.faults || case.stage != Stage::Faults);
+    let wanted = |case: &&Case| named(case) || usual(case);
     let cases: Vec<_> = CASES.iter().filter(wanted).copied().collect();
     if arguments.list {
         for case in &cases {
@@ -67,7 +71,7 @@ pub(super) async fn run(arguments: &CasesArgs) -> Result<ExitCode, KitError> {
     let ground = Ground::find().await?;
     let audit = Audit::from_now(&ground).ok();
     let mut rows = Vec::new();
-    for stage in [Stage::Beside, Stage::Alone, Stage::Own, Stage::Last] {
+    for stage in [Stage::Beside, Stage::Alone, Stage::Own, Stage::Faults, Stage::Last] {
         let of_stage: Vec<_> = cases.iter().filter(|case| case.stage == stage).copied().collect();
         if !of_stage.is_empty() {
             rows.extend(run_stage(&ground, arguments, audit.as_ref(), stage, of_stage).await?);
@@ -88,10 +92,13 @@ async fn run_stage(
     let common = Install::default();
     match stage {
         Stage::Beside | Stage::Alone | Stage::Last => common.install(ground).await?,
-        Stage::Own if ground.lab.is_some() && is_there(ground, &common).await => common.uninstall().await?,
-        Stage::Own => {}
+        Stage::Own | Stage::Faults if ground.lab.is_some() && is_there(ground, &common).await => {
+            common.uninstall().await?;
+        }
+        Stage::Own | Stage::Faults => {}
     }
-    let parallel = if matches!(stage, Stage::Beside | Stage::Own) { usize::from(arguments.parallel) } else { 1 };
+    let parallel =
+        if matches!(stage, Stage::Beside | Stage::Own | Stage::Faults) { usize::from(arguments.parallel) } else { 1 };
     let run = |case: Case| {
         let (ground, common, arguments, audit) = (ground.clone(), common.clone(), arguments.clone(), audit.cloned());
         async move { one(&ground, common, &arguments, audit, case).await }
@@ -121,7 +128,11 @@ async fn one(ground: &Ground, operator: Install, arguments: &CasesArgs, audit: O
         Err(error) => (Err(error), (0, 0, 0), BTreeMap::new()),
         Ok(space) => {
             let stand = Arc::new(Stand::new(space, operator, rest, audit));
-            let operator = if case.stage == Stage::Own { stand.own_operator(1, rest) } else { stand.operator.clone() };
+            let operator = if [Stage::Own, Stage::Faults].contains(&case.stage) {
+                stand.own_operator(1, rest)
+            } else {
+                stand.operator.clone()
+            };
             let proved = proved(&stand, case).await;
             match &proved {
                 Err(why) if !why.is_a_skip() => show(&stand, &operator, case, why).await,
@@ -166,12 +177,13 @@ async fn one(ground: &Ground, operator: Install, arguments: &CasesArgs, audit: O
 async fn proved(stand: &Arc<Stand>, case: Case) -> Result<(), KitError> {
     let own = stand.clone();
     let mut task = tokio::spawn(async move { (case.proof)(&own).await });
-    match tokio::time::timeout(LIMIT, &mut task).await {
+    let limit = if case.stage == Stage::Faults { LONG } else { LIMIT };
+    match tokio::time::timeout(limit, &mut task).await {
         Ok(Ok(result)) => result,
         Ok(Err(panic)) => Err(KitError::Refuted(panic.to_string())),
         Err(_) => {
             task.abort();
-            Err(KitError::Refuted(format!("not over after {} s", LIMIT.as_secs())))
+            Err(KitError::Refuted(format!("not over after {} s", limit.as_secs())))
         }
     }
 }

@@ -12,7 +12,9 @@ use std::{
 
 use serde_json::Value;
 
-use crate::kit::{Film, Frame, KitError, Load, LoadPlan, Report, Space, Wish, audit::Audit, operator::Install, space};
+use crate::kit::{
+    Film, Frame, KitError, Load, LoadPlan, Report, Space, Wish, audit::Audit, operator::Install, process, space,
+};
 
 /// Longer than an installation ever took.
 const INSTALLED: Duration = Duration::from_secs(30);
@@ -63,10 +65,31 @@ impl Stand {
         Install { release, namespace, replicas, own_namespace_only: true, lease, ..Install::default() }
     }
 
+    /// The chart's account, with rights in the whole cluster and without a pod, for processes of the case's own; and a token of it.
+    pub(crate) async fn account(&self) -> Result<(Install, String), KitError> {
+        self.space.ground.lab()?;
+        let lease = Duration::from_secs(4);
+        let account = Install { release: self.short(), own_namespace_only: false, ..self.own_operator(0, lease) };
+        account.install(&self.space.ground).await?;
+        let token = process::token(&self.space.ground, &account).await?;
+        Ok((account, token))
+    }
+
+    /// The begin of the namespace's name, for more names made of it.
+    pub(crate) fn short(&self) -> String {
+        self.space.name.chars().take(30).collect::<String>().trim_end_matches('-').to_owned()
+    }
+
     /// A figure for the report, in milliseconds.
     pub(crate) fn note(&self, name: &'static str, took: Duration) {
         let took = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         self.figures.lock().unwrap_or_else(PoisonError::into_inner).insert(name, took);
+    }
+
+    /// A number for the report.
+    pub(crate) fn count(&self, name: &'static str, count: usize) {
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        self.figures.lock().unwrap_or_else(PoisonError::into_inner).insert(name, count);
     }
 
     /// All figures noted.

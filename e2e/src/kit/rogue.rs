@@ -11,6 +11,7 @@ use flate2::{Compression, write::GzEncoder};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::OnceCell,
     task::JoinHandle,
     time::sleep,
 };
@@ -76,6 +77,8 @@ impl Asked {
     }
 }
 
+static BOMB: OnceCell<Arc<[u8]>> = OnceCell::const_new();
+
 type Manners = Arc<Mutex<[Manner; 3]>>;
 
 /// The server, while it is held.
@@ -98,9 +101,9 @@ impl Rogue {
     pub(crate) async fn start(ground: &Ground) -> Result<Self, KitError> {
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(KitError::failed("a server of one's own"))?;
         let address = listener.local_addr().map_err(KitError::failed("a server of one's own"))?;
-        // Packing takes seconds of work, which the tasks beside this one must not wait for.
-        let bomb: Arc<[u8]> =
-            tokio::task::spawn_blocking(bomb).await.map_err(KitError::failed("packing a bomb"))?.into();
+        // Packing takes seconds of work, which the tasks beside this one must not wait for; one is enough for all.
+        let pack = || async { tokio::task::spawn_blocking(bomb).await.map(Arc::from) };
+        let bomb = BOMB.get_or_try_init(pack).await.map_err(KitError::failed("packing a bomb"))?.clone();
         let manners: Manners = Arc::new(Mutex::new([Manner::Honest; 3]));
         let (told, real, client) = (manners.clone(), ground.prometheus_url.clone(), prometheus::http()?);
         let task = tokio::spawn(async move {

@@ -27,6 +27,7 @@ use std::{
     time::Duration,
 };
 
+pub(crate) use conf::API_URL;
 pub(crate) use error::LabError;
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
