@@ -46,3 +46,29 @@ fn main() -> ExitCode {
         ExitCode::FAILURE
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::{Parser, error::ErrorKind};
+
+    use super::Arguments;
+    use crate::kit::operator::root;
+
+    /// Every `cargo run -p e2e -- …` of the pages is one that this program takes; in brackets stands what may be left out.
+    #[test]
+    fn commands_in_pages_are_commands() {
+        let mut count = 0;
+        for page in ["README.md", "CONTRIBUTING.md", "docs/testing.md", "e2e/README.md", "Makefile"] {
+            let text = std::fs::read_to_string(root().join(page)).unwrap().replace("cargo run -q -p", "cargo run -p");
+            for rest in text.split("cargo run -p e2e -- ").skip(1) {
+                let line = rest.split(['\n', '`', '#', '[', '$']).next().unwrap_or_default();
+                let words = std::iter::once("e2e").chain(line.split_whitespace());
+                let error = Arguments::try_parse_from(words).err();
+                let short = |kind| matches!(kind, ErrorKind::MissingRequiredArgument | ErrorKind::DisplayHelp);
+                assert!(error.as_ref().is_none_or(|error| short(error.kind())), "{page}: {line}: {error:?}");
+                count += 1;
+            }
+        }
+        assert!(count > 10, "only {count} commands found");
+    }
+}

@@ -34,6 +34,8 @@ render --skip-tests > "$out/chart.yaml" && render -s templates/tests/providers.y
 judge 'helm lint' "$HELM" lint --strict charts/llmrollout
 judge 'values and their schema' "$JUDGES/bin/python" tests/ship/values.py
 judge 'yamllint' "$JUDGES/bin/yamllint" --strict .
+# `UpToDate` is a reason.
+judge 'codespell' "$JUDGES/bin/codespell" -L uptodate ./*.md docs charts/llmrollout/templates charts/llmrollout/values.yaml examples config/samples .github --skip '*.svg'
 for of in chart namespaced; do
   judge "checkov, $of" "$JUDGES/bin/checkov" -f "$out/$of.yaml" --config-file tests/ship/checkov.yaml --skip-download
 done

@@ -48,6 +48,7 @@ pub(super) fn check(name: &str) -> Result<Vec<Row>, CheckError> {
         rows.push(judged(lab, &row, &["-f", &path.display().to_string()], &log)?);
     }
     rows.extend(bases(name, lab, &log)?);
+    rows.extend(told(name, lab, &log)?);
     rows.extend(examples(name, lab, &log)?);
     Ok(rows)
 }
@@ -70,6 +71,27 @@ fn bases(name: &str, lab: Option<&Lab>, log: &Path) -> Result<Vec<Row>, CheckErr
         let text = format!("resources: [{up}{base}]\nnamespace: default\n");
         fs::write(dir.join("kustomization.yaml"), text).map_err(CheckError::file(&dir))?;
         rows.push(judged(lab, &format!("{name}: {what}"), &["-k", &dir.display().to_string()], log)?);
+    }
+    Ok(rows)
+}
+
+/// What the pages tell to type first, taken out of them word for word: helm asks the server about it and installs nothing.
+fn told(name: &str, lab: Option<&Lab>, log: &Path) -> Result<Vec<Row>, CheckError> {
+    let mut rows = Vec::new();
+    for page in ["README.md", "docs/start.md", "docs/install.md"] {
+        let path = process::root().join(page);
+        let text = fs::read_to_string(&path).map_err(CheckError::file(&path))?.replace("\\\n", " ");
+        let row = format!("{name}: helm install of {page}");
+        let Some(line) = text.lines().find_map(|line| line.strip_prefix("$ helm install ")) else {
+            rows.push(Row::failed(&row));
+            continue;
+        };
+        let chart = process::root().join("charts/llmrollout").display().to_string();
+        let bare = line.split_whitespace().map(|word| word.trim_matches('\''));
+        let words: Vec<&str> = bare.map(|word| if word == "charts/llmrollout" { &chart } else { word }).collect();
+        let words = [&["helm", "install", "--dry-run=server"], &words[..]].concat();
+        let ended = process::run_tool(lab, &words, log, &mut |line| line.starts_with("Error"))?;
+        rows.push(Row::single(&row, ended));
     }
     Ok(rows)
 }
