@@ -8,6 +8,7 @@ mod boards;
 mod convert;
 mod crds;
 mod docs;
+mod faults;
 mod fields;
 mod files;
 mod gitops;

@@ -127,7 +127,9 @@ async fn one(ground: &Ground, operator: Install, arguments: &CasesArgs, audit: O
     let (proved, counts, figures) = match Space::fresh(ground, &namespace(case.name)).await {
         Err(error) => (Err(error), (0, 0, 0), BTreeMap::new()),
         Ok(space) => {
-            let stand = Arc::new(Stand::new(space, operator, rest, audit));
+            let mut stand = Stand::new(space, operator, rest, audit);
+            stand.whole = arguments.only.is_empty();
+            let stand = Arc::new(stand);
             let operator = if [Stage::Own, Stage::Faults].contains(&case.stage) {
                 stand.own_operator(1, rest)
             } else {

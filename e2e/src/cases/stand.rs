@@ -26,6 +26,8 @@ pub(crate) struct Stand {
     pub space: Space,
     /// The operator that is there, or that the case will install.
     pub operator: Install,
+    /// Whether every case is run, so that what none of them did can be told.
+    pub whole: bool,
     /// How long to look at what must not happen.
     pub rest: Duration,
     /// The audit log from the begin of the run; none where there is no lab.
@@ -51,7 +53,7 @@ impl Stand {
     /// A stand in this namespace.
     pub(crate) fn new(space: Space, operator: Install, rest: Duration, audit: Option<Audit>) -> Self {
         let (requests, failed, unanswered) = (0.into(), 0.into(), 0.into());
-        Self { space, operator, rest, audit, requests, failed, unanswered, figures: Mutex::default() }
+        Self { space, operator, rest, audit, requests, failed, unanswered, figures: Mutex::default(), whole: false }
     }
 
     /// What was asked of the API server since the run began.
