@@ -2,6 +2,8 @@
 //! scenario, a happening of the simulation or a test; that it is there is checked. What nothing proves says so. Never runs one.
 //! `UPDATE=1` writes the page anew.
 
+#![expect(clippy::disallowed_methods, reason = "UPDATE=1 asks for a new page")]
+
 use std::{fmt::Write as _, fs};
 
 use crate::files::{below, read, top};
