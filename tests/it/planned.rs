@@ -26,16 +26,30 @@ fn manifests(folder: &Path) -> String {
     texts.filter(|text| text.contains("apiVersion: ")).collect::<Vec<_>>().join("\n---\n")
 }
 
+/// The same text for each of its rollouts, without the others: one is planned at a time.
+fn one_by_one(text: &str) -> Vec<String> {
+    let all: Vec<&str> = text.split("\n---\n").collect();
+    let is_rollout = |part: &&str| part.contains("kind: LlmRollout\n");
+    let rest: Vec<&str> = all.iter().copied().filter(|part| !is_rollout(part)).collect();
+    all.into_iter().filter(is_rollout).map(|one| [&[one], rest.as_slice()].concat().join("\n---\n")).collect()
+}
+
 #[test]
 fn every_example_is_linted_and_planned() {
     let folders: Vec<_> = std::fs::read_dir(top("examples")).unwrap().map(|entry| entry.unwrap().path()).collect();
     let mut wrong = Vec::new();
     for folder in folders.iter().filter(|path| path.is_dir()) {
         let text = manifests(folder);
-        for words in [&["lint", "-"][..], &["plan", "-f", "-", "--rps", "20"]] {
+        let lint = (&["lint", "-"][..], text.clone());
+        let plans = one_by_one(&text).into_iter().map(|one| (&["plan", "-f", "-", "--rps", "20"][..], one));
+        for (words, text) in [lint].into_iter().chain(plans) {
             let (good, out, err) = said(words, &text);
             if !good || out.trim().is_empty() {
-                wrong.push(format!("{words:?} of {}:\n{out}{err}", folder.display()));
+                wrong.push(format!(
+                    "{words:?} of {}:
+{out}{err}",
+                    folder.display()
+                ));
             }
         }
     }

@@ -4,6 +4,7 @@
 mod abort;
 mod adopt;
 mod aside;
+mod checklists;
 mod checks;
 mod cli;
 mod crash;
@@ -125,6 +126,11 @@ const CASES: &[Case] = cases![
     Beside "route held by another tool": hands::a_writer_that_fights_is_left_alone_and_never_wins,
     Beside "statistical gates": evidence::equal_errors_are_proved_and_more_go_back,
     Beside "statistical gates": evidence::an_outage_of_both_colors_blames_nobody,
+    Beside "checklists": checklists::checklist_a_is_ticked_and_a_meltdown_goes_back,
+    Beside "checklists": checklists::checklist_b_is_ticked_and_a_broken_cache_asks,
+    Beside "checklists": checklists::checklist_c_is_ticked_and_a_slow_one_goes_back,
+    Beside "checklists": checklists::checklist_d_goes_phase_by_phase,
+    Beside "checklists": checklists::checklist_e_is_ticked_and_what_saves_nothing_goes_back,
     Beside "status writes at rest": quiet::nothing_is_written_at_rest,
     Beside "newer revision at each step": moments::newer_revision_supersedes_at_each_step,
     Beside "pause longer than every deadline": moments::pause_outlasts_every_deadline,

@@ -17,17 +17,17 @@ fn passed<'a>(rollout: &'a Value, name: &str) -> Option<&'a str> {
 }
 
 /// A Secret with a header, which the operator may read.
-async fn headers(stand: &Stand) -> Result<(), KitError> {
+pub(super) async fn headers(stand: &Stand, secret: &str) -> Result<(), KitError> {
     let meta = |name: &str| json!({"name": name, "labels": {"llmrollout.io/headers": "true"}});
     let (rbac, group) = ("rbac.authorization.k8s.io/v1", "rbac.authorization.k8s.io");
     let (name, account) = (stand.operator.full_name(), &stand.operator);
-    let rule = json!({"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["keys"], "verbs": ["get"]});
+    let rule = json!({"apiGroups": [""], "resources": ["secrets"], "resourceNames": [secret], "verbs": ["get"]});
     let subject = json!({"kind": "ServiceAccount", "name": name, "namespace": account.namespace});
     let reads = json!({"apiGroup": group, "kind": "Role", "name": "keys"});
     for made in [
         json!({"apiVersion": rbac, "kind": "Role", "metadata": meta("keys"), "rules": [rule]}),
         json!({"apiVersion": rbac, "kind": "RoleBinding", "metadata": meta("keys"), "roleRef": reads, "subjects": [subject]}),
-        json!({"apiVersion": "v1", "kind": "Secret", "metadata": meta("keys"), "stringData": {"authorization": "Bearer xyzzy"}}),
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": meta(secret), "stringData": {"authorization": "Bearer xyzzy"}}),
     ] {
         stand.space.apply(&made).await?;
     }
@@ -54,7 +54,7 @@ fn looked_at(version: &str, contains: &str) -> Wish {
 
 /// Warmed up and looked at, then promoted; then one that does not list what it should: it never gets a request.
 pub(super) async fn a_candidate_is_looked_at_before_it_gets_traffic(stand: &Stand) -> Result<(), KitError> {
-    headers(stand).await?;
+    headers(stand, "keys").await?;
     let service = stand.serve(&Wish { replicas: 1, ..Wish::new("v1") }, &LoadPlan::default()).await?;
     service.apply(stand, &looked_at("v2", "sim-model").manifest()).await?;
     let seen = service.rollout.until("v2 is promoted", STEP, is_promoted).await?;
