@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{
-    files::{BacktestArgs, CompletionArgs, ConvertArgs, LintArgs, ManArgs},
+    files::{BacktestArgs, CompletionArgs, ConvertArgs, LintArgs, ManArgs, SimulateArgs},
     typed::{before, deadline, duration, rate, reason, rps},
 };
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
@@ -81,6 +81,11 @@ pub enum Verb {
         after_help = "Exit codes: 0 nothing is refused, 1 something is (with --strict: or is unwise), 2 wrong usage."
     )]
     Lint(LintArgs),
+    /// Play a scenario with a manifest, in simulated time and without a cluster, and tell what would have happened when
+    #[command(
+        after_help = "Exit codes: 0 the last release was promoted, 1 it was taken back or is not over, 2 wrong usage."
+    )]
+    Simulate(SimulateArgs),
     /// Say when a manifest's gates would have passed, failed, or not known, over what a Prometheus has stored
     Backtest(BacktestArgs),
     /// Turn analyses of Argo Rollouts and Flagger into a set of gates, and say what could not be carried over

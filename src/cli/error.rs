@@ -222,6 +222,33 @@ pub enum CliError {
     /// The operator would refuse the manifest.
     #[error("the operator would refuse it: {0}")]
     NoPlan(String),
+    /// The manifest takes over what is not in the files.
+    #[error("the gate set {0} is not in the files; pass the file that holds it as well")]
+    NoGateSet(String),
+    /// No such gate.
+    #[error("there is no gate {gate}; the manifest has: {names}")]
+    NoGate {
+        /// What was typed.
+        gate: String,
+        /// What there is.
+        names: String,
+    },
+    /// A scenario cannot be read.
+    #[error("{file}: {words}; the lines are told in docs/simulate.md")]
+    NoScenario {
+        /// Which file.
+        file: String,
+        /// What is wrong with it.
+        words: String,
+    },
+    /// A line of a scenario cannot be done.
+    #[error("the scenario stops at `{line}`: {words}")]
+    Story {
+        /// The line.
+        line: String,
+        /// What to write instead.
+        words: String,
+    },
     /// Nobody knows the traffic.
     #[error(
         "the traffic is not known; pass --rps N, the requests a second of both colors together, and --rate 1%, the share of them that is bad now"
@@ -278,6 +305,8 @@ impl CliError {
                 | Self::Unreadable { .. }
                 | Self::NoTerminal { .. }
                 | Self::NothingToConvert
+                | Self::NoGate { .. }
+                | Self::NoScenario { .. }
                 | Self::TooLong { .. }
         )
     }

@@ -73,6 +73,26 @@ pub struct LintArgs {
     pub output: LintOutput,
 }
 
+/// `simulate FILE…`.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct SimulateArgs {
+    /// The manifest, with the gate sets that it takes over, in one file or several; - for standard input
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// What happens, a line each; without it a release until it is over
+    #[arg(long, value_name = "FILE", conflicts_with = "bad")]
+    pub scenario: Option<PathBuf>,
+    /// Without a scenario: this gate fails at the second step
+    #[arg(long, value_name = "GATE")]
+    pub bad: Option<String>,
+    /// Requests a second of both colors together; figures rest on just as many then, and not always on enough
+    #[arg(long, value_name = "N", value_parser = rps)]
+    pub rps: Option<f64>,
+    /// Another shape of output
+    #[arg(short, long, value_name = "SHAPE")]
+    pub output: Option<DocumentOutput>,
+}
+
 /// `completion SHELL`.
 #[derive(Clone, Debug, ClapArgs)]
 pub struct CompletionArgs {

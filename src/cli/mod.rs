@@ -25,6 +25,7 @@ pub mod plan;
 pub mod post;
 pub mod report;
 pub mod signs;
+pub mod simulate;
 pub mod status;
 pub mod story;
 pub mod table;
@@ -126,6 +127,7 @@ fn answer(place: &Place, wish: Wish) -> Result<Said, CliError> {
                 .map(|()| Said::default())
         }
         Wish::Backtest(period) => wait(backtest::backtest(&period)),
+        Wish::Simulate(story) => simulate::simulate(&story),
         Wish::Convert(files) => convert::convert(&files),
         Wish::Lint(linted) => lint::lint(&linted),
         Wish::Completion(shell) => Ok(Said::out(completion::completion(shell))),

@@ -7,8 +7,9 @@ use super::{
     backtest::{Backtest, history::Server},
     convert::Converted,
     document::Form,
-    files::{BacktestArgs, ColorWord, LintArgs, LintOutput, Shell},
+    files::{BacktestArgs, ColorWord, LintArgs, LintOutput, Shell, SimulateArgs},
     lint::{Linted, Report},
+    simulate::Simulate,
     typed::Instant,
 };
 use crate::api::{Moment, status::Color};
@@ -99,6 +100,8 @@ pub enum Wish {
     Lint(Linted),
     /// Hold gates against what a Prometheus has stored.
     Backtest(Backtest),
+    /// Play a scenario with a manifest.
+    Simulate(Simulate),
     /// Turn somebody else's analyses into gates.
     Convert(Converted),
     /// Say something to a rollout.
@@ -213,6 +216,7 @@ impl Wish {
             Verb::Watch(watch) => Self::Watch { name: watch.name },
             Verb::Dashboard(d) => Self::Dashboard { port: d.port, everywhere: d.all_namespaces },
             Verb::Backtest(backtest) => self::backtest(backtest, place.namespace.clone(), now),
+            Verb::Simulate(s) => self::simulate(s, place.namespace.clone()),
             Verb::Convert(c) => Self::Convert(Converted { files: c.files, name: c.name, shape: c.output.map(form) }),
             Verb::Lint(lint) => self::lint(lint),
             Verb::Completion(completion) => Self::Completion(completion.shell),
@@ -246,6 +250,7 @@ impl Wish {
             | Self::Version { shape } => shape.is_some(),
             Self::Lint(linted) => !matches!(linted.report, Report::Text),
             Self::Backtest(backtest) => backtest.shape.is_some(),
+            Self::Simulate(simulate) => simulate.shape.is_some(),
             Self::Watch { .. }
             | Self::Dashboard { .. }
             | Self::Report { .. }
@@ -281,6 +286,11 @@ fn backtest(args: BacktestArgs, namespace: Option<String>, now: Moment) -> Wish 
     let (from, to) = (at(args.from), at(args.to));
     let shape = args.output.map(form);
     Wish::Backtest(Backtest { file: args.file, from, to, server, color, namespace, svg: args.svg, shape })
+}
+
+fn simulate(args: SimulateArgs, namespace: Option<String>) -> Wish {
+    let SimulateArgs { files, scenario, bad, rps, output } = args;
+    Wish::Simulate(Simulate { files, scenario, bad, rps, namespace, shape: output.map(form) })
 }
 
 fn lint(args: LintArgs) -> Wish {

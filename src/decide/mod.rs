@@ -54,6 +54,7 @@ mod trial;
 mod view;
 mod warm;
 mod weigh;
+pub mod whose;
 pub mod workload;
 
 use answer::Answer;

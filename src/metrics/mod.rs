@@ -8,6 +8,7 @@ pub mod answer;
 pub mod ask;
 mod buckets;
 mod cost;
+pub mod even;
 mod gpu;
 pub mod hints;
 pub mod k6;

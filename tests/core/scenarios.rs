@@ -13,14 +13,14 @@ use llmrollout::{
         plan::duration,
         snapshot::{JobSeen, OrderSeen, PriceListSeen, Rival, Standing},
     },
-    metrics::NoData,
+    metrics::{NoData, even::Rates},
     routers::{PatchKind, grant::Grant},
     stats::strata::Health,
 };
 use serde_json::{Value, json};
 
 use super::{
-    counted::Rates,
+    counted::Rate,
     hook::Mood,
     legacy::Legacy,
     world::{Gateway, Signal, World},
@@ -288,17 +288,17 @@ fn counted(world: &mut World, gate: &'static str, what: &str, words: &[&str]) {
         ("counted", ["nothing"]) => drop(all.remove(gate)),
         ("counted", [rps, candidate, active]) => {
             let [rps, candidate, active] = [rps, candidate, active].map(|n| n.parse().unwrap());
-            let rates = Rates { rps, candidate, active, share: None, blind: false, health: Health::default() };
-            all.insert(gate, rates);
+            let rates = Rates { rps, candidate, active, share: None, health: Health::default() };
+            all.insert(gate, Rate { rates, blind: false });
         }
         ("samples", ["less"]) => world.counted.lose(gate, now),
         ("samples", [are]) => {
             let is = |word: &str| *are == word;
             let health = Health { gap: is("missing"), inconsistent: is("inconsistent"), ahead: is("ahead") };
-            all.get_mut(gate).unwrap().health = health;
+            all.get_mut(gate).unwrap().rates.health = health;
         }
         ("blind", []) => all.get_mut(gate).unwrap().blind = true,
-        ("split", [share]) => all.get_mut(gate).unwrap().share = Some(share.parse().unwrap()),
+        ("split", [share]) => all.get_mut(gate).unwrap().rates.share = Some(share.parse().unwrap()),
         _ => panic!("unknown count {what} {words:?}"),
     }
 }

@@ -20,6 +20,7 @@ mod picture;
 mod planned;
 mod samples;
 mod schema;
+mod simulate;
 mod source;
 mod watch;
 mod webhook_wire;
