@@ -18,8 +18,6 @@ const MASKED: &[&str] = &[
     // Hashes of what the namespace's name stands in.
     "llmrollout.io/applied",
     "message",
-    // Who tells first: the exporter, or the pods that are ready.
-    "metrics",
     "observedGeneration",
     "query",
     "resourceVersion",
@@ -32,6 +30,9 @@ const MASKED: &[&str] = &[
 const ROLLOUT_STATUS: &str = "/LlmRollout chat//status/";
 /// Where the cause of a rollback stands.
 const CAUSE: &[&str] = &["attempt/ended", "conditions/", "gates/", "history/0/", "reason"];
+
+/// What was found of the exporter: it is told only when it was found before the pods were ready.
+const LEFT_OUT: &str = "metrics";
 
 /// Rollout, routes, Services, Deployments and records of a namespace.
 pub(super) async fn of(space: &Space) -> Result<Value, KitError> {
@@ -78,6 +79,7 @@ fn masked(value: Value) -> Value {
         Value::Array(all) => all.into_iter().map(masked).collect(),
         Value::Object(all) => all
             .into_iter()
+            .filter(|(name, _)| name != LEFT_OUT)
             .map(|(name, value)| {
                 let value = if MASKED.contains(&name.as_str()) { json!("masked") } else { masked(value) };
                 (name, value)
