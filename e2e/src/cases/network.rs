@@ -248,14 +248,15 @@ pub(super) async fn leader_that_stood_still_writes_nothing_more(stand: &Stand) -
         .elects(&account);
     let _second = plan.start()?;
     one.operator.signal(Signal::STOP);
-    let before = one.proxy.trace().len();
     one.rogue.be(BAD);
     let since = Instant::now();
     stand.note("leader_stopped_to_blue_ms", one.home_since(since).await?);
+    // What it had sent before it stood still may have been answered since.
+    let woken = Instant::now();
     one.operator.signal(Signal::CONT);
     tokio::time::sleep(LASTS).await;
     let late: Vec<_> =
-        one.proxy.trace().split_off(before).into_iter().filter(|seen| seen.writes() && seen.took()).collect();
+        one.proxy.trace().into_iter().filter(|seen| seen.at >= woken && seen.writes() && seen.took()).collect();
     let lines: Vec<_> = late.iter().map(crate::kit::proxy::Seen::line).collect();
     claim(lines.is_empty(), || format!("who had stood still wrote:\n{}", lines.join("\n")))?;
     one.ends().await?;

@@ -84,7 +84,7 @@ fn apiserver(state: &State) -> Vec<String> {
     let plain = format!(
         "--etcd-servers={ETCD_URL} --secure-port=6443 --bind-address={API_ADDRESS} --advertise-address={API_ADDRESS} \
          --service-cluster-ip-range={SERVICE_RANGE} --service-account-issuer=https://kubernetes.default.svc.cluster.local \
-         --authorization-mode=RBAC --enable-aggregator-routing=true --allow-privileged=true"
+         --authorization-mode=RBAC --enable-aggregator-routing=true --allow-privileged=true --audit-log-maxsize=4096"
     );
     let files = [
         ("cert-dir", "certs"),
