@@ -129,9 +129,15 @@ impl Install {
     async fn apply_crd(&self) -> Result<(), KitError> {
         let crd = root().join("charts/llmrollout/crds").display().to_string();
         run("kubectl", &["apply", "--server-side", "--force-conflicts", "-f", &crd]).await?;
-        run("kubectl", &["wait", "--for=condition=Established", "--timeout=20s", "crd/llmrollouts.llmrollout.io"])
-            .await
-            .map(drop)
+        let wait = ["wait", "--for=condition=Established", "--timeout=20s", "crd/llmrollouts.llmrollout.io"];
+        // A new CRD has no list of conditions for a moment, and kubectl ends with an error instead of waiting for one.
+        for _ in 0..20 {
+            if run("kubectl", &wait).await.is_ok() {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        run("kubectl", &wait).await.map(drop)
     }
 
     /// Takes it away: first the pods, so that none of them outlives its rights.
