@@ -149,6 +149,6 @@ pub struct Hook {
     pub timeout: Option<String>,
 }
 
-fn span(_: &mut SchemaGenerator) -> Schema {
+pub(super) fn span(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "pattern": r"^([0-9]{1,3}h)?([0-9]{1,5}m)?([0-9]{1,6}s)?$", "minLength": 2, "maxLength": 17})
 }

@@ -10,7 +10,7 @@ use kube::KubeSchema;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::checks::{Expect, Run};
+use super::checks::{Expect, Run, span};
 
 /// A look at the candidate itself, when it is up and has no traffic yet.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
@@ -152,10 +152,6 @@ impl HttpMethod {
             Self::Put => "PUT",
         }
     }
-}
-
-fn span(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({"type": "string", "pattern": r"^([0-9]{1,3}h)?([0-9]{1,5}m)?([0-9]{1,6}s)?$", "minLength": 2, "maxLength": 17})
 }
 
 fn moment(_: &mut SchemaGenerator) -> Schema {

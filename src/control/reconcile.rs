@@ -63,7 +63,13 @@ impl Context {
 pub(super) enum PassError {
     /// The world could not be read.
     #[error("observe")]
-    Observe(#[from] ObserveError),
+    Observe {
+        /// Why.
+        #[source]
+        source: ObserveError,
+        /// Whether it was looked at for traffic that is to go back.
+        way_back: bool,
+    },
     /// Status could not be written.
     #[error("record")]
     Record {
@@ -79,16 +85,18 @@ impl PassError {
     /// What it means for the next try; nothing when there is nothing left to try.
     fn class(&self) -> Option<Class> {
         match self {
-            Self::Observe(ObserveError::Gone) => None,
-            Self::Observe(ObserveError::Moved) => Some(Class::Stale),
-            Self::Observe(ObserveError::Read { .. } | ObserveError::Late { .. }) => Some(Class::Transient),
+            Self::Observe { source: ObserveError::Gone, .. } => None,
+            Self::Observe { source: ObserveError::Moved, .. } => Some(Class::Stale),
+            Self::Observe { source: ObserveError::Read { .. } | ObserveError::Late { .. }, .. } => {
+                Some(Class::Transient)
+            }
             Self::Record { source, .. } => Some(source.class()),
         }
     }
 
     /// Whether it stands in the way of traffic that goes back.
     const fn on_the_way_back(&self) -> bool {
-        matches!(self, Self::Record { way_back: true, .. })
+        matches!(self, Self::Observe { way_back: true, .. } | Self::Record { way_back: true, .. })
     }
 }
 
@@ -99,12 +107,7 @@ pub(super) async fn reconcile(rollout: Arc<LlmRollout>, ctx: Arc<Context>) -> Re
     }
     let _timed = ctx.metrics.pass();
     let met = ctx.world.webhooks.met(&rollout);
-    let mut snapshot = observe::observe(&rollout, &ctx.world);
-    let mut decision = decide::decide(&snapshot);
-    if decision.wants_live {
-        snapshot = Box::pin(observe::live::observe_live(&rollout, &ctx.world, &ctx.eyes, !decision.home)).await?;
-        decision = decide::decide(&snapshot);
-    }
+    let (snapshot, decision) = look(&rollout, &ctx).await?;
     let owner = ObjectRef::from_obj(rollout.as_ref());
     ctx.world.board.subscribe(&owner, decision.asks.clone());
     ctx.world.memory.keep(&owner, decision.meant.clone());
@@ -159,6 +162,25 @@ fn look_at_those_told(ctx: &Context, decision: &Decision) {
     }
 }
 
+/// What is decided of what was seen: of caches, and of the API server where a decision may not rest on caches.
+async fn look(rollout: &Arc<LlmRollout>, ctx: &Context) -> Result<(Snapshot, Decision), PassError> {
+    let snapshot = observe::observe(rollout, &ctx.world);
+    let decision = decide::decide(&snapshot);
+    if !decision.wants_live {
+        return Ok((snapshot, decision));
+    }
+    let live = async |way_back: bool| {
+        let seen = observe::live::observe_live(rollout, &ctx.world, &ctx.eyes, !way_back);
+        let seen = Box::pin(seen).await.map_err(|source| PassError::Observe { source, way_back })?;
+        let decision = decide::decide(&seen);
+        Ok((seen, decision))
+    };
+    let (seen, looked) = live(decision.home).await?;
+    // What looked like a way back and is none may be a raise, and before one webhooks are asked in the same pass.
+    let may_raise = decision.home && !looked.home && !looked.intents.is_empty();
+    if may_raise { live(false).await } else { Ok((seen, looked)) }
+}
+
 /// A webhook that hangs keeps neither the other routers from going home nor the next pass.
 fn tell_home_beside(ctx: &Arc<Context>, snapshot: &Snapshot, decision: &Decision) {
     if !decision.home || !decision.intents.iter().any(Intent::is_told) {
@@ -178,7 +200,8 @@ fn tell_home_beside(ctx: &Arc<Context>, snapshot: &Snapshot, decision: &Decision
 /// Traffic is on its way back, and status had moved on: the same is decided of the same look once more, on the status as
 /// it stands. Without, the next pass would find traffic moved back and take its own step for somebody else's.
 async fn tell_the_cause(ctx: &Context, seen: &Snapshot, acted: &act::Acted) -> Result<Option<bool>, PassError> {
-    let snapshot = Box::pin(observe::live::same_look(seen, &ctx.eyes)).await?;
+    let looked = Box::pin(observe::live::same_look(seen, &ctx.eyes)).await;
+    let snapshot = looked.map_err(|source| PassError::Observe { source, way_back: true })?;
     let decision = decide::decide(&snapshot);
     if !decision.latched {
         return Ok(None);

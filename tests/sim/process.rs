@@ -46,10 +46,10 @@ struct Process {
     attempts: Attempts,
 }
 
-/// Why a pass ended early.
+/// Why a pass ended early, and whether traffic was to go back.
 enum Ended {
-    Observe(ObserveError),
-    Record(RecordError),
+    Observe(ObserveError, bool),
+    Record(RecordError, bool),
 }
 
 /// Runs, dies and is started again, for ever.
@@ -167,14 +167,17 @@ impl Process {
             Ok(next) => return Some(next),
             Err(error) => error,
         };
-        let class = match error {
-            Ended::Observe(ObserveError::Gone) => return None,
-            Ended::Observe(ObserveError::Moved) => Class::Stale,
-            Ended::Observe(ObserveError::Read { .. } | ObserveError::Late { .. }) => Class::Transient,
-            Ended::Record(error) => error.class(),
+        let (class, way_back) = match error {
+            Ended::Observe(ObserveError::Gone, _) => return None,
+            Ended::Observe(ObserveError::Moved, way_back) => (Class::Stale, way_back),
+            Ended::Observe(ObserveError::Read { .. } | ObserveError::Late { .. }, way_back) => {
+                (Class::Transient, way_back)
+            }
+            Ended::Record(error, way_back) => (error.class(), way_back),
         };
-        let going_back =
-            rollout.status.as_ref().is_some_and(|s| s.phase == Some(Phase::RollingBack)) || rollout.spec.abort;
+        let going_back = way_back
+            || rollout.status.as_ref().is_some_and(|s| s.phase == Some(Phase::RollingBack))
+            || rollout.spec.abort;
         Some(retry::wait(class, self.attempts.failed(&rollout.name_any()), going_back))
     }
 
@@ -184,8 +187,10 @@ impl Process {
         let mut snapshot = self.timed(observe::observe(rollout, &self.world));
         let mut decision = decide::decide(&snapshot);
         if decision.wants_live {
-            let live = observe::live::observe_live(rollout, &self.world, &self.eyes, !decision.home);
-            snapshot = self.timed(Box::pin(live).await.map_err(Ended::Observe)?);
+            // Nobody drives a webhook here: a look for the way back serves a raise as well.
+            let way_back = decision.home;
+            let live = observe::live::observe_live(rollout, &self.world, &self.eyes, !way_back);
+            snapshot = self.timed(Box::pin(live).await.map_err(|error| Ended::Observe(error, way_back))?);
             decision = decide::decide(&snapshot);
         }
         let acted = act::act(&decision, ["llm", &rollout.name_any()], &self.hands).await;
@@ -193,7 +198,8 @@ impl Process {
         let owner = ObjectRef::from_obj(rollout.as_ref());
         self.world.board.subscribe(&owner, decision.asks.clone());
         self.world.memory.keep(&owner, decision.meant.clone());
-        let written = self.pen.write(&snapshot.rollout, &status).await.map_err(Ended::Record)?;
+        let unwritten = |error| Ended::Record(error, decision.home || decision.latched);
+        let written = self.pen.write(&snapshot.rollout, &status).await.map_err(unwritten)?;
         Ok(self.again(&rollout.name_any(), &decision, &acted, snapshot.now, written))
     }
 

@@ -10,7 +10,7 @@ use std::{
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use super::{Ground, KitError, Space, pods, prometheus::http};
+use super::{Ground, KitError, Space, film::Film, pods, prometheus::http, space::condition};
 
 /// How the chart is installed.
 #[derive(Debug, Clone)]
@@ -94,7 +94,7 @@ impl Install {
 
     /// Installs or upgrades and waits until it is ready.
     pub(crate) async fn install(&self, ground: &Ground) -> Result<(), KitError> {
-        self.apply_crd().await?;
+        self.apply_crds(ground).await?;
         let values =
             std::env::temp_dir().join(format!("{}-{}-{}.json", self.namespace, self.full_name(), std::process::id()));
         let text = self.values(ground).to_string();
@@ -125,19 +125,18 @@ impl Install {
         installed.map(drop)
     }
 
-    /// The CRD as the chart has it; helm never updates one that is there.
-    async fn apply_crd(&self) -> Result<(), KitError> {
-        let crd = root().join("charts/llmrollout/crds").display().to_string();
-        run("kubectl", &["apply", "--server-side", "--force-conflicts", "-f", &crd]).await?;
-        let wait = ["wait", "--for=condition=Established", "--timeout=20s", "crd/llmrollouts.llmrollout.io"];
-        // A new CRD has no list of conditions for a moment, and kubectl ends with an error instead of waiting for one.
-        for _ in 0..20 {
-            if run("kubectl", &wait).await.is_ok() {
-                return Ok(());
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
+    /// The CRDs as the chart has them; helm never updates one that is there. Not by `kubectl wait`: a new CRD has no list of
+    /// conditions for a moment, and kubectl ends with an error instead of waiting for one.
+    async fn apply_crds(&self, ground: &Ground) -> Result<(), KitError> {
+        let crds = root().join("charts/llmrollout/crds").display().to_string();
+        run("kubectl", &["apply", "--server-side", "--force-conflicts", "-f", &crds]).await?;
+        for plural in ["llmrollouts", "llmrolloutorders", "llmgatesets"] {
+            let all = ground.all("apiextensions.k8s.io/v1", "CustomResourceDefinition");
+            let film = Film::start(all, &format!("{plural}.llmrollout.io")).await?;
+            let served = |crd: &Value| condition(crd, "Established").is_some_and(|c| c["status"] == "True");
+            film.until("the CRD is served", Duration::from_secs(20), served).await?;
         }
-        run("kubectl", &wait).await.map(drop)
+        Ok(())
     }
 
     /// Takes it away: first the pods, so that none of them outlives its rights.
