@@ -70,6 +70,7 @@ impl Aside {
 
 /// What stands beside a share: `, copies of 10% and testers`.
 pub fn words(mirror: Option<i32>, testers: bool) -> String {
-    let copies = mirror.map_or_else(String::new, |percent| format!(", copies of {percent}%"));
-    format!("{copies}{}", if testers { " and testers" } else { "" })
+    let mut words = mirror.map_or_else(String::new, |percent| format!(", copies of {percent}%"));
+    words.push_str(if testers { " and testers" } else { "" });
+    words
 }

@@ -116,7 +116,7 @@ fn questions(v: &View<'_>) -> Answer {
 /// An older rollout drives one of our routers: this one writes nothing at all.
 fn conflict(v: &View<'_>) -> Option<Answer> {
     v.s.rival.as_ref()?;
-    Some(Answer::new(v, Phase::Blocked, view::trouble(v)?))
+    Some(Answer::new(v, Phase::Blocked, v.trouble.clone()?))
 }
 
 /// `paused` is set and there is something to stop.
@@ -131,7 +131,7 @@ fn paused(v: &View<'_>) -> Option<Answer> {
 
 /// Something in the manifest, or what it names, is wrong: nothing moves until it is put right.
 fn blocked(v: &View<'_>) -> Option<Answer> {
-    let trouble = view::trouble(v)?;
+    let trouble = v.trouble.clone()?;
     let at_rest = v.running().is_none() && v.status.active.is_some();
     let phase = if at_rest { v.status.phase.unwrap_or(Phase::Idle) } else { Phase::Blocked };
     Some(Answer::new(v, phase, trouble).changing(|s| view::stop_clocks(s, v.s.now)))

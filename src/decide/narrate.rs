@@ -9,7 +9,7 @@ use super::{
     hooks,
     intent::{Decision, News},
     reference, say, say_back, sources,
-    view::{self, View},
+    view::View,
     warm, weigh,
 };
 use crate::{
@@ -45,8 +45,9 @@ pub(super) fn tell(v: &View<'_>, answer: Answer) -> Decision {
     next.phase = Some(phase);
     next.reason = Some(reason);
     next.message = message;
-    if measuring(phase) && same_step(v, &next) {
-        next.gates = calm(v, &v.status.gates);
+    // An answer that asks a person has written down the newest figures itself.
+    if measuring(phase) && same_step(v, &next) && !calm(v, &next.gates) {
+        next.gates = v.verdicts.iter().map(|g| g.status.clone()).collect();
     }
     reference::keep(v, &mut next);
     warm::keep(v, &mut next);
@@ -175,11 +176,9 @@ fn same_step(v: &View<'_>, next: &LlmRolloutStatus) -> bool {
     stage(&v.status) == stage(next) && !v.verdicts.is_empty()
 }
 
-/// The gates' last words; figures that only move replace the old ones once a minute.
-fn calm(v: &View<'_>, old: &[GateStatus]) -> Vec<GateStatus> {
-    let new: Vec<GateStatus> = v.verdicts.iter().map(|g| g.status.clone()).collect();
-    let alike = old.len() == new.len() && old.iter().zip(&new).all(|(o, n)| alike(o, n));
-    if alike { old.to_vec() } else { new }
+/// Whether the gates' last words stay: figures that only move replace the old ones once a minute.
+fn calm(v: &View<'_>, old: &[GateStatus]) -> bool {
+    old.len() == v.verdicts.len() && old.iter().zip(&v.verdicts).all(|(o, n)| alike(o, &n.status))
 }
 
 fn alike(old: &GateStatus, new: &GateStatus) -> bool {
@@ -217,12 +216,15 @@ fn show(v: &View<'_>, next: &mut LlmRolloutStatus) {
     next.next = next.next_decision_at.map_or_else(|| "-".to_owned(), Moment::short);
     next.summary = summary(next);
     next.observed_weights = observed(v);
-    next.traffic = next
-        .observed_weights
-        .iter()
-        .map(|w| format!("{} {}/{}{}", w.router, w.blue, w.green, aside::words(w.mirror, w.testers)))
-        .collect::<Vec<_>>()
-        .join(" · ");
+    next.traffic = traffic(&next.observed_weights);
+}
+
+/// `chat 95/5 · edge 95/5, copies of 10%`
+fn traffic(observed: &[ObservedWeights]) -> String {
+    observed.iter().fold(String::new(), |text, w| {
+        let gap = if text.is_empty() { "" } else { " · " };
+        text + gap + &format!("{} {}/{}{}", w.router, w.blue, w.green, aside::words(w.mirror, w.testers))
+    })
 }
 
 /// `errors 0.4%<1% · p95 1.21s<1.5s`, the failing gate first, with what it rests on.
@@ -263,8 +265,8 @@ fn no(reason: Reason, message: impl Into<String>) -> Word {
 }
 
 fn conditions(v: &View<'_>, next: &mut LlmRolloutStatus, reason: Reason) {
-    let accepted = match view::trouble(v) {
-        Some(said) => no(said.reason, clipped(said.words)),
+    let accepted = match &v.trouble {
+        Some(said) => no(said.reason, clipped(said.words.clone())),
         None => yes(Reason::Valid, "everything the manifest names was found and understood"),
     };
     let all = [

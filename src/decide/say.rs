@@ -3,7 +3,13 @@
 
 use std::time::Duration;
 
-use super::{course::PlannedStep, orders, snapshot::Rival, stage::Starved, view::View};
+use super::{
+    course::PlannedStep,
+    orders,
+    snapshot::Rival,
+    stage::{Name, Starved},
+    view::View,
+};
 use crate::{
     api::{
         Moment, Percent, Reason,
@@ -204,7 +210,7 @@ pub(super) fn entered(intent: &StepIntent) -> Said {
     said(Reason::Holding, format!("step {} at {given}", intent.step))
 }
 
-pub(super) fn measuring(stage: &str, attempt: &Attempt) -> Said {
+pub(super) fn measuring(stage: Name<'_>, attempt: &Attempt) -> Said {
     let reason = if attempt.bake > 0 { Reason::Baking } else { Reason::Holding };
     said(reason, format!("measuring {stage} at {}", given(attempt.weight, &attempt.aside)))
 }
@@ -213,20 +219,20 @@ pub(super) fn baking(name: &str, number: i32, of: usize) -> Said {
     said(Reason::Baking, format!("bake {name}, {number} of {of}"))
 }
 
-pub(super) fn gate_to_pass(stage: &str, gate: &str) -> Said {
+pub(super) fn gate_to_pass(stage: Name<'_>, gate: &str) -> Said {
     said(Reason::WaitingForGate, format!("the hold of {stage} is served; waiting for {gate}"))
 }
 
-pub(super) fn too_few_requests(stage: &str, needed: i64) -> Said {
+pub(super) fn too_few_requests(stage: Name<'_>, needed: i64) -> Said {
     said(Reason::TooFewRequests, format!("the hold of {stage} is served; {needed} requests are to be seen"))
 }
 
-pub(super) fn undecided_too_long(stage: &str, most: Duration) -> Said {
+pub(super) fn undecided_too_long(stage: Name<'_>, most: Duration) -> Said {
     let most = most.as_secs();
     said(Reason::UndecidedTooLong, format!("the evidence of {stage} is undecided after {most}s (`maxHold`)"))
 }
 
-pub(super) fn person_decides(v: &View<'_>, stage: &str) -> Said {
+pub(super) fn person_decides(v: &View<'_>, stage: Name<'_>) -> Said {
     let name = v.s.rollout.metadata.name.as_deref().unwrap_or_default();
     let words = format!(
         "the hold of {stage} is served and a person decides (`manual: true`): `kubectl llmrollout skip {name}` goes on, `promote {name}` goes to 100%, `abort {name}` goes back"
@@ -364,7 +370,7 @@ pub(super) fn where_it_is(g: &GateStatus) -> String {
     }
 }
 
-pub(super) fn starved(stage: &str, s: &Starved) -> Said {
+pub(super) fn starved(stage: Name<'_>, s: &Starved) -> Said {
     let words = format!(
         "{stage}: only {} of {} requests reached the candidate, {}% were meant to; look at the route and its clients",
         s.seen, s.of, s.weight

@@ -65,11 +65,11 @@ fn look(
     ask: impl FnOnce(&probe::Look<'_>) -> Option<Question>,
 ) -> Option<Question> {
     let began = waiting(v).filter(|_| plan.told_apart)?.started_at;
-    let workload = release::pods_of(&v.s.rollout, color);
+    let workload = v.pods(color);
     ask(&probe::Look {
         provider: &plan.provider,
         namespace: release::namespace_of(&v.s.rollout, color),
-        workload: &workload,
+        workload,
         color,
         began,
         interval: patience(v.now().since(began)),

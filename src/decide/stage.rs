@@ -1,7 +1,7 @@
 //! What is being measured now, a step or a bake: how long, on how many requests, and which gates speak. Never decides
 //! what follows.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
 
 use super::{
     course::PlannedStep,
@@ -34,8 +34,33 @@ pub(super) struct Stage<'a> {
     pub(super) max_hold: Option<Duration>,
     pub(super) on_undecided: OnUndecided,
     pub(super) gates: Option<&'a [String]>,
-    /// `step 2`, `step 2 (half)` or `bake day`.
-    pub(super) name: String,
+    pub(super) name: Name<'a>,
+}
+
+/// What a stage is called, put into words only where it is said.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Name<'a> {
+    /// `step 2` or `step 2 (half)`.
+    Step(i32, Option<&'a str>),
+    /// `bake day`, or `bake` where the manifest has it no more.
+    Bake(Option<&'a str>),
+}
+
+impl Default for Name<'_> {
+    fn default() -> Self {
+        Self::Bake(None)
+    }
+}
+
+impl fmt::Display for Name<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Step(number, None) => write!(f, "step {number}"),
+            Self::Step(number, Some(name)) => write!(f, "step {number} ({name})"),
+            Self::Bake(None) => f.write_str("bake"),
+            Self::Bake(Some(name)) => write!(f, "bake {name}"),
+        }
+    }
 }
 
 /// The questions of the stage that is being measured.
@@ -93,13 +118,11 @@ impl View<'_> {
         let Some(attempt) = self.running() else { return Stage::default() };
         let bake = usize::try_from(attempt.bake - 1).ok();
         if let Some(bake) = bake {
-            let Some(b) = plan.bakes.get(bake) else { return Stage { name: "bake".to_owned(), ..Stage::default() } };
-            let name = format!("bake {}", b.name);
-            return Stage { gates: b.gates.as_deref(), name, ..Stage::default() };
+            let Some(b) = plan.bakes.get(bake) else { return Stage::default() };
+            return Stage { gates: b.gates.as_deref(), name: Name::Bake(Some(&b.name)), ..Stage::default() };
         }
-        let number = format!("step {}", attempt.step);
         let Some(s) = plan.steps.iter().find(|s| s.weight == attempt.weight) else {
-            return Stage { name: number, ..Stage::default() };
+            return Stage { name: Name::Step(attempt.step, None), ..Stage::default() };
         };
         Stage {
             hold: s.hold,
@@ -108,7 +131,7 @@ impl View<'_> {
             max_hold: s.max_hold,
             on_undecided: s.on_undecided,
             gates: s.gates.as_deref(),
-            name: s.name.as_ref().map_or(number.clone(), |n| format!("{number} ({n})")),
+            name: Name::Step(attempt.step, s.name.as_deref()),
         }
     }
 
@@ -217,7 +240,6 @@ impl View<'_> {
     /// A question about a color.
     pub(super) fn ask(&self, plan: &Plan, color: Color, wanted: &Wanted<'_>) -> Option<Question> {
         let meta = &self.s.rollout.metadata;
-        let [workload, other] = [color, color.other()].map(|color| release::pods_of(&self.s.rollout, color));
         let attempt = self.running()?;
         let alone = attempt.aside.is_nothing();
         let has_all =
@@ -230,8 +252,8 @@ impl View<'_> {
             rollout: meta.name.as_deref().unwrap_or_default(),
             revision: self.revision_of(color),
             namespace: release::namespace_of(&self.s.rollout, color),
-            workload: &workload,
-            other: (!has_all).then_some(&other),
+            workload: self.pods(color),
+            other: (!has_all).then(|| self.pods(color.other())),
             replicas: plan.replicas,
             color,
             subject: wanted.subject,

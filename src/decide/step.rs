@@ -135,7 +135,7 @@ pub(super) fn holding(v: &View<'_>) -> Option<Answer> {
     let until = attempt.hold_until.unwrap_or(v.now());
     let phase = if attempt.bake > 0 { Phase::Baking } else { Phase::Holding };
     if !served(v, &stage, until) {
-        let said = say::measuring(&stage.name, attempt);
+        let said = say::measuring(stage.name, attempt);
         return Some(Answer::new(v, phase, said).by(wake(v)).until(until));
     }
     if let Some(said) = undecided_too_long(v, OnUndecided::Hold) {
@@ -145,7 +145,7 @@ pub(super) fn holding(v: &View<'_>) -> Option<Answer> {
         return Some(Answer::new(v, phase, said).by(wake(v)));
     }
     if plan.manual && attempt.bake == 0 {
-        return Some(Answer::new(v, Phase::AwaitingApproval, say::person_decides(v, &stage.name)).by(wake(v)));
+        return Some(Answer::new(v, Phase::AwaitingApproval, say::person_decides(v, stage.name)).by(wake(v)));
     }
     None
 }
@@ -164,20 +164,20 @@ fn served(v: &View<'_>, stage: &Stage<'_>, until: Moment) -> bool {
 /// What a stage whose hold is served still lacks.
 fn unproved(v: &View<'_>, stage: &Stage<'_>) -> Option<Said> {
     if let Some(waiting) = v.verdicts.iter().find(|g| !g.lets_pass()) {
-        return Some(say::gate_to_pass(&stage.name, &waiting.status.name));
+        return Some(say::gate_to_pass(stage.name, &waiting.status.name));
     }
     if let Some(starved) = v.starved() {
-        return Some(say::starved(&stage.name, &starved));
+        return Some(say::starved(stage.name, &starved));
     }
     let needed = stage.min_requests.filter(|needed| v.requests().is_none_or(|seen| seen < *needed));
     if let Some(needed) = needed {
-        return Some(say::too_few_requests(&stage.name, needed));
+        return Some(say::too_few_requests(stage.name, needed));
     }
     // No gate speaks: only in the dark, where there is nothing to judge, or where people alone decide.
     let dark = v.running().is_some_and(|a| a.weight == 0);
     let manual = v.plan.is_ok_and(|p| p.manual);
     let silent = v.verdicts.is_empty() && !dark && !manual;
-    silent.then(|| say::gate_to_pass(&stage.name, "a gate that speaks here"))
+    silent.then(|| say::gate_to_pass(stage.name, "a gate that speaks here"))
 }
 
 /// The stage has been undecided for as long as it may be, and the manifest says that this then follows.
@@ -188,7 +188,7 @@ pub(super) fn undecided_too_long(v: &View<'_>, then: OnUndecided) -> Option<Said
     let until = attempt.hold_until?;
     let over = v.now() >= until.plus(most.saturating_sub(stage.hold));
     let undecided = over && unproved(v, &stage).is_some();
-    undecided.then(|| say::undecided_too_long(&stage.name, most))
+    undecided.then(|| say::undecided_too_long(stage.name, most))
 }
 
 /// When missing data, or its absence for too long, must be looked at again.

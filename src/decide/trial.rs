@@ -102,8 +102,8 @@ impl View<'_> {
             if metric::unit(metric) == Unit::Seconds { Some(self.cut(plan, gate, metric, proof)?) } else { None };
         let candidate = self.candidate()?;
         let colors = [candidate, candidate.other()];
-        let names = colors.map(|color| release::pods_of(&self.s.rollout, color));
-        let [first, second] = &names;
+        let names = colors.map(|color| self.pods(color));
+        let [first, second] = names;
         let pods = [Pods { color: candidate, workload: first }, Pods { color: candidate.other(), workload: second }];
         let namespace = release::namespace_of(&self.s.rollout, candidate);
         // A plan is only made of what can be counted.

@@ -11,7 +11,7 @@ use super::{
     meant::Meant,
     orders,
     plan::{Plan, Wrong},
-    reference,
+    reference, release,
     say::{self, Said},
     snapshot::{DeploymentSeen, ScaleSeen, Snapshot},
     sources,
@@ -44,6 +44,10 @@ pub(super) struct View<'a> {
     pub(super) meant: &'a Arc<Meant>,
     pub(super) plan: Result<&'a Plan, &'a Wrong>,
     pub(super) wanted: String,
+    /// Why nothing may be raised now.
+    pub(super) trouble: Option<Said>,
+    /// The Deployments whose pods figures are of, blue's and green's.
+    pub(super) pods: [String; 2],
     pub(super) questions: Questions,
     /// What the provider has, as far as it was looked for and can be said.
     pub(super) found: Option<MetricsFound>,
@@ -58,12 +62,14 @@ impl<'a> View<'a> {
         let known = || status.attempt.as_ref().map(|a| a.revision.clone()).or_else(|| status.active_revision.clone());
         let wanted = meant.wanted.clone().or_else(known).unwrap_or_default();
         let (questions, verdicts) = (Questions::default(), Vec::new());
-        let mut view = Self { s, status, meant, plan, wanted, questions, found: None, verdicts };
+        let pods = Color::BOTH.map(|color| release::pods_of(&s.rollout, color));
+        let mut view = Self { s, status, meant, plan, wanted, trouble: None, pods, questions, found: None, verdicts };
         if s.rival.is_none() {
             orders::hear(&mut view.status, s, plan.ok());
         }
         let asked = view.running().is_some_and(|a| a.asked.is_some());
-        if !spec.paused && !asked && trouble(&view).is_none() {
+        view.trouble = trouble(&view);
+        if !spec.paused && !asked && view.trouble.is_none() {
             resume(&mut view.status, s.now);
         }
         view.questions = view.ask_all();
@@ -132,6 +138,15 @@ impl<'a> View<'a> {
 
     pub(super) fn going_back(&self) -> bool {
         self.status.phase == Some(Phase::RollingBack)
+    }
+
+    /// The Deployment whose pods the figures of a color are of.
+    pub(super) fn pods(&self, color: Color) -> &str {
+        let [blue, green] = &self.pods;
+        match color {
+            Color::Blue => blue,
+            Color::Green => green,
+        }
     }
 
     /// The routers that can be driven, with what they claim.
@@ -292,7 +307,7 @@ impl<'a> View<'a> {
     pub(super) fn weighings(&self) -> Vec<Weighing<'_>> {
         let of = |q: &Question| self.s.readings.get(q).map(Vec::as_slice).unwrap_or_default();
         let patience = self.plan.ok().and_then(|plan| self.stage(plan).max_hold);
-        let gates = self.questions.gates.iter();
+        let gates = self.questions.gates.iter().filter(|asked| asked.question.raw.is_some());
         gates.filter_map(|asked| Weighing::of(asked, of(&asked.question), patience, self.now())).collect()
     }
 
@@ -358,8 +373,7 @@ pub(super) fn stop_clocks(status: &mut LlmRolloutStatus, now: Moment) {
     }
 }
 
-/// Why nothing may be raised now.
-pub(super) fn trouble(v: &View<'_>) -> Option<Said> {
+fn trouble(v: &View<'_>) -> Option<Said> {
     if let Some(rival) = &v.s.rival {
         return Some(say::rival(rival));
     }

@@ -363,7 +363,8 @@ impl World {
     fn color(&self, color: Color, live: bool) -> ColorSeen {
         let taken_over = adopt::adopted(&self.rollout, color).and(self.legacy.as_ref());
         let slot = &self.slots[&color];
-        let slot = &taken_over.map_or_else(|| slot.clone(), |legacy| legacy.slot(slot));
+        let old = taken_over.map(|legacy| legacy.slot(slot));
+        let slot = old.as_ref().unwrap_or(slot);
         let owned = |v: &Value| OwnedSeen {
             ours: v["metadata"]["labels"][labels::ROLLOUT] == "chat",
             applied: v["metadata"]["annotations"][labels::APPLIED].as_str().map(ToOwned::to_owned),
