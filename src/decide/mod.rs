@@ -51,6 +51,7 @@ mod stage;
 mod step;
 pub mod tidings;
 mod trial;
+mod trouble;
 mod view;
 mod warm;
 mod weigh;

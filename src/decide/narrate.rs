@@ -216,15 +216,10 @@ fn show(v: &View<'_>, next: &mut LlmRolloutStatus) {
     next.next = next.next_decision_at.map_or_else(|| "-".to_owned(), Moment::short);
     next.summary = summary(next);
     next.observed_weights = observed(v);
-    next.traffic = traffic(&next.observed_weights);
-}
-
-/// `chat 95/5 · edge 95/5, copies of 10%`
-fn traffic(observed: &[ObservedWeights]) -> String {
-    observed.iter().fold(String::new(), |text, w| {
+    next.traffic = next.observed_weights.iter().fold(String::new(), |text, w| {
         let gap = if text.is_empty() { "" } else { " · " };
         text + gap + &format!("{} {}/{}{}", w.router, w.blue, w.green, aside::words(w.mirror, w.testers))
-    })
+    });
 }
 
 /// `errors 0.4%<1% · p95 1.21s<1.5s`, the failing gate first, with what it rests on.

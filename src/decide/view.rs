@@ -4,7 +4,6 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    adopt, crossing,
     gate::{self, Beside, Measuring, Verdict},
     intent::Intent,
     jobs,
@@ -12,16 +11,17 @@ use super::{
     orders,
     plan::{Plan, Wrong},
     reference, release,
-    say::{self, Said},
+    say::Said,
     snapshot::{DeploymentSeen, ScaleSeen, Snapshot},
     sources,
     stage::Questions,
+    trouble::trouble,
     weigh::{self, Weighing},
-    workload::{self, Made},
+    workload::Made,
 };
 use crate::{
     api::{
-        LlmRolloutSpec, LlmRolloutStatus, Moment, Percent, Phase, Reason,
+        LlmRolloutSpec, LlmRolloutStatus, Moment, Percent, Phase,
         aside::Aside,
         found::MetricsFound,
         release::{Owner, Pair},
@@ -241,7 +241,7 @@ impl<'a> View<'a> {
 
     /// This beside the shares, for the color that does not serve. A filter has no name, so it counts as ours from when one is
     /// written down until it is seen to be gone.
-    fn wanted_beside<'b>(&self, aside: &'b Aside) -> Wanted<'b> {
+    pub(super) fn wanted_beside<'b>(&self, aside: &'b Aside) -> Wanted<'b> {
         let known = self.running().map(|a| &a.aside).into_iter().chain(self.status.intent.as_ref().map(|i| &i.aside));
         let ours = known.into_iter().any(|aside| aside.mirror.is_some());
         Wanted { aside, color: self.status.active.map_or(Color::Green, Color::other), ours }
@@ -257,36 +257,6 @@ impl<'a> View<'a> {
     /// What may stand there now: what is confirmed, and what is written down.
     fn may_stand(&self) -> impl Iterator<Item = &Aside> {
         [self.stands()].into_iter().chain(self.status.intent.as_ref().map(|i| &i.aside))
-    }
-
-    /// Why what a dark step that is to come puts into a route cannot be written there.
-    fn no_room(&self) -> Option<Said> {
-        let planned = self.plan.ok()?.steps.iter().map(|s| &s.aside).find(|aside| !aside.is_nothing());
-        let aside = self.status.intent.as_ref().map(|i| &i.aside).or(planned)?;
-        // What stands there has found its room.
-        if self.running().is_some_and(|a| a.step_entered_at.is_some()) {
-            return None;
-        }
-        self.routers().find_map(|(claim, seen)| {
-            let why = seen.room.as_ref()?.refuses(self.wanted_beside(aside))?;
-            Some(say::said(
-                Reason::StepUnsupported,
-                format!("steps: the dark step cannot be written into {}: {why}", claim.name()),
-            ))
-        })
-    }
-
-    /// Why a share that is to come cannot be written beside what others have.
-    fn no_weight(&self) -> Option<Said> {
-        let reached = self.running().map_or(Percent::NONE, |a| a.weight);
-        let steps = || self.plan.into_iter().flat_map(|plan| &plan.steps).map(|s| s.weight).filter(|w| *w > reached);
-        self.routers().find_map(|(claim, seen)| {
-            let (share, why) = steps().find_map(|share| Some((share, seen.refuses(share)?)))?;
-            Some(say::said(
-                Reason::StepUnsupported,
-                format!("steps: {share}% cannot be written into {}: {why}", claim.name()),
-            ))
-        })
     }
 
     /// Whether every data plane says it follows, or has had its time to.
@@ -371,34 +341,4 @@ pub(super) fn stop_clocks(status: &mut LlmRolloutStatus, now: Moment) {
     if let Some(attempt) = status.attempt.as_mut().filter(|a| a.ended_at.is_none()) {
         attempt.paused_at = attempt.paused_at.or(Some(now));
     }
-}
-
-fn trouble(v: &View<'_>) -> Option<Said> {
-    if let Some(rival) = &v.s.rival {
-        return Some(say::rival(rival));
-    }
-    if let Err(wrong) = v.plan {
-        return Some(say::said(wrong.reason, wrong.message.clone()));
-    }
-    if let Some(t) = v.s.routers.iter().find_map(|r| r.state.as_ref().err()) {
-        return Some(say::said(t.reason, t.message.clone()));
-    }
-    if let Some(said) = crossing::trouble(v) {
-        return Some(said);
-    }
-    if let Some(said) = adopt::selects_both(v) {
-        return Some(said);
-    }
-    let made = v.made();
-    let foreign = |color: &Color| {
-        let seen = v.s.color(*color);
-        seen.deployment.as_ref().is_some_and(|d| !d.object.ours) || seen.service.as_ref().is_some_and(|s| !s.ours)
-    };
-    let name = v.s.rollout.metadata.name.as_deref().unwrap_or_default();
-    let taken = Color::BOTH
-        .into_iter()
-        .filter(|_| made.is_some())
-        .find(foreign)
-        .map(|color| say::name_taken(&workload::name_of(name, color)));
-    taken.or_else(|| v.no_room()).or_else(|| v.no_weight())
 }

@@ -189,6 +189,22 @@ fn what_the_fuzz_target_takes_over_needs_nothing_else() {
     }
 }
 
+/// … and has a lock file of its own, which is out of date as soon as a crate is added here and not there.
+#[test]
+fn the_fuzz_target_locks_what_the_core_needs() {
+    let manifest = read(&top("core/Cargo.toml"));
+    let table = manifest.split("[dependencies]\n").nth(1).unwrap().split("\n[").next().unwrap();
+    let needed: Vec<&str> =
+        table.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split([' ', '.']).next()).collect();
+    let lock = read(&top("fuzz/Cargo.lock"));
+    let ours = lock.split("[[package]]\n").find(|package| package.starts_with("name = \"llmrollout-core\"")).unwrap();
+    let gone: Vec<_> = needed.iter().filter(|name| !name.is_empty() && !ours.contains(&format!("\"{name}"))).collect();
+    assert!(
+        needed.len() > 5 && gone.is_empty(),
+        "fuzz/Cargo.lock lacks {gone:?}; `cargo update -w` in fuzz/ writes it"
+    );
+}
+
 #[test]
 fn forbidden_imports_are_refused() {
     let bad = [
