@@ -2,6 +2,7 @@
 //! The only reader of the environment. Never talks to a cluster.
 
 mod lists;
+mod spans;
 mod text;
 
 use std::{
@@ -16,6 +17,7 @@ use std::{
 use clap::{ArgAction, Parser, ValueEnum};
 use serde::{Deserialize, Deserializer, de};
 
+pub use self::spans::Tracing;
 use self::{
     lists::{channels, endpoints, providers, routers},
     text::Listen,
@@ -81,6 +83,7 @@ struct File {
     #[serde(deserialize_with = "namespaces")]
     watch_namespaces: Vec<String>,
     log: Log,
+    tracing: Option<Tracing>,
     #[serde(deserialize_with = "listen")]
     listen: Listen,
 }
@@ -180,6 +183,8 @@ pub struct Settings {
     pub log: Log,
     /// Which log lines are written, as `RUST_LOG` has it.
     pub log_filter: String,
+    /// Where spans go; none means nowhere.
+    pub tracing: Option<Tracing>,
     /// Address of /metrics, /healthz and /readyz.
     pub listen: SocketAddr,
 }
@@ -297,6 +302,7 @@ fn settle(flags: Flags, around: &Environment) -> Result<Asked, SettingsError> {
         watch_namespaces: pick(flags.watch_namespaces, file.watch_namespaces),
         log: flags.log.unwrap_or(file.log),
         log_filter: around.log_filter.clone().unwrap_or_else(|| "info,kube=warn,tower=warn,hyper=warn".to_owned()),
+        tracing: file.tracing,
         listen: SocketAddr::new(host, listen.port),
     })))
 }
@@ -400,6 +406,7 @@ limits: {concurrency: 8, callTimeout: 2s, quarrel: 30m}
 leaderElection: {enabled: true, name: mine, namespace: ops, leaseDuration: 15s}
 watchNamespaces: [llm, chat]
 log: json
+tracing: {endpoint: "http://otel:4318/v1/traces", sample: 0.25}
 listen: "127.0.0.1:9000"
 "#;
 
@@ -451,6 +458,7 @@ listen: "127.0.0.1:9000"
         assert_eq!(settings.limits.call_timeout, Duration::from_secs(2));
         assert_eq!(settings.limits.quarrel, Duration::from_mins(30));
         assert_eq!(settings.watch_namespaces, ["llm", "chat"]);
+        assert_eq!(settings.tracing.map(|tracing| tracing.sample), Some(0.25));
         assert_eq!((settings.log, settings.listen.port()), (Log::Json, 9000));
 
         let flags = [&config, "--leader-elect=false", "--watch-namespace", "one", "--log=text", "--listen=:1"];
@@ -503,6 +511,9 @@ listen: "127.0.0.1:9000"
             ("watchNamespaces: [Bad_]", 1, 18, "no name"),
             ("prices: {input: '0.5', output: $1}", 1, 9, "no price"),
             ("gpuPrice: 2.50", 1, 11, "no price of a GPU"),
+            ("tracing: {endpoint: 'http://otel:4318'}", 1, 21, "with its path and without a password"),
+            ("tracing: {endpoint: 'http://u:p@otel/v1/traces'}", 1, 21, "without a password"),
+            ("tracing: {endpoint: 'http://otel/v1/traces', sample: 10}", 1, 54, "write a part from 0 to 1"),
             ("log: text\nlog: json\n", 2, 1, "log"),
             ("providers:\n- {name: a, url: 'http://x'}\n- {name: a, url: 'http://y'}\n", 2, 3, "two providers"),
             ("providers:\n- {name: a, url: 'http://x'}\n- {name: b, url: 'ftp://y'}\n", 3, 3, "must begin with http"),

@@ -20,9 +20,10 @@ async fn main() -> ExitCode {
         Ok(Asked::Ask(providers)) => return ask(providers).await,
         Err(error) => return failed(&error),
     };
-    if let Err(error) = telemetry::start(settings.log, &settings.log_filter) {
-        return failed(&error);
-    }
+    let _telemetry = match telemetry::start(settings.log, &settings.log_filter, settings.tracing.as_ref()) {
+        Ok(telemetry) => telemetry,
+        Err(error) => return failed(&error),
+    };
     match control::run(settings).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),

@@ -6,6 +6,7 @@ pub mod claim;
 pub mod lease;
 mod reconcile;
 pub mod retry;
+mod traced;
 mod wakes;
 mod watch;
 

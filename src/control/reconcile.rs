@@ -7,7 +7,12 @@ use kube::{
     runtime::{controller::Action, reflector::ObjectRef},
 };
 
-use super::retry::{self, Attempts};
+use tracing::{Instrument, Span};
+
+use super::{
+    retry::{self, Attempts},
+    traced,
+};
 use crate::{
     act::{self, Class, Hands},
     api::{LlmRollout, Moment},
@@ -105,9 +110,18 @@ pub(super) async fn reconcile(rollout: Arc<LlmRollout>, ctx: Arc<Context>) -> Re
     if !(ctx.hands.may_write)() {
         return Ok(Action::await_change());
     }
+    let span = traced::pass(&rollout);
+    let ended = Box::pin(pass(rollout, ctx, &span)).instrument(span.clone()).await;
+    if let Err(error) = &ended {
+        traced::failed(&span, error.class().map_or("gone", Class::word));
+    }
+    ended
+}
+
+async fn pass(rollout: Arc<LlmRollout>, ctx: Arc<Context>, span: &Span) -> Result<Action, PassError> {
     let _timed = ctx.metrics.pass();
     let met = ctx.world.webhooks.met(&rollout);
-    let (snapshot, decision) = look(&rollout, &ctx).await?;
+    let (snapshot, decision) = look(&rollout, &ctx).instrument(traced::part("look")).await?;
     let owner = ObjectRef::from_obj(rollout.as_ref());
     ctx.world.board.subscribe(&owner, decision.asks.clone());
     ctx.world.memory.keep(&owner, decision.meant.clone());
@@ -118,7 +132,8 @@ pub(super) async fn reconcile(rollout: Arc<LlmRollout>, ctx: Arc<Context>) -> Re
     ctx.metrics.decided(&decision);
     ctx.metrics.weighs(&rollout, &decision.odds);
     let (namespace, name) = (rollout.namespace().unwrap_or_default(), rollout.name_any());
-    let acted = act::act(&decision, [&namespace, &name], &ctx.hands).await;
+    let acted = act::act(&decision, [&namespace, &name], &ctx.hands).instrument(traced::part("act")).await;
+    traced::decided(span, &decision, &acted);
     look_at_those_told(&ctx, &decision);
     tell_home_beside(&ctx, &snapshot, &decision);
     tell_log(&snapshot, &decision, &acted);
@@ -127,7 +142,7 @@ pub(super) async fn reconcile(rollout: Arc<LlmRollout>, ctx: Arc<Context>) -> Re
     let (status, news) = record::outcome(&snapshot, &decision, &acted);
     ctx.world.webhooks.follow(&rollout, &status);
     let unwritten = |source| PassError::Record { source, way_back: decision.home || decision.latched };
-    let written = match ctx.pen.write(&snapshot.rollout, &status).await {
+    let written = match ctx.pen.write(&snapshot.rollout, &status).instrument(traced::part("record")).await {
         Err(error) if decision.latched && error.class() == Class::Stale => {
             tell_the_cause(&ctx, &snapshot, &acted).await?.ok_or(unwritten(error))?
         }

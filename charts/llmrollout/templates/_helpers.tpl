@@ -38,6 +38,7 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- $_ := set $config.leaderElection "name" (include "llmrollout.lease" .) -}}
 {{- if not $config.prices }}{{ $_ := unset $config "prices" }}{{ end -}}
 {{- if not $config.gpuPrice }}{{ $_ := unset $config "gpuPrice" }}{{ end -}}
+{{- if not $config.tracing }}{{ $_ := unset $config "tracing" }}{{ end -}}
 {{ toYaml $config }}
 {{- end -}}
 

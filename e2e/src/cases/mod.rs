@@ -38,6 +38,7 @@ mod runner;
 mod selector;
 mod silence;
 mod smoke;
+mod spans;
 mod stand;
 mod stuck;
 mod third;
@@ -213,6 +214,7 @@ const CASES: &[Case] = cases![
     Own "a provider behind a bad line": network::answers_cut_on_the_way_move_nothing,
     Own "two replicas with the leader stopped": network::leader_that_stood_still_writes_nothing_more,
     Own "people are told": notices::people_are_told_on_every_channel_once,
+    Own "passes are told as spans": spans::spans_of_passes_reach_a_collector,
     Own "two replicas with the leader killed": operators::leader_killed_of_two_replicas,
     Own "two replicas with the leader killed": operators::leader_stopped_cleanly_hands_over_at_once,
     Faults "operator killed at its writes": crash::operator_dies_at_every_write,

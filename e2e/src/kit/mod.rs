@@ -3,6 +3,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod balancer;
+pub(crate) mod collector;
 mod error;
 pub(crate) mod film;
 pub(crate) mod ground;

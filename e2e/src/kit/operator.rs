@@ -35,6 +35,8 @@ pub(crate) struct Install {
     pub limits: Value,
     /// The webhooks in its configuration.
     pub routers: Value,
+    /// Where its spans go.
+    pub tracing: Value,
 }
 
 impl Default for Install {
@@ -50,6 +52,7 @@ impl Default for Install {
             channels: json!([]),
             limits: json!({}),
             routers: json!([]),
+            tracing: Value::Null,
         }
     }
 }
@@ -85,6 +88,7 @@ impl Install {
                 "channels": self.channels,
                 "limits": self.limits,
                 "routers": self.routers,
+                "tracing": self.tracing,
                 "watchNamespaces": watched,
                 "allowCrossNamespace": !self.own_namespace_only,
                 "leaderElection": {"leaseDuration": format!("{}s", self.lease.as_secs())},
