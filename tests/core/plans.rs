@@ -299,6 +299,19 @@ fn a_job_is_judged_by_its_one_number() {
 }
 
 #[test]
+fn a_check_has_the_time_that_its_kind_needs() {
+    let checks = json!({
+        "preflight": [{"name": "backup", "job": {"cronJob": "backup"}}],
+        "warmUp": {"requests": 3, "path": "/v1/completions", "until": {"ttft": "2s"}},
+        "smoke": [{"name": "health", "http": {"path": "/health"}}, {"name": "eval", "job": {"cronJob": "eval"}}],
+    });
+    let merge = |spec: &mut Value| spec.as_object_mut().unwrap().extend(checks.as_object().unwrap().clone());
+    let plan = read(merge).unwrap();
+    let times: Vec<_> = plan.checks.iter().map(|check| (check.name.as_str(), check.timeout.as_secs())).collect();
+    assert_eq!(times, [("warmUp", 600), ("smoke/health", 30), ("smoke/eval", 900), ("backup", 900)]);
+}
+
+#[test]
 fn a_stage_that_names_a_gate_that_there_is_not_is_refused() {
     for change in [(|s| s["steps"][0]["gates"] = json!(["errors", "nope"])) as fn(&mut Value), |s| {
         s["bake"] = json!([{"name": "hour", "for": "1h", "gates": ["nope"]}]);
