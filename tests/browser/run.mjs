@@ -179,6 +179,20 @@ await claim("a word takes two presses, by keyboard alone, and its answer is told
   await page.close();
 });
 
+await claim("who refuses says why", async () => {
+  const page = await open("awaitingapproval");
+  const before = sent.length;
+  await page.locator("[data-word=reject]").click();
+  await page.locator("#yes").click();
+  assert.ok(await page.locator("dialog[open]").isVisible() && sent.length === before, "not without a reason");
+  await page.locator("#reason").fill("not on a Friday");
+  await page.locator("#yes").click();
+  await page.locator("#answer", { hasText: "traffic goes back" }).waitFor();
+  const { verb, reason } = sent.at(-1).spec;
+  assert.deepEqual([sent.length, verb, reason], [before + 1, "Reject", "not on a Friday"]);
+  await page.close();
+});
+
 await claim("a narrow screen shows all of it", async () => {
   const page = await open("undecided", { width: 360, height: 740 });
   const wide = await page.evaluate(() => document.documentElement.scrollWidth);

@@ -1,12 +1,15 @@
 //! Claims about the command line before a real API server and a real Prometheus: every command that only tells, once, in
 //! the middle of a release. What people say to a release is proved in `orders`.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, process::Stdio, time::Duration};
 
-use serde_json::Value;
-use tokio::process::Command;
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::Command,
+};
 
-use super::stand::Stand;
+use super::stand::{Service, Stand};
 use crate::kit::{KitError, LoadPlan, Wish, claim, recipe::NAME};
 
 const STEP: Duration = Duration::from_secs(40);
@@ -66,6 +69,7 @@ pub(super) async fn every_command_tells_of_a_release_under_way(stand: &Stand) ->
     claim(status["status"]["weight"] == "20%", || status.to_string())?;
     of_the_manifest(stand, &v2).await?;
     is_drawn(stand).await?;
+    page_shows_and_takes_a_word(stand, &service).await?;
     let report = stand.end(service.load).await?;
     claim(report.is_flawless(), || report.words())
 }
@@ -91,6 +95,42 @@ async fn with_file(stand: &Stand, file: &Path) -> Result<(), KitError> {
     let passed = |gate: &Value| gate["passed"].as_f64().is_some_and(|part| part > 0.0) && gate["failed"] == 0.0;
     claim(gates.clone().count() == 3 && gates.into_iter().all(passed), || format!("a sound release: {tested}"))?;
     tells(stand, &words, &["pass  x fail", "Backtest:  chat-green"]).await.map(drop)
+}
+
+/// The page tells what the API server has, and what is said on it is an order of whoever serves it.
+async fn page_shows_and_takes_a_word(stand: &Stand, service: &Service) -> Result<(), KitError> {
+    let mut command = Command::new("kubectl-llmrollout");
+    command.args(["-n", &stand.space.name, "dashboard"]).stdout(Stdio::piped()).kill_on_drop(true);
+    let mut served = command.spawn().map_err(KitError::failed("the dashboard"))?;
+    let lines = served.stdout.take().map(|out| BufReader::new(out).lines());
+    let url = match lines {
+        Some(mut lines) => lines.next_line().await.map_err(KitError::failed("the dashboard"))?.unwrap_or_default(),
+        None => String::new(),
+    };
+    let token = url.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    let client = reqwest::Client::new();
+    let events = format!("{url}events/{}/{NAME}", stand.space.name);
+    let mut told = client.get(&events).send().await.map_err(KitError::failed("the dashboard"))?;
+    let mut seen = String::new();
+    // The first event ends with an empty line.
+    while !seen.contains("\n\n") {
+        match told.chunk().await.map_err(KitError::failed("the dashboard"))? {
+            Some(more) => seen.push_str(&String::from_utf8_lossy(&more)),
+            None => break,
+        }
+    }
+    claim(seen.contains(r#""phase":"Holding""#) && seen.contains(r#""httpRoute/chat""#), || seen.clone())?;
+    let word = json!({"namespace": stand.space.name, "name": NAME, "verb": "abort", "reason": "said on the page"});
+    let words = client.post(format!("{url}words")).header("x-llmrollout-token", token).json(&word);
+    let answer = words
+        .send()
+        .await
+        .map_err(KitError::failed("the dashboard"))?
+        .text()
+        .await
+        .map_err(KitError::failed("the dashboard"))?;
+    claim(answer.contains(r#""taken":true"#), || answer.clone())?;
+    service.phase("RolledBack", STEP).await.map(drop)
 }
 
 /// In a terminal, until a key ends it.

@@ -103,13 +103,15 @@ fn words(rollout: &LlmRollout, now: Moment) -> Vec<&'static str> {
     let attempt = status.attempt.as_ref();
     let running = attempt.filter(|a| a.ended_at.is_none());
     let forward = running.filter(|_| status.phase != Some(Phase::RollingBack));
+    let waits = signs(rollout, now).iter().any(|sign| sign.due);
     let (paused, measured) = (rollout.spec.paused, forward.filter(|a| a.step_entered_at.is_some()));
     let retries = attempt.is_some_and(|a| running.is_none() && status.aborted_revision.as_ref() == Some(&a.revision));
     let all = [
         ("abort", running.is_some() || status.retiring.is_some()),
         ("pause", !paused),
         ("resume", paused || forward.is_some_and(|a| a.asked.is_some())),
-        ("approve", signs(rollout, now).iter().any(|sign| sign.due)),
+        ("approve", waits),
+        ("reject", waits),
         ("promote", forward.is_some() && measured.is_none_or(|a| a.weight < 100)),
         ("skip", measured.is_some_and(|a| a.step > 0) && status.intent.is_none()),
         ("retry", retries && !rollout.spec.abort),

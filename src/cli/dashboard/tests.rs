@@ -139,6 +139,7 @@ fn every_phase_has_a_track_and_words() {
     for (phase, expected) in [
         ("Idle", "ahead ahead ahead ahead | pause"),
         ("Holding", "now ahead ahead ahead | abort pause promote skip"),
+        ("AwaitingApproval", "ahead ahead ahead ahead | abort pause approve reject promote"),
         ("Completed", "done done done done | pause"),
         ("RolledBack", "back ahead ahead ahead | pause retry"),
         ("RollingBack", "ahead ahead ahead ahead | abort pause"),

@@ -7,11 +7,12 @@ const QUESTIONS = {
   pause: "Stand still? Gates take nothing back while it is paused, unless the manifest says so.",
   resume: "Go on?",
   approve: "Agree to what waits for you?",
+  reject: "Refuse what waits for you? Traffic goes back; say why.",
   promote: "Give the candidate everything with the next step?",
   skip: "Leave out the rest of what is being measured?",
   retry: "Try the revision that was taken back once more?",
 };
-const NAMES = { abort: "Take back", pause: "Pause", resume: "Go on", approve: "Approve", promote: "Promote", skip: "Skip", retry: "Retry" };
+const NAMES = { abort: "Take back", pause: "Pause", resume: "Go on", approve: "Approve", reject: "Refuse", promote: "Promote", skip: "Skip", retry: "Retry" };
 const $ = (id) => document.getElementById(id);
 const chosen = () => decodeURIComponent(location.hash.slice(1));
 // Values of each gate since the page was opened: status keeps no history of them.
@@ -123,7 +124,9 @@ function ask(s, word) {
   $("question").textContent = QUESTIONS[word];
   $("yes").textContent = NAMES[word];
   $("reason").value = "";
+  $("reason").required = word === "reject";
   $("yes").onclick = async () => {
+    if (!$("reason").reportValidity()) return;
     $("ask").close();
     say(await send({ namespace: s.namespace, name: s.name, verb: word, reason: $("reason").value || "said on the dashboard" }));
   };
