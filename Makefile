@@ -10,7 +10,7 @@ HELM ?= $(or $(shell command -v helm),$(lastword $(wildcard $(CACHE)/helm-*/helm
 export PATH := $(TOOLS)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help build fmt lint crds chart man image lint-ship test demo e2e lab tools soak seeded-bugs model bench bench-decisions fuzz mutants
+.PHONY: help build fmt lint crds chart man image lint-ship test demo e2e lab tools soak seeded-bugs model bench bench-core bench-decisions fuzz mutants
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -99,7 +99,10 @@ seeded-bugs: ## put known incidents back, one at a time: each must be caught
 model: ## walk every state of a small world: writes target/model/report.json
 	$(CARGO) test -q --profile sim --test model --locked -- --full
 
-bench: ## how long a decision takes, and how many releases are simulated in a minute: writes target/bench/{decide,schedules}.json
+bench: ## how fast the way back is and what a fleet costs, SIZES=100,1000: writes target/bench/speed.{json,md}
+	$(CARGO) run -q -p e2e -- bench --sizes $(or $(SIZES),100,1000)
+
+bench-core: ## how long a decision takes, and how many releases are simulated in a minute: writes target/bench/{decide,schedules}.json
 	BENCH_SECONDS=$(or $(SECONDS),10) $(CARGO) bench -q -p llmrollout-core --bench decide --bench schedules --locked
 
 bench-decisions: ## how often releases are judged wrongly, by us and by others, ROLLOUTS=2000: writes target/bench/decisions.json

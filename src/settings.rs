@@ -119,6 +119,7 @@ struct LeaderElection {
     namespace: Option<String>,
     #[serde(deserialize_with = "lease_for")]
     lease_duration: Duration,
+    standby_acts: bool,
 }
 
 impl Default for LeaderElection {
@@ -128,6 +129,7 @@ impl Default for LeaderElection {
             name: "llmrollout-operator".to_owned(),
             namespace: None,
             lease_duration: Duration::from_secs(10),
+            standby_acts: true,
         }
     }
 }
@@ -154,6 +156,8 @@ pub struct Election {
     pub identity: String,
     /// How long a lease that nobody renews is respected.
     pub duration: Duration,
+    /// Whether a replica without the lease takes traffic home where the leader has not.
+    pub standby_acts: bool,
 }
 
 /// Everything the operator is told.
@@ -288,6 +292,7 @@ fn settle(flags: Flags, around: &Environment) -> Result<Asked, SettingsError> {
         namespace: elect.namespace.or_else(|| around.pod_namespace.clone()),
         identity: flags.identity.unwrap_or_else(|| around.identity()),
         duration: flags.lease_duration.unwrap_or(elect.lease_duration),
+        standby_acts: elect.standby_acts,
     });
     Ok(Asked::Run(Box::new(Settings {
         providers: file.providers,
@@ -403,7 +408,7 @@ endpoints:
 prices: {input: "$0.50", cachedInput: "$0.05", output: "$1.50"}
 gpuPrice: $2.50
 limits: {concurrency: 8, callTimeout: 2s, quarrel: 30m}
-leaderElection: {enabled: true, name: mine, namespace: ops, leaseDuration: 15s}
+leaderElection: {enabled: true, name: mine, namespace: ops, leaseDuration: 15s, standbyActs: false}
 watchNamespaces: [llm, chat]
 log: json
 tracing: {endpoint: "http://otel:4318/v1/traces", sample: 0.25}
@@ -450,7 +455,7 @@ listen: "127.0.0.1:9000"
         let settings = run(&[&config], &around);
         let election = settings.election.unwrap();
         assert_eq!((election.name.as_str(), election.namespace.as_deref()), ("mine", Some("ops")));
-        assert_eq!(election.duration, Duration::from_secs(15));
+        assert_eq!((election.duration, election.standby_acts), (Duration::from_secs(15), false));
         assert_eq!((settings.providers.len(), settings.endpoints.len()), (1, 1), "names are of their own lists");
         assert!(settings.endpoints[0].tells_colors() && !settings.providers[0].tells_colors());
         assert_eq!(settings.prices.unwrap().output, "$1.50");

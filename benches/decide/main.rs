@@ -1,4 +1,4 @@
-//! How long a decision takes. `make bench` runs it and writes `target/bench/decide.json`. It measures and asserts what it
+//! How long a decision takes. `make bench-core` runs it and writes `target/bench/decide.json`. It measures and asserts what it
 //! measures; no figure is ever a condition of a test.
 #![cfg(test)]
 #![expect(clippy::disallowed_methods, reason = "measures")]

@@ -1,4 +1,4 @@
-//! How many whole releases can be simulated in a minute. `make bench` runs it and writes `target/bench/schedules.json`. No
+//! How many whole releases can be simulated in a minute. `make bench-core` runs it and writes `target/bench/schedules.json`. No
 //! figure is ever a condition of a test.
 #![cfg(test)]
 #![expect(clippy::disallowed_methods, reason = "measures, and is told by the environment for how long")]

@@ -1,6 +1,7 @@
 //! The test ground's command line.
 //! Nothing here does the work: each subcommand has a room of its own.
 
+mod bench;
 mod cases;
 mod check;
 mod demo;
@@ -21,6 +22,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Measure how fast the way back is and what a fleet costs, and write `target/bench/speed.json`
+    Bench(bench::BenchArgs),
     /// Run everything that must hold of the tree and write `target/test/report.json`
     Check(check::CheckArgs),
     /// Prove the claims on a lab, or on the cluster of KUBECONFIG
@@ -35,6 +38,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let result: Result<ExitCode, Box<dyn Error>> = match Arguments::parse().command {
+        Command::Bench(arguments) => bench::run(&arguments).map_err(Into::into),
         Command::Cases(arguments) => cases::run(&arguments),
         Command::Check(arguments) => check::run(&arguments).map_err(Into::into),
         Command::Demo(arguments) => demo::run(&arguments).map_err(Into::into),

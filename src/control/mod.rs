@@ -6,6 +6,7 @@ pub mod claim;
 pub mod lease;
 mod reconcile;
 pub mod retry;
+mod standby;
 mod traced;
 mod wakes;
 mod watch;
@@ -24,7 +25,7 @@ use kube::{
     Client, Config,
     runtime::{
         controller::{self, ReconcileReason, ReconcileRequest},
-        reflector::ObjectRef,
+        reflector::{ObjectRef, Store},
     },
 };
 use tokio::{
@@ -37,6 +38,7 @@ use self::{
     lease::{LeaseError, LeaseHandle},
     reconcile::{Context, after_error, reconcile},
     retry::Attempts,
+    standby::Overdue,
 };
 use crate::{
     act::{self, Hands},
@@ -274,17 +276,23 @@ impl Parts {
         let context = Arc::new(self.context(stores.clone(), Arc::clone(&full)));
         let rollouts = stores.rollouts.clone();
         let (lease, metrics) = (self.lease.clone(), Arc::clone(&self.metrics));
-        // Nothing is decided before the caches are full and the lease is held; then everything is looked at once.
+        // Nothing is decided before the caches are full; then everything is looked at once, and again when the lease is held.
+        let all = |of: &Store<LlmRollout>| stream::iter(of.state()).map(|r| ObjectRef::from_obj(r.as_ref()));
+        let (filling, later) = (stores.rollouts.clone(), stores.rollouts);
         let begin = async move {
             filled.all().await;
             full.store(true, Ordering::Release);
             ready.set(true);
+            all(&filling)
+        };
+        let lead = async move {
             lease.won().await;
             metrics.leads(true);
-            stream::iter(stores.rollouts.state()).map(|r| ObjectRef::from_obj(r.as_ref()))
+            all(&later)
         };
+        let begin = stream::once(begin).chain(stream::once(lead)).flatten();
         let dialled = stream::unfold(dialled, |mut d| async move { d.recv().await.map(|owner| (owner, d)) });
-        let queue = stream::select_all([wakes, dialled.boxed(), stream::once(begin).flatten().boxed()]);
+        let queue = stream::select_all([wakes, dialled.boxed(), begin.boxed()]);
         let queue = queue.take_until(stopped(stop)).map(|obj_ref| Ok::<_, Infallible>(request(obj_ref)));
         let config = controller::Config::default().concurrency(self.settings.limits.concurrency);
         let board = self.board.clone();
@@ -320,6 +328,8 @@ impl Parts {
         let quarrel = Some(self.settings.limits.quarrel);
         let offers = Arc::new(Offers { providers, endpoints, prices, gpu_price, cross_namespace, quarrel });
         let lease = self.lease.clone();
+        let acts = self.settings.election.as_ref().is_some_and(|election| election.standby_acts);
+        let standby = acts.then(|| Overdue::new(Arc::clone(&full)));
         Context {
             world: World {
                 stores,
@@ -342,6 +352,7 @@ impl Parts {
             desk: self.desk.clone(),
             metrics: Arc::clone(&self.metrics),
             attempts: Attempts::default(),
+            standby,
         }
     }
 }

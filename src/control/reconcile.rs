@@ -11,6 +11,7 @@ use tracing::{Instrument, Span};
 
 use super::{
     retry::{self, Attempts},
+    standby::{self, Overdue},
     traced,
 };
 use crate::{
@@ -25,7 +26,7 @@ use crate::{
 };
 
 /// Even when nothing happens, each rollout is looked at this often; caches only, nothing is read or written.
-const AT_LEAST_EVERY: Duration = Duration::from_mins(5);
+pub(super) const AT_LEAST_EVERY: Duration = Duration::from_mins(5);
 
 /// What a pass works with.
 pub(super) struct Context {
@@ -37,12 +38,15 @@ pub(super) struct Context {
     pub(super) desk: Desk,
     pub(super) metrics: Arc<Metrics>,
     pub(super) attempts: Attempts,
+    /// What a replica without the lease keeps in mind; none where it only waits.
+    pub(super) standby: Option<Overdue>,
 }
 
 impl Context {
     /// A rollout is gone.
     pub(super) fn forget(&self, namespace: &str, name: &str) {
         self.attempts.forget(&format!("{namespace}/{name}"));
+        self.standby.iter().for_each(|overdue| overdue.forget(&format!("{namespace}/{name}")));
         self.metrics.forget(namespace, name);
         self.desk.forget(namespace, name);
         let owner = ObjectRef::new(name).within(namespace);
@@ -108,7 +112,10 @@ impl PassError {
 /// One pass over one rollout.
 pub(super) async fn reconcile(rollout: Arc<LlmRollout>, ctx: Arc<Context>) -> Result<Action, PassError> {
     if !(ctx.hands.may_write)() {
-        return Ok(Action::await_change());
+        return match &ctx.standby {
+            Some(overdue) if overdue.sees_all() => standby::pass(&rollout, &ctx, overdue).await,
+            Some(_) | None => Ok(Action::await_change()),
+        };
     }
     let span = traced::pass(&rollout);
     let ended = Box::pin(pass(rollout, ctx, &span)).instrument(span.clone()).await;
@@ -280,11 +287,11 @@ pub(super) fn after_error(rollout: &LlmRollout, error: &PassError, ctx: &Context
     Action::requeue(retry::wait(class, attempts, going_back))
 }
 
-fn key(rollout: &LlmRollout) -> String {
+pub(super) fn key(rollout: &LlmRollout) -> String {
     format!("{}/{}", rollout.namespace().unwrap_or_default(), rollout.name_any())
 }
 
-fn tell_log(snapshot: &Snapshot, decision: &Decision, acted: &act::Acted) {
+pub(super) fn tell_log(snapshot: &Snapshot, decision: &Decision, acted: &act::Acted) {
     let rollout = key(&snapshot.rollout);
     for what in acted.done() {
         tracing::info!(%rollout, phase = ?decision.next.phase, live = snapshot.live, "{what}: {}", decision.next.message);

@@ -213,6 +213,7 @@ const CASES: &[Case] = cases![
     Own "trouble with the API server": network::nothing_goes_forward_while_status_cannot_be_written,
     Own "a provider behind a bad line": network::answers_cut_on_the_way_move_nothing,
     Own "two replicas with the leader stopped": network::leader_that_stood_still_writes_nothing_more,
+    Own "two replicas, the leader cut off from its provider": network::standby_takes_home_what_a_blind_leader_keeps,
     Own "people are told": notices::people_are_told_on_every_channel_once,
     Own "passes are told as spans": spans::spans_of_passes_reach_a_collector,
     Own "two replicas with the leader killed": operators::leader_killed_of_two_replicas,

@@ -251,6 +251,8 @@ pub(super) async fn leader_that_stood_still_writes_nothing_more(stand: &Stand) -
     one.rogue.be(BAD);
     let since = Instant::now();
     stand.note("leader_stopped_to_blue_ms", one.home_since(since).await?);
+    // The standby takes traffic home before the lease has run out; whoever wakes up then has lost it.
+    tokio::time::sleep(LASTS).await;
     // What it had sent before it stood still may have been answered since.
     let woken = Instant::now();
     one.operator.signal(Signal::CONT);
@@ -260,5 +262,33 @@ pub(super) async fn leader_that_stood_still_writes_nothing_more(stand: &Stand) -
     let lines: Vec<_> = late.iter().map(crate::kit::proxy::Seen::line).collect();
     claim(lines.is_empty(), || format!("who had stood still wrote:\n{}", lines.join("\n")))?;
     one.ends().await?;
+    account.uninstall().await
+}
+
+/// A leader that alone is cut off from its provider keeps the step; the other replica, which is not, takes traffic home
+/// without the lease. The leader finds it moved, and nothing is raised again.
+pub(super) async fn standby_takes_home_what_a_blind_leader_keeps(stand: &Stand) -> Result<(), KitError> {
+    let (account, token) = stand.account().await?;
+    let one = Halfway::reach(stand, "blind", &token, Some(&account), "600s").await?;
+    one.good().await?;
+    let ground = &stand.space.ground;
+    let (beside, figures) = (Proxy::before_the_api_server(ground).await?, Rogue::start(ground).await?);
+    let between = Proxy::before(&figures.url).await?;
+    figures.be(GOOD);
+    let plan = Plan::new(ground, [&one.space.name, "two"], &beside, &token, &provider(&between.url))?.elects(&account);
+    let _second = plan.start()?;
+    let since = Instant::now();
+    while between.trace().is_empty() {
+        claim(since.elapsed() < SOON, || format!("the other replica asks nothing: {}", plan.log()))?;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    one.rogue.be([Manner::Silent; 3]);
+    figures.be(BAD);
+    let since = Instant::now();
+    stand.note("leader_blind_to_blue_ms", one.home_since(since).await?);
+    one.ends().await?;
+    let moved =
+        |seen: &crate::kit::proxy::Seen| seen.writes() && seen.took() && seen.object().starts_with("httproutes/");
+    claim(beside.trace().iter().any(moved), || format!("somebody else moved the route: {}", plan.log()))?;
     account.uninstall().await
 }

@@ -57,6 +57,8 @@ pub(crate) struct Request {
     /// get, list, watch, create, update, patch, delete, ….
     pub verb: String,
     user: Named,
+    #[serde(default)]
+    impersonated_user: Option<Named>,
     /// What it was about.
     #[serde(default)]
     pub object_ref: Target,
@@ -75,6 +77,11 @@ impl Request {
     /// Who asked.
     pub(crate) fn user(&self) -> &str {
         &self.user.username
+    }
+
+    /// As whom, where somebody acts as somebody else.
+    pub(crate) fn acting_as(&self) -> Option<&str> {
+        self.impersonated_user.as_ref().map(|user| user.username.as_str())
     }
 
     /// The HTTP status of the answer.

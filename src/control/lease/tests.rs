@@ -127,8 +127,13 @@ impl Replica {
     fn start(server: &Server, name: &'static str) -> Self {
         let link = Arc::new(Mutex::new(Link::Up));
         let (stop, stopped) = oneshot::channel::<()>();
-        let election =
-            Election { name: "lock".into(), namespace: Some("ops".into()), identity: name.into(), duration: DURATION };
+        let election = Election {
+            name: "lock".into(),
+            namespace: Some("ops".into()),
+            identity: name.into(),
+            duration: DURATION,
+            standby_acts: true,
+        };
         let (handle, run) = elect(server.client(name, link.clone()), election, async move { drop(stopped.await) });
         Self { handle, link, stop: Some(stop), task: tokio::spawn(run) }
     }
