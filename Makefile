@@ -99,8 +99,8 @@ seeded-bugs: ## put known incidents back, one at a time: each must be caught
 model: ## walk every state of a small world: writes target/model/report.json
 	$(CARGO) test -q --profile sim --test model --locked -- --full
 
-bench: ## how fast the way back is and what a fleet costs, SIZES=100,1000: writes target/bench/speed.{json,md}
-	$(CARGO) run -q -p e2e -- bench --sizes $(or $(SIZES),100,1000)
+bench: ## how fast the way back is and what a fleet costs, SIZES=100: writes target/bench/speed.{json,md}
+	$(CARGO) run -q -p e2e -- bench --sizes $(or $(SIZES),100)
 
 bench-core: ## how long a decision takes, and how many releases are simulated in a minute: writes target/bench/{decide,schedules}.json
 	BENCH_SECONDS=$(or $(SECONDS),10) $(CARGO) bench -q -p llmrollout-core --bench decide --bench schedules --locked

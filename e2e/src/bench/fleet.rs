@@ -38,7 +38,7 @@ pub(super) fn green(route: &Value) -> Option<i64> {
     route["spec"]["rules"][0]["backendRefs"][1]["weight"].as_i64()
 }
 
-fn objects(number: usize, gates: usize) -> Vec<(&'static str, &'static str, Value)> {
+fn objects(number: usize, gates: usize, interval: &str) -> Vec<(&'static str, &'static str, Value)> {
     let name = name(number);
     let half = |color: &str| format!("{name}-{color}");
     let mut all = Vec::new();
@@ -63,7 +63,7 @@ fn objects(number: usize, gates: usize) -> Vec<(&'static str, &'static str, Valu
     let gate = |n: usize| {
         json!({
             "name": format!("bad{n}"), "query": format!("bench_bad{n}{{ {{{{green}}}} }}"), "max": "0.5",
-            "interval": if gates > 1 { "15s" } else { "2s" }, "window": "60s", "failures": "1 of 1",
+            "interval": interval, "window": "60s", "failures": "1 of 1",
             "noData": {"budget": "1h"},
         })
     };
@@ -86,7 +86,9 @@ impl Fleet {
         let own = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}});
         let own: DynamicObject = serde_json::from_value(own).map_err(KitError::failed("a namespace"))?;
         drop(namespaces.create(&PostParams::default(), &own).await);
-        let all = (0..size).flat_map(|number| objects(number, gates));
+        // A provider is asked at most a thousand times a second.
+        let interval = if size > 200 { "15s" } else { "2s" };
+        let all = (0..size).flat_map(|number| objects(number, gates, interval));
         let make = |(api, kind, mut object): (&'static str, &'static str, Value)| {
             (object["apiVersion"], object["kind"]) = (json!(api), json!(kind));
             let within = ground.within(NAMESPACE, api, kind);

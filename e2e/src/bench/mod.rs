@@ -39,7 +39,7 @@ use crate::{
 #[derive(Debug, Clone, Args)]
 pub(crate) struct BenchArgs {
     /// How many rollouts there are; each size has a lab of its own
-    #[arg(long, value_delimiter = ',', default_value = "100,1000")]
+    #[arg(long, value_delimiter = ',', default_value = "100")]
     sizes: Vec<usize>,
     /// How many seconds a fleet is watched while nothing happens
     #[arg(long, default_value_t = 60)]
