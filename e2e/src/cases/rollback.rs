@@ -1,7 +1,7 @@
 //! Claims about releases that go back by themselves.
 //! Nothing here gives an order to go back.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -13,6 +13,8 @@ use super::{
 };
 use crate::kit::{KitError, LoadPlan, Weights, Wish, claim, pods, space};
 
+/// Until what is in status is in the metrics too.
+const TOLD: Duration = Duration::from_secs(5);
 const BACK: Duration = Duration::from_mins(1);
 
 /// 5 % … 20 % of v2's answers are errors.
@@ -39,7 +41,7 @@ async fn rolls_back(stand: &Stand, bad: Wish, gate: &str) -> Result<(), KitError
     service.load.mark("after").await?;
     let rollout = back.object.as_deref().cloned().unwrap_or_default();
     let figures = figures_of(&rollout, gate)?;
-    told_by_metrics(&stand.operator.metrics(&stand.space.ground).await?, &stand.space.name, gate)?;
+    told_soon(stand, gate).await?;
     Recorded::of(stand, 2).await?.ended_by("GateFailed", gate)?;
     reported(stand, 2).await?;
     // The same revision again, after another touch of the manifest: it gets nothing.
@@ -61,6 +63,18 @@ async fn rolls_back(stand: &Stand, bad: Wish, gate: &str) -> Result<(), KitError
     claim(greens.last() == Some(&0) && greens.windows(2).filter(|pair| pair[1] < pair[0]).count() == 1, || {
         format!("green's weights in the route were {greens:?}")
     })
+}
+
+/// A watch may show a status before whoever wrote it has the reply, and its metrics follow the reply.
+async fn told_soon(stand: &Stand, gate: &str) -> Result<(), KitError> {
+    let since = Instant::now();
+    loop {
+        let told = stand.operator.metrics(&stand.space.ground).await?;
+        match told_by_metrics(&told, &stand.space.name, gate) {
+            Err(_) if since.elapsed() < TOLD => tokio::time::sleep(Duration::from_millis(50)).await,
+            told => return told,
+        }
+    }
 }
 
 /// What alerts and board rest on: where it stands, how it ended, and the gate's value beyond its limit.
@@ -101,7 +115,7 @@ pub(super) async fn candidate_that_dies_midway_goes_home(stand: &Stand) -> Resul
     let service = stand.serve(&Wish::new("v1"), &LoadPlan::default()).await?;
     service.apply(stand, &Wish::new("v2").steps(&[(50, "120s"), (100, "5s")]).manifest()).await?;
     service.holding(50, BACK).await?;
-    let since = std::time::Instant::now();
+    let since = Instant::now();
     for (_, uid) in stand.space.pods("green").await? {
         pods::signal(&uid, Signal::KILL);
     }
