@@ -37,18 +37,25 @@ async fn running(stand: &Stand) -> Result<(), KitError> {
     stand.space.poll_answers(Duration::from_secs(30)).await
 }
 
-/// In two writes, as the docs say: a gateway that learns of a Service only when it needs it answers 503 meanwhile.
+/// In three writes, as the docs say: a gateway that learns of a Service only when it needs it answers 503 meanwhile, and
+/// so does one that forgets a Service before it has heard that nothing leads there.
 async fn moved_over(stand: &Stand, film: &Film) -> Result<(), KitError> {
     let last = recipe::route(&stand.space.ground.gateway, &stand.space.host());
-    let mut first = last.clone();
-    let backends = &mut first["spec"]["rules"][0]["backendRefs"];
-    backends[0]["weight"] = json!(0);
-    backends.as_array_mut().into_iter().for_each(|all| all.push(json!({"name": LEGACY, "port": 8000, "weight": 1})));
-    stand.space.apply(&first).await?;
-    let followed = |route: &Value| route["status"]["parents"][0]["conditions"][0]["observedGeneration"] == 2;
-    film.until("the gateway has seen the colors", SOON, followed).await?;
-    // Nobody types faster.
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    for (generation, [old, blue]) in [(2, [1, 0]), (3, [0, 100])] {
+        let mut both = last.clone();
+        let backends = &mut both["spec"]["rules"][0]["backendRefs"];
+        backends[0]["weight"] = json!(blue);
+        backends
+            .as_array_mut()
+            .into_iter()
+            .for_each(|all| all.push(json!({"name": LEGACY, "port": 8000, "weight": old})));
+        stand.space.apply(&both).await?;
+        let followed =
+            |route: &Value| route["status"]["parents"][0]["conditions"][0]["observedGeneration"] == generation;
+        film.until("the gateway has seen the weights", SOON, followed).await?;
+        // Nobody types faster.
+        tokio::time::sleep(Duration::from_secs(3)).await;
+    }
     stand.space.apply(&last).await.map(drop)
 }
 
