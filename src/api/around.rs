@@ -200,6 +200,12 @@ pub struct Verify {
     #[schemars(regex(pattern = r"^([0-9]{1,5}h)?([0-9]{1,6}m)?([0-9]{1,7}s)?$"), length(min = 2, max = 20))]
     #[x_kube(validation = Rule::new("duration(self) >= duration('0s') && duration(self) <= duration('1h')").message("quietFor: write a duration between 0s and 1h, for example 2m"))]
     pub quiet_for: Option<String>,
+    /// For how long the old color may take until its own figures are good again, by the gates of the steps; then a person is
+    /// told. Default 30m; `0s` asks for nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^([0-9]{1,5}h)?([0-9]{1,6}m)?([0-9]{1,7}s)?$"), length(min = 2, max = 20))]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('0s') && duration(self) <= duration('24h')").message("recoverWithin: write a duration between 0s and 24h, for example 30m"))]
+    pub recover_within: Option<String>,
 }
 
 /// Which revisions are known to be good.

@@ -197,6 +197,10 @@ reasons! {
     SilenceUnproved,
     /// Traffic is home by what the routers say, and the candidate still answers requests.
     StillServed,
+    /// After a way back the old color's own figures are good again, by the gates of the steps.
+    Recovered,
+    /// `rollback.verify.recoverWithin` after a way back the old color's own figures are not good: somebody has to look.
+    NotRecovered,
     /// The candidate answered requests without a share: its reference was taken out of a router, and is kept in status.
     BackendDetached,
     /// What was taken out of a router stands there again, with a share of nothing.

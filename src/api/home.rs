@@ -23,6 +23,18 @@ pub struct Home {
     pub detached: bool,
 }
 
+/// How what serves fares since traffic is back.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Recovery {
+    /// `Recovered` or `NotRecovered`.
+    pub reason: Reason,
+    /// When that was known.
+    pub at: Moment,
+    /// The same for people, with the figures.
+    pub message: String,
+}
+
 /// A reference to a color that was taken out of a router by our own hand.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]

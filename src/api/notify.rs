@@ -19,7 +19,7 @@ pub struct Notification {
     pub channel: String,
     /// What is told. Default: everything. YAML takes a bare `on` for `true`: write `"on": [RolledBack]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 8))]
+    #[schemars(length(max = 9))]
     pub on: Vec<Happening>,
     /// What weighs less is not told. Default `Info`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -43,6 +43,8 @@ pub enum Happening {
     RollingBack,
     /// Traffic is back on the old color, and the attempt is over (`Critical`).
     RolledBack,
+    /// Traffic is back, and the old color is not well by its own figures either (`Critical`).
+    NotRecovered,
     /// The revision serves all traffic (`Info`).
     Promoted,
 }
@@ -58,6 +60,7 @@ impl Happening {
             Self::Blocked => "Blocked",
             Self::RollingBack => "RollingBack",
             Self::RolledBack => "RolledBack",
+            Self::NotRecovered => "NotRecovered",
             Self::Promoted => "Promoted",
         }
     }
@@ -67,7 +70,7 @@ impl Happening {
         match self {
             Self::Started | Self::StepEntered | Self::Promoted => Weight::Info,
             Self::Waiting | Self::Asked => Weight::Warning,
-            Self::Blocked | Self::RollingBack | Self::RolledBack => Weight::Critical,
+            Self::Blocked | Self::RollingBack | Self::RolledBack | Self::NotRecovered => Weight::Critical,
         }
     }
 }

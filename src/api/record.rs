@@ -198,6 +198,13 @@ pub enum What {
         /// The same for people.
         message: String,
     },
+    /// How what serves fared since traffic was back.
+    Fared {
+        /// `Recovered` or `NotRecovered`.
+        reason: Reason,
+        /// The same for people.
+        message: String,
+    },
     /// The attempt was over.
     Ended {
         /// How, in one word.
@@ -221,6 +228,7 @@ impl Entry {
             }
             What::Ordered { uid, .. } => return format!("Ordered {uid}"),
             What::Judged { gate, .. } => return format!("Judged {} {} {}", self.step, gate.name, self.at),
+            What::Fared { reason, .. } => return format!("Fared {reason} {}", self.at),
             What::TurnedBack { reason, .. } => return format!("TurnedBack {reason} {}", self.at),
             What::Promised { op, .. } => ("Promised", op.as_str()),
             What::Wrote { what, .. } => ("Wrote", what.as_str()),
@@ -246,6 +254,7 @@ impl Entry {
             | What::Confirmed { .. }
             | What::Asked { .. }
             | What::TurnedBack { .. }
+            | What::Fared { .. }
             | What::Ended { .. } => false,
         }
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Condition, Moment, Percent, Reason, aside::Aside, checked::Checked, found::MetricsFound, order::Verb};
 pub use super::{
-    home::{Detached, Home},
+    home::{Detached, Home, Recovery},
     phase::Phase,
     verdict::{GateStatus, Kept, Reference, Stood, VerdictWord},
 };
@@ -215,6 +215,9 @@ pub struct Attempt {
     /// What is known since traffic is home, where the attempt went back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub home: Option<Home>,
+    /// How what serves fares since then, once that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<Recovery>,
     /// When it ended, either way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Moment>,

@@ -52,6 +52,7 @@ fn head(rollout: &LlmRollout, status: &LlmRolloutStatus, now: Moment) -> String 
             status.intent.as_ref().map(|i| format!("step {} at {}%, decided {}", i.step, i.weight, ago(i.at, now))),
         ),
         ("Taken back:", status.aborted_revision.as_ref().map(|r| format!("revision {r}, which gets no traffic again"))),
+        ("Since then:", attempt.and_then(|a| a.recovery.as_ref()).map(|r| format!("{}: {}", r.reason, r.message))),
         (
             "Quarrel:",
             status.quarrel.as_ref().map(|q| format!("changes by others put right {} times since {}", q.count, q.since)),

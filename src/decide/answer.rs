@@ -133,6 +133,7 @@ pub(super) fn new_attempt(v: &View<'_>, fast_track: bool, cleared: bool) -> Atte
         references: Vec::new(),
         asked: None,
         home: None,
+        recovery: None,
         ended_at: None,
         ended: None,
         ended_message: String::new(),

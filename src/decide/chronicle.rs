@@ -197,7 +197,11 @@ fn over(attempt: &Attempt, status: &LlmRolloutStatus) -> Vec<Entry> {
     let ended = past.map(|past| {
         entry(attempt, past.ended_at, What::Ended { outcome: past.outcome, message: past.message.clone() })
     });
-    asked.into_iter().chain(back).chain(ended).collect()
+    let fared = attempt
+        .recovery
+        .as_ref()
+        .map(|r| entry(attempt, r.at, What::Fared { reason: r.reason, message: r.message.clone() }));
+    asked.into_iter().chain(back).chain(ended).chain(fared).collect()
 }
 
 fn stood(attempt: &Attempt, status: &LlmRolloutStatus, now: Moment) -> Option<Entry> {

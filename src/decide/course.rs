@@ -119,6 +119,8 @@ pub struct Course {
     pub while_paused: bool,
     /// For how long the candidate must be silent once traffic is home; nothing when no proof is asked for.
     pub quiet_for: Duration,
+    /// For how long the old color's own figures may take to be good again; nothing when nobody asks.
+    pub recover_within: Duration,
     /// How long after a way back no release starts by itself.
     pub cool_down: Duration,
     /// How many revisions, and how long ago, are known to be good.
@@ -157,6 +159,7 @@ impl Course {
             while_paused: rollback.while_paused,
             cool_down: or_none(rollback.cool_down.as_ref(), 0, "rollback.coolDown")?,
             quiet_for: or_none(verify.quiet_for.as_ref(), 120, "rollback.verify.quietFor")?,
+            recover_within: or_none(verify.recover_within.as_ref(), 30 * 60, "rollback.verify.recoverWithin")?,
             fast_track,
             on_dependency_rollback: spec.on_dependency_rollback.unwrap_or_default(),
             window: spec.window.as_ref().map(Calendar::read).transpose().map_err(invalid)?,

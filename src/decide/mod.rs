@@ -35,6 +35,7 @@ pub mod plan;
 mod prepare;
 mod prices;
 pub mod proof;
+mod recovery;
 mod reference;
 pub mod release;
 mod rest;
@@ -71,7 +72,7 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
     let status = sound::sound(snapshot.rollout.status.clone().unwrap_or_default());
     let meant = Meant::of(snapshot, sources::found_out(&status));
     let view = View::of(snapshot, status, &meant);
-    let answer = hooks::beside(&view, jobs::begin(&view, questions(&view)));
+    let answer = recovery::beside(&view, hooks::beside(&view, jobs::begin(&view, questions(&view))));
     narrate::tell(&view, answer)
 }
 

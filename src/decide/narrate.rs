@@ -1,10 +1,10 @@
 //! An answer → status, conditions and events. All the words people read are put together here. Never decides.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use super::{
     answer::Answer,
-    chronicle, detach,
+    chronicle,
     gate::{NO_ANSWER, NOT_YET, OF_A_JOB},
     hooks,
     intent::{Decision, News},
@@ -62,7 +62,8 @@ pub(super) fn tell(v: &View<'_>, answer: Answer) -> Decision {
     } else if running {
         v.questions.all()
     } else {
-        BTreeSet::new()
+        let known = next.attempt.as_ref().is_none_or(|a| a.recovery.is_some());
+        v.questions.recovery.iter().filter(|_| !known).map(|(_, q)| q.clone()).collect()
     };
     let (odds, meant, judged) = (weigh::odds(v), Some(Arc::clone(v.meant)), chronicle::rested_on(v, &next));
     Decision { intents, beside, calls, next, latched, home, wants_live, news, judged, wake, asks, odds, meant }
@@ -249,7 +250,7 @@ fn observed(v: &View<'_>) -> Vec<ObservedWeights> {
 }
 
 /// What a condition says: status, word, message.
-type Word = (ConditionStatus, Reason, String);
+pub(super) type Word = (ConditionStatus, Reason, String);
 
 fn yes(reason: Reason, message: impl Into<String>) -> Word {
     (ConditionStatus::True, reason, message.into())
@@ -319,6 +320,9 @@ fn progressing(next: &LlmRolloutStatus, reason: Reason) -> Word {
 }
 
 fn gates_healthy(next: &LlmRolloutStatus) -> Word {
+    if let Some(known) = say_back::recovery(next) {
+        return known;
+    }
     let worst = next.gates.iter().min_by_key(|g| g.verdict);
     match worst.map(|g| (g.verdict, g)) {
         None => (ConditionStatus::Unknown, Reason::NotMeasuring, "no gate is being asked now".to_owned()),
@@ -350,27 +354,12 @@ fn traffic_confirmed(v: &View<'_>, next: &LlmRolloutStatus) -> Word {
             no(Reason::RouteNotReady, clipped(format!("{}: {words}", claim.name())))
         }
         Some((claim, _)) => no(Reason::RouteNotReady, format!("no gateway has confirmed {} yet", claim.name())),
-        None if next.attempt.as_ref().is_some_and(|a| a.home.is_some()) => silence(v, next, other),
+        None if next.attempt.as_ref().is_some_and(|a| a.home.is_some()) => say_back::silence(v, next, other),
         None => {
             let pinned = say::pinned(v).map_or_else(String::new, |pinned| format!("; {pinned}"));
             yes(Reason::Confirmed, clipped(format!("{} has {weight}%{pinned}", other.word())))
         }
     }
-}
-
-/// Traffic went home: whether it is proved that nothing reaches the candidate.
-fn silence(v: &View<'_>, next: &LlmRolloutStatus, other: Color) -> Word {
-    let home = next.attempt.as_ref().and_then(|a| a.home.as_ref());
-    let (reason, message) = match home.and_then(|h| Some((h.silence?, &h.message))) {
-        Some((reason, message)) => (reason, message.clone()),
-        None => (Reason::ProvingSilence, say_back::listening(v, other)),
-    };
-    let known = if detach::is_out(v, other) { next.detached.as_slice() } else { &[] };
-    let out = if known.is_empty() { String::new() } else { format!("; {}", say_back::taken_out(known)) };
-    let message = message + &out;
-    let known = [(Reason::Silent, ConditionStatus::True), (Reason::StillServed, ConditionStatus::False)];
-    let status = known.into_iter().find(|(word, _)| *word == reason).map_or(ConditionStatus::Unknown, |(_, is)| is);
-    (status, reason, clipped(message))
 }
 
 fn rollback_possible(v: &View<'_>, next: &LlmRolloutStatus) -> Word {

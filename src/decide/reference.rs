@@ -59,7 +59,7 @@ pub(super) fn refresh(v: &View<'_>, status: &mut LlmRolloutStatus) {
 
 /// What was kept for a gate.
 pub(super) fn kept(v: &View<'_>, gate: &str) -> Option<f64> {
-    let found = v.running()?.references.iter().find(|r| r.gate == gate)?;
+    let found = v.status.attempt.as_ref()?.references.iter().find(|r| r.gate == gate)?;
     found.value.parse().ok().filter(|value: &f64| value.is_finite())
 }
 

@@ -1,15 +1,17 @@
 //! The words about what is proved once traffic is home. Never decides.
 
 use super::{
+    detach,
     intent::News,
-    narrate,
+    narrate::{self, Word},
     plan::Plan,
-    say::{Said, said},
+    say::{self, Said, said},
     view::View,
 };
 use crate::api::{
     LlmRolloutStatus, Moment, Reason,
-    status::{Color, Detached},
+    conditions::ConditionStatus,
+    status::{Color, Detached, GateStatus, VerdictWord},
 };
 
 /// What follows the cause while silence is to be proved.
@@ -66,6 +68,49 @@ pub(super) fn nobody_counts(plan: &Plan) -> String {
     format!("with profile {} requests are not counted", plan.source.word())
 }
 
+/// What serves is well again.
+pub(super) fn recovered(active: Color, gates: &[GateStatus]) -> String {
+    let all: Vec<String> = gates.iter().map(|g| format!("{} {}{}", g.name, g.value, say::within(g))).collect();
+    narrate::clipped(format!("{} is well by its own figures: {}", active.word(), all.join(", ")))
+}
+
+/// What serves is not, or nobody can tell, for as long as it may take: it was not the candidate alone.
+pub(super) fn not_recovered(active: Color, since: Moment, gates: &[GateStatus]) -> String {
+    let bad = || gates.iter().filter(|g| g.verdict != VerdictWord::Pass);
+    let all: Vec<String> =
+        bad().map(|g| if g.verdict == VerdictWord::Fail { say::broken(g) } else { untold(g) }).collect();
+    let known = bad().any(|g| g.verdict == VerdictWord::Fail);
+    let (color, word) = (active.word(), if known { "is not well" } else { "is not known to be well" });
+    narrate::clipped(format!("all traffic is on {color} since {since}, and it {word}: {}", all.join("; ")))
+}
+
+fn untold(g: &GateStatus) -> String {
+    format!("{} has no usable data: {}", g.name, g.reason)
+}
+
+/// Traffic went home: whether it is proved that nothing reaches the candidate.
+pub(super) fn silence(v: &View<'_>, next: &LlmRolloutStatus, other: Color) -> Word {
+    let home = next.attempt.as_ref().and_then(|a| a.home.as_ref());
+    let (reason, message) = match home.and_then(|h| Some((h.silence?, &h.message))) {
+        Some((reason, message)) => (reason, message.clone()),
+        None => (Reason::ProvingSilence, listening(v, other)),
+    };
+    let known = if detach::is_out(v, other) { next.detached.as_slice() } else { &[] };
+    let out = if known.is_empty() { String::new() } else { format!("; {}", taken_out(known)) };
+    let message = message + &out;
+    let known = [(Reason::Silent, ConditionStatus::True), (Reason::StillServed, ConditionStatus::False)];
+    let status = known.into_iter().find(|(word, _)| *word == reason).map_or(ConditionStatus::Unknown, |(_, is)| is);
+    (status, reason, narrate::clipped(message))
+}
+
+/// Traffic is back: whether what serves is well by its own figures, once that is known.
+pub(super) fn recovery(next: &LlmRolloutStatus) -> Option<Word> {
+    let known = next.attempt.as_ref()?.recovery.as_ref()?;
+    let well = known.reason == Reason::Recovered;
+    let status = if well { ConditionStatus::True } else { ConditionStatus::False };
+    Some((status, known.reason, known.message.clone()))
+}
+
 /// What was learned of silence after a way back, and what was done about the lack of it.
 pub(super) fn news(v: &View<'_>, next: &LlmRolloutStatus) -> Vec<News> {
     let silence = |s: &LlmRolloutStatus| s.attempt.as_ref()?.home.as_ref()?.silence;
@@ -74,6 +119,10 @@ pub(super) fn news(v: &View<'_>, next: &LlmRolloutStatus) -> Vec<News> {
     if let Some(reason @ Reason::StillServed) = silence(next).filter(|_| silence(&v.status).is_none()) {
         let home = next.attempt.as_ref().and_then(|a| a.home.as_ref());
         tell(true, reason, home.map_or_else(String::new, |home| home.message.clone()));
+    }
+    let fared = |s: &LlmRolloutStatus| s.attempt.as_ref()?.recovery.clone();
+    if let Some(known) = fared(next).filter(|_| fared(&v.status).is_none()) {
+        tell(known.reason == Reason::NotRecovered, known.reason, known.message);
     }
     let (old, new) = (&v.status.detached, &next.detached);
     if new.iter().any(|d| !old.contains(d)) {

@@ -7,7 +7,7 @@ use super::{
     course::PlannedStep,
     criterion::Test,
     plan::{Plan, PlannedGate},
-    reference, release, silence, sources, trial,
+    recovery, reference, release, silence, sources, trial,
     view::View,
     warm,
 };
@@ -78,6 +78,8 @@ pub(super) struct Questions {
     pub(super) count: Option<Question>,
     /// How many requests the candidate answers though traffic is home.
     pub(super) silence: Option<Question>,
+    /// How what serves fares since traffic is back: gate and question.
+    pub(super) recovery: Vec<(Arc<PlannedGate>, Question)>,
 }
 
 impl Questions {
@@ -164,6 +166,7 @@ impl View<'_> {
             share: self.share_questions(plan),
             count: self.count_question(plan),
             silence: silence::question(self, plan),
+            recovery: recovery::questions(self, plan),
         }
     }
 
@@ -240,7 +243,8 @@ impl View<'_> {
     /// A question about a color.
     pub(super) fn ask(&self, plan: &Plan, color: Color, wanted: &Wanted<'_>) -> Option<Question> {
         let meta = &self.s.rollout.metadata;
-        let attempt = self.running()?;
+        // One that has ended still tells whom traffic was taken from.
+        let attempt = self.status.attempt.as_ref()?;
         let alone = attempt.aside.is_nothing();
         let has_all =
             if self.candidate() == Some(color) { attempt.weight == 100 } else { attempt.weight == 0 && alone };

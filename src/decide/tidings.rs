@@ -65,11 +65,13 @@ pub fn happening(entry: &Entry) -> Option<Happening> {
         What::TurnedBack { .. } => Some(Happening::RollingBack),
         What::Ended { outcome: Reason::Promoted, .. } => Some(Happening::Promoted),
         What::Ended { .. } => Some(Happening::RolledBack),
+        What::Fared { reason: Reason::NotRecovered, .. } => Some(Happening::NotRecovered),
         What::Stood { phase: Phase::Blocked, .. } => Some(Happening::Blocked),
         What::Stood { phase: Phase::Preparing | Phase::Holding | Phase::Baking, reason, .. } => {
             waits(*reason).then_some(Happening::Waiting)
         }
         What::Stood { .. }
+        | What::Fared { .. }
         | What::Approved { .. }
         | What::Ordered { .. }
         | What::Judged { .. }
@@ -174,6 +176,7 @@ fn words(record: &Record, entry: &Entry) -> String {
         What::Confirmed { weight, .. } => format!("step {} at {weight}%", entry.step),
         What::Stood { reason, message, .. }
         | What::Asked { reason, message }
+        | What::Fared { reason, message }
         | What::TurnedBack { reason, message } => {
             format!("{reason}: {message}")
         }

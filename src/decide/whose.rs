@@ -29,8 +29,9 @@ pub fn whose(snapshot: &Snapshot) -> Vec<(Question, Whose)> {
     let status = sound::sound(snapshot.rollout.status.clone().unwrap_or_default());
     let meant = Meant::of(snapshot, sources::found_out(&status));
     let view = View::of(snapshot, status, &meant);
-    let (Some(candidate), Some(active)) = (view.candidate(), view.status.active) else { return Vec::new() };
-    told(&view.questions, candidate, active)
+    let Some(active) = view.status.active else { return Vec::new() };
+    // Once a release has ended nobody is asked about its candidate.
+    told(&view.questions, view.candidate().unwrap_or(active.other()), active)
 }
 
 fn told(questions: &Questions, candidate: Color, active: Color) -> Vec<(Question, Whose)> {
@@ -42,7 +43,7 @@ fn told(questions: &Questions, candidate: Color, active: Color) -> Vec<(Question
         let beside = asked.beside.iter().map(|q| of(q, &asked.gate, active, false));
         about.chain(beside).chain(asked.shown.iter().map(|q| of(q, &asked.gate, candidate, true)))
     });
-    let kept = questions.kept.iter().map(|(gate, q)| of(q, gate, active, false));
+    let kept = questions.kept.iter().chain(&questions.recovery).map(|(gate, q)| of(q, gate, active, false));
     let share = questions.share.iter().flat_map(|(own, other)| [(own, candidate), (other, active)]);
     let counts = share.chain(questions.count.iter().chain(&questions.silence).map(|q| (q, candidate)));
     let requests = counts.map(|(q, color)| (q.clone(), Whose::Requests(color)));

@@ -232,16 +232,10 @@ pub(crate) fn concrete(table: &Table, s: &Status, orders: &Orders) -> LlmRollout
         evidence: Vec::new(),
         references: Vec::new(),
         home: None,
+        recovery: None,
         asked: a.asked.then(|| status::Asked { reason: Reason::GateAsks, message: String::new(), at: NOW }),
     });
-    let intent = s.intent.map(|i| status::StepIntent {
-        op: format!("1-{}", i.step),
-        revision: table.revision(i.revision).unwrap_or_default(),
-        step: i32::from(i.step),
-        weight: Percent::of(i32::from(i.weight)),
-        aside: Aside::default(),
-        at: before(i.age),
-    });
+    let intent = s.intent.map(|i| intent(table, i));
     let gates = s.gates.iter().enumerate().filter_map(|(n, g)| Some(gate(table, n, g.as_ref()?))).collect();
     LlmRolloutStatus {
         observed_generation: 1,
@@ -263,6 +257,17 @@ pub(crate) fn concrete(table: &Table, s: &Status, orders: &Orders) -> LlmRollout
         orders: people::concrete(orders, s.heard, before(60)),
         history: history(table, s),
         ..LlmRolloutStatus::default()
+    }
+}
+
+fn intent(table: &Table, i: Intent) -> status::StepIntent {
+    status::StepIntent {
+        op: format!("1-{}", i.step),
+        revision: table.revision(i.revision).unwrap_or_default(),
+        step: i32::from(i.step),
+        weight: Percent::of(i32::from(i.weight)),
+        aside: Aside::default(),
+        at: before(i.age),
     }
 }
 

@@ -71,7 +71,7 @@ fn objects(number: usize, gates: usize, interval: &str) -> Vec<(&'static str, &'
         "release": {"pair": {"live": "blue", "blue": color("blue"), "green": color("green")}},
         "traffic": [{"httpRoute": {"name": name}}],
         "metrics": {"match": {"blue": of("blue"), "green": of("green")}},
-        "rollback": {"verify": {"quietFor": "0s"}},
+        "rollback": {"verify": {"quietFor": "0s", "recoverWithin": "0s"}},
         "steps": [{"weight": 5, "hold": "10h"}, {"weight": 100, "hold": "1h"}],
         "gates": (0..gates).map(gate).collect::<Vec<_>>(),
     }});

@@ -185,6 +185,7 @@ const CASES: &[Case] = cases![
     Beside "a GRPCRoute under calls": grpc::grpc_route_is_promoted_and_taken_back,
     Beside "a third backend in the rule": third::a_third_backend_keeps_its_part,
     Beside "silence after a rollback": silence::a_leak_takes_green_out_of_the_route_until_the_next_release,
+    Beside "recovery after a rollback": silence::what_serves_is_looked_at_after_a_way_back,
     Beside "a pair of two namespaces": pair::a_pair_of_two_namespaces_needs_a_grant,
     Beside "a pair of two namespaces": pair::a_revoked_grant_brings_traffic_home,
     Beside "a route of another namespace": pair::a_route_of_another_namespace_needs_its_owner,

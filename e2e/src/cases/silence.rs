@@ -1,11 +1,14 @@
-//! A claim about the proof that a rollback ends with: whoever still calls the candidate past the route keeps it from ending,
-//! and the candidate's reference leaves the route until the next release.
+//! Claims about what is proved when a rollback is home: whoever still calls the candidate past the route keeps it from
+//! ending, and the candidate's reference leaves the route until the next release; and what serves is looked at afterwards.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::stand::{Stand, is_promoted};
+use super::{
+    abort::abort,
+    stand::{Service, Stand, is_holding, is_promoted},
+};
 use crate::kit::{KitError, LoadPlan, Weights, Wish, claim, prometheus, space};
 
 const BACK: Duration = Duration::from_mins(1);
@@ -48,6 +51,44 @@ pub(super) async fn a_leak_takes_green_out_of_the_route_until_the_next_release(s
     let report = stand.end(service.load).await?;
     let others = report.failures.iter().filter(|failure| failure.version.as_deref() != Some("v2")).count();
     claim(report.failed_unanswered == 0 && others == 0, || report.words())
+}
+
+/// A good v2 is called back to a v1 that was never well: that is said. Once v3 serves and v4 is called back, all is well, and
+/// that is said too.
+pub(super) async fn what_serves_is_looked_at_after_a_way_back(stand: &Stand) -> Result<(), KitError> {
+    let looked_at = json!({"rollback": {"verify": {"quietFor": "0s", "recoverWithin": "15s"}}});
+    let wish = |version: &str| Wish::new(version).more(&looked_at);
+    let sick = wish("v1").with("SIM_ERROR_SHARE", "0.3");
+    let service = stand.serve(&sick, &LoadPlan::default()).await?;
+    let held = [(20, "120s"), (100, "3s")];
+    service.apply(stand, &wish("v2").steps(&held).manifest()).await?;
+    service.holding(20, BACK).await?;
+    abort(stand, &service).await?;
+    let said = told(&service, "NotRecovered").await?;
+    claim(said["status"] == "False" && said["message"].as_str().is_some_and(|m| m.contains("errors")), || {
+        format!("GatesHealthy is {said}")
+    })?;
+    service.apply(stand, &sick.manifest()).await?;
+    let steps = [(20, "3s"), (100, "3s")];
+    service.apply(stand, &wish("v3").steps(&steps).manifest()).await?;
+    service.rollout.until("v3 serves", BACK * 2, is_promoted).await?;
+    service.apply(stand, &wish("v4").steps(&held).manifest()).await?;
+    service.rollout.until("holding again", BACK, |rollout| is_holding(rollout, 20)).await?;
+    service.change(stand, &json!({"abort": true})).await?;
+    let said = told(&service, "Recovered").await?;
+    claim(said["status"] == "True", || format!("GatesHealthy is {said}"))?;
+    let report = stand.end(service.load).await?;
+    claim(report.failed_unanswered == 0, || report.words())
+}
+
+/// The condition as soon as it is known how what serves fares.
+async fn told(service: &Service, reason: &str) -> Result<Value, KitError> {
+    let known = |rollout: &Value| !rollout["status"]["attempt"]["recovery"].is_null();
+    let frame = service.rollout.until(reason, BACK, known).await?;
+    let said = frame.object.as_deref().and_then(|rollout| space::condition(rollout, "GatesHealthy")).cloned();
+    let said = said.unwrap_or_default();
+    claim(said["reason"] == reason, || format!("GatesHealthy is {said}"))?;
+    Ok(said)
 }
 
 fn backends(route: Option<&Value>) -> Value {

@@ -83,7 +83,9 @@ fn course(record: &Record) -> Vec<Value> {
             What::Ordered { verb, by, message, .. } => (verb.word().to_owned(), format!("{by}: {message}")),
             What::Confirmed { weight, .. } => ("Confirmed".to_owned(), format!("the candidate has {weight}%")),
             What::Asked { message, .. } => ("Asked".to_owned(), message.clone()),
-            What::TurnedBack { reason, message } => (reason.word().to_owned(), message.clone()),
+            What::TurnedBack { reason, message } | What::Fared { reason, message } => {
+                (reason.word().to_owned(), message.clone())
+            }
             What::Ended { outcome, message } => (outcome.word().to_owned(), message.clone()),
             What::Wrote { what, set } => (
                 "Wrote".to_owned(),
