@@ -3,6 +3,7 @@
 
 pub mod ask;
 pub mod claim;
+mod lane;
 pub mod lease;
 mod reconcile;
 pub mod retry;
@@ -35,6 +36,7 @@ use tokio::{
 };
 
 use self::{
+    lane::{Lanes, Reach},
     lease::{LeaseError, LeaseHandle},
     reconcile::{Context, after_error, reconcile},
     retry::Attempts,
@@ -124,6 +126,7 @@ pub async fn run(settings: Settings) -> Result<(), ControlError> {
     let parts = Parts {
         eyes: client(&config)?,
         hands: client(&config)?,
+        home: client(&config)?,
         board: board.clone(),
         clock,
         metrics,
@@ -242,6 +245,8 @@ struct Parts {
     settings: Settings,
     eyes: Client,
     hands: Client,
+    /// For the way home alone: it never waits for a connection that others have filled.
+    home: Client,
     board: Board,
     clock: Clock,
     metrics: Arc<Metrics>,
@@ -294,7 +299,8 @@ impl Parts {
         let dialled = stream::unfold(dialled, |mut d| async move { d.recv().await.map(|owner| (owner, d)) });
         let queue = stream::select_all([wakes, dialled.boxed(), begin.boxed()]);
         let queue = queue.take_until(stopped(stop)).map(|obj_ref| Ok::<_, Infallible>(request(obj_ref)));
-        let config = controller::Config::default().concurrency(self.settings.limits.concurrency);
+        // Bounded by the lanes.
+        let config = controller::Config::default().concurrency(0);
         let board = self.board.clone();
         let policy =
             |rollout: Arc<LlmRollout>, error: &_, context: Arc<Context>| after_error(&rollout, error, &context);
@@ -330,6 +336,18 @@ impl Parts {
         let lease = self.lease.clone();
         let acts = self.settings.election.as_ref().is_some_and(|election| election.standby_acts);
         let standby = acts.then(|| Overdue::new(Arc::clone(&full)));
+        let may_write: Arc<dyn Fn() -> bool + Send + Sync> =
+            Arc::new(move || lease.is_leader() && full.load(Ordering::Acquire));
+        let reach = |read: &Client, write: &Client| Reach {
+            eyes: Eyes { client: read.clone(), deadline },
+            hands: Hands {
+                client: write.clone(),
+                deadline,
+                may_write: Arc::clone(&may_write),
+                webhooks: Arc::clone(&self.webhooks.1),
+            },
+            pen: Pen { client: write.clone(), deadline },
+        };
         Context {
             world: World {
                 stores,
@@ -340,14 +358,9 @@ impl Parts {
                 webhooks: self.webhooks.0.clone(),
                 calls: Calls::new(Eyes { client: self.eyes.clone(), deadline }, self.board.clone(), self.clock),
             },
-            eyes: Eyes { client: self.eyes.clone(), deadline },
-            hands: Hands {
-                client: self.hands.clone(),
-                deadline,
-                may_write: Arc::new(move || lease.is_leader() && full.load(Ordering::Acquire)),
-                webhooks: Arc::clone(&self.webhooks.1),
-            },
-            pen: Pen { client: self.hands.clone(), deadline },
+            lanes: Lanes::new(self.settings.limits.concurrency),
+            usual: reach(&self.eyes, &self.hands),
+            home: reach(&self.home, &self.home),
             herald: self.herald.clone(),
             desk: self.desk.clone(),
             metrics: Arc::clone(&self.metrics),

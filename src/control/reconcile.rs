@@ -10,19 +10,20 @@ use kube::{
 use tracing::{Instrument, Span};
 
 use super::{
+    lane::{self, Entered, Lanes, Reach},
     retry::{self, Attempts},
     standby::{self, Overdue},
     traced,
 };
 use crate::{
-    act::{self, Class, Hands},
+    act::{self, Class},
     api::{LlmRollout, Moment},
     decide::{
         self, Decision, Intent, Snapshot,
         chronicle::{self, Page},
     },
-    observe::{self, ObserveError, World, live::Eyes},
-    record::{self, Pen, RecordError, events::Herald, ledger::Desk, metrics::Metrics},
+    observe::{self, ObserveError, World},
+    record::{self, RecordError, events::Herald, ledger::Desk, metrics::Metrics},
 };
 
 /// Even when nothing happens, each rollout is looked at this often; caches only, nothing is read or written.
@@ -31,9 +32,9 @@ pub(super) const AT_LEAST_EVERY: Duration = Duration::from_mins(5);
 /// What a pass works with.
 pub(super) struct Context {
     pub(super) world: World,
-    pub(super) eyes: Eyes,
-    pub(super) hands: Hands,
-    pub(super) pen: Pen,
+    pub(super) lanes: Lanes,
+    pub(super) usual: Reach,
+    pub(super) home: Reach,
     pub(super) herald: Herald,
     pub(super) desk: Desk,
     pub(super) metrics: Arc<Metrics>,
@@ -43,6 +44,11 @@ pub(super) struct Context {
 }
 
 impl Context {
+    /// The way home has a client of its own.
+    pub(super) const fn reach(&self, home: bool) -> &Reach {
+        if home { &self.home } else { &self.usual }
+    }
+
     /// A rollout is gone.
     pub(super) fn forget(&self, namespace: &str, name: &str) {
         self.attempts.forget(&format!("{namespace}/{name}"));
@@ -111,7 +117,7 @@ impl PassError {
 
 /// One pass over one rollout.
 pub(super) async fn reconcile(rollout: Arc<LlmRollout>, ctx: Arc<Context>) -> Result<Action, PassError> {
-    if !(ctx.hands.may_write)() {
+    if !(ctx.usual.hands.may_write)() {
         return match &ctx.standby {
             Some(overdue) if overdue.sees_all() => standby::pass(&rollout, &ctx, overdue).await,
             Some(_) | None => Ok(Action::await_change()),
@@ -128,7 +134,9 @@ pub(super) async fn reconcile(rollout: Arc<LlmRollout>, ctx: Arc<Context>) -> Re
 async fn pass(rollout: Arc<LlmRollout>, ctx: Arc<Context>, span: &Span) -> Result<Action, PassError> {
     let _timed = ctx.metrics.pass();
     let met = ctx.world.webhooks.met(&rollout);
-    let (snapshot, decision) = look(&rollout, &ctx).instrument(traced::part("look")).await?;
+    let Entered { place: _place, rollout, snapshot, decision } =
+        lane::enter(rollout, &ctx).instrument(traced::part("wait")).await;
+    let (snapshot, decision) = look(&rollout, &ctx, snapshot, decision).instrument(traced::part("look")).await?;
     let owner = ObjectRef::from_obj(rollout.as_ref());
     ctx.world.board.subscribe(&owner, decision.asks.clone());
     ctx.world.memory.keep(&owner, decision.meant.clone());
@@ -139,7 +147,8 @@ async fn pass(rollout: Arc<LlmRollout>, ctx: Arc<Context>, span: &Span) -> Resul
     ctx.metrics.decided(&decision);
     ctx.metrics.weighs(&rollout, &decision.odds);
     let (namespace, name) = (rollout.namespace().unwrap_or_default(), rollout.name_any());
-    let acted = act::act(&decision, [&namespace, &name], &ctx.hands).instrument(traced::part("act")).await;
+    let acted =
+        act::act(&decision, [&namespace, &name], &ctx.reach(decision.home).hands).instrument(traced::part("act")).await;
     traced::decided(span, &decision, &acted);
     look_at_those_told(&ctx, &decision);
     tell_home_beside(&ctx, &snapshot, &decision);
@@ -149,7 +158,8 @@ async fn pass(rollout: Arc<LlmRollout>, ctx: Arc<Context>, span: &Span) -> Resul
     let (status, news) = record::outcome(&snapshot, &decision, &acted);
     ctx.world.webhooks.follow(&rollout, &status);
     let unwritten = |source| PassError::Record { source, way_back: decision.home || decision.latched };
-    let written = match ctx.pen.write(&snapshot.rollout, &status).instrument(traced::part("record")).await {
+    let pen = &ctx.reach(decision.home || decision.latched).pen;
+    let written = match pen.write(&snapshot.rollout, &status).instrument(traced::part("record")).await {
         Err(error) if decision.latched && error.class() == Class::Stale => {
             tell_the_cause(&ctx, &snapshot, &acted).await?.ok_or(unwritten(error))?
         }
@@ -185,14 +195,17 @@ fn look_at_those_told(ctx: &Context, decision: &Decision) {
 }
 
 /// What is decided of what was seen: of caches, and of the API server where a decision may not rest on caches.
-async fn look(rollout: &Arc<LlmRollout>, ctx: &Context) -> Result<(Snapshot, Decision), PassError> {
-    let snapshot = observe::observe(rollout, &ctx.world);
-    let decision = decide::decide(&snapshot);
+async fn look(
+    rollout: &Arc<LlmRollout>,
+    ctx: &Context,
+    snapshot: Snapshot,
+    decision: Decision,
+) -> Result<(Snapshot, Decision), PassError> {
     if !decision.wants_live {
         return Ok((snapshot, decision));
     }
     let live = async |way_back: bool| {
-        let seen = observe::live::observe_live(rollout, &ctx.world, &ctx.eyes, !way_back);
+        let seen = observe::live::observe_live(rollout, &ctx.world, &ctx.reach(way_back).eyes, !way_back);
         let seen = Box::pin(seen).await.map_err(|source| PassError::Observe { source, way_back })?;
         let decision = decide::decide(&seen);
         Ok((seen, decision))
@@ -211,7 +224,7 @@ fn tell_home_beside(ctx: &Arc<Context>, snapshot: &Snapshot, decision: &Decision
     let (ctx, snapshot, decision) = (Arc::clone(ctx), snapshot.clone(), decision.clone());
     tokio::spawn(async move {
         let (namespace, name) = (snapshot.rollout.namespace().unwrap_or_default(), snapshot.rollout.name_any());
-        let acted = act::tell_home(&decision, [&namespace, &name], &ctx.hands).await;
+        let acted = act::tell_home(&decision, [&namespace, &name], &ctx.home.hands).await;
         look_at_those_told(&ctx, &decision);
         tell_log(&snapshot, &decision, &acted);
         ctx.metrics.acted(&decision, &acted, snapshot.now);
@@ -222,14 +235,14 @@ fn tell_home_beside(ctx: &Arc<Context>, snapshot: &Snapshot, decision: &Decision
 /// Traffic is on its way back, and status had moved on: the same is decided of the same look once more, on the status as
 /// it stands. Without, the next pass would find traffic moved back and take its own step for somebody else's.
 async fn tell_the_cause(ctx: &Context, seen: &Snapshot, acted: &act::Acted) -> Result<Option<bool>, PassError> {
-    let looked = Box::pin(observe::live::same_look(seen, &ctx.eyes)).await;
+    let looked = Box::pin(observe::live::same_look(seen, &ctx.home.eyes)).await;
     let snapshot = looked.map_err(|source| PassError::Observe { source, way_back: true })?;
     let decision = decide::decide(&snapshot);
     if !decision.latched {
         return Ok(None);
     }
     let (status, _) = record::outcome(&snapshot, &decision, acted);
-    let written = ctx.pen.write(&snapshot.rollout, &status).await;
+    let written = ctx.home.pen.write(&snapshot.rollout, &status).await;
     written.map(Some).map_err(|source| PassError::Record { source, way_back: true })
 }
 
@@ -242,7 +255,7 @@ fn begin_beside(ctx: &Arc<Context>, namespace: &str, rollout: &LlmRollout, decis
     let (ctx, decision) = (Arc::clone(ctx), decision.clone());
     let (namespace, name, rollout) = (namespace.to_owned(), rollout.name_any(), key(rollout));
     tokio::spawn(async move {
-        let acted = act::beside(&decision, [&namespace, &name], &ctx.hands).await;
+        let acted = act::beside(&decision, [&namespace, &name], &ctx.usual.hands).await;
         for what in acted.done() {
             tracing::info!(%rollout, "{what}");
         }

@@ -95,17 +95,18 @@ fn homeward(decision: &Decision) -> Option<Decision> {
 
 /// Decided once more on what the API server has now.
 async fn take_home(rollout: &Arc<LlmRollout>, ctx: &Context) -> Result<(), PassError> {
-    let looked = Box::pin(observe::live::observe_live(rollout, &ctx.world, &ctx.eyes, false)).await;
+    let _place = ctx.lanes.home().await;
+    let looked = Box::pin(observe::live::observe_live(rollout, &ctx.world, &ctx.home.eyes, false)).await;
     let seen = looked.map_err(|source| PassError::Observe { source, way_back: true })?;
     let Some(decision) = homeward(&decide::decide(&seen)) else { return Ok(()) };
     tracing::warn!(rollout = %key(rollout), "the leader has not taken traffic home; doing it without the lease");
-    let hands = Hands { may_write: Arc::new(|| true), ..ctx.hands.clone() };
+    let hands = Hands { may_write: Arc::new(|| true), ..ctx.home.hands.clone() };
     let (namespace, name) = (rollout.namespace().unwrap_or_default(), rollout.name_any());
     let acted = act::act(&decision, [&namespace, &name], &hands).await;
     tell_log(&seen, &decision, &acted);
     ctx.metrics.acted(&decision, &acted, seen.now);
     let (status, news) = record::outcome(&seen, &decision, &acted);
-    let written = ctx.pen.write(&seen.rollout, &status).await;
+    let written = ctx.home.pen.write(&seen.rollout, &status).await;
     if written.map_err(|source| PassError::Record { source, way_back: true })? {
         for item in news {
             if !ctx.herald.tell(rollout, item) {

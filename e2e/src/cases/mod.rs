@@ -212,6 +212,7 @@ const CASES: &[Case] = cases![
     Own "operator killed at its writes": crash::operator_dies_at_a_sample_of_its_writes,
     Own "trouble with the API server": network::bad_figures_lead_home_through_every_trouble_with_the_api_server,
     Own "trouble with the API server": network::nothing_goes_forward_while_status_cannot_be_written,
+    Own "isolation of the way home": network::a_crowd_that_waits_keeps_nobody_from_going_home,
     Own "a provider behind a bad line": network::answers_cut_on_the_way_move_nothing,
     Own "two replicas with the leader stopped": network::leader_that_stood_still_writes_nothing_more,
     Own "two replicas, the leader cut off from its provider": network::standby_takes_home_what_a_blind_leader_keeps,

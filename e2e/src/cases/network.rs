@@ -201,6 +201,64 @@ pub(super) async fn bad_figures_lead_home_through_every_trouble_with_the_api_ser
     account.uninstall().await
 }
 
+/// Rollouts beside the one that goes home.
+const CROWD: usize = 40;
+
+/// A route of its own for each, and a rollout that drives it.
+fn crowd(number: usize, revision: &str) -> [Value; 2] {
+    let name = format!("crowd-{number}");
+    let backend = |color: &str, weight: u32| json!({"name": format!("{name}-{color}"), "port": 8000, "weight": weight});
+    let rules = json!([{"backendRefs": [backend("blue", 100), backend("green", 0)]}]);
+    let route = json!({
+        "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": name},
+        "spec": {"parentRefs": [{"name": "none"}], "rules": rules},
+    });
+    let mut rollout = Wish { traffic: json!([{"httpRoute": {"name": name}}]), gates: json!([]), ..Wish::new(revision) };
+    rollout.more =
+        json!({"release": {"external": {"revision": revision}}, "metrics": {"profile": "none"}, "manual": true});
+    let mut rollout = rollout.steps(&[(50, "600s"), (100, "600s")]).manifest();
+    rollout["metadata"]["name"] = json!(name);
+    [route, rollout]
+}
+
+/// Two score and more passes wait for an API server that does not answer about their routes; one rollout goes home as if
+/// they were not there.
+pub(super) async fn a_crowd_that_waits_keeps_nobody_from_going_home(stand: &Stand) -> Result<(), KitError> {
+    let (account, token) = stand.account().await?;
+    let one = Halfway::reach(stand, "crowd", &token, None, "600s").await?;
+    one.good().await?;
+    let mut films = Vec::new();
+    for number in 0..CROWD {
+        let [route, rollout] = crowd(number, "v1");
+        one.space.apply(&route).await?;
+        one.space.apply(&rollout).await?;
+        films.push(Film::start(one.space.rollouts(), &format!("crowd-{number}")).await?);
+    }
+    for film in &films {
+        film.until("v1 was found serving", SOON, |rollout| rollout["status"]["activeRevision"] == "v1").await?;
+    }
+    for number in 0..CROWD {
+        one.proxy.rule(Rule::new(&["get"], format!("/httproutes/crowd-{number}"), Fault::Hang));
+    }
+    for number in 0..CROWD {
+        one.space.apply(&crowd(number, "v2")[1]).await?;
+    }
+    let end = Instant::now() + SOON;
+    // More than the places that there are for passes.
+    while one.proxy.harms() < CROWD / 2 {
+        claim(Instant::now() < end, || format!("{} of the crowd have asked", one.proxy.harms()))?;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    one.rogue.be(BAD);
+    let took = one.home_since(Instant::now()).await?;
+    stand.note("beside_a_crowd_that_waits_ms", took);
+    // Each of them waits four seconds for its answer: a place behind one of them would come later.
+    claim(took < Duration::from_secs(2), || format!("it was home after {} ms", took.as_millis()))?;
+    one.proxy.forgive();
+    one.ends().await?;
+    account.uninstall().await
+}
+
 /// While the API server takes no status, no share is raised, though every gate passes: the step comes when it does again.
 pub(super) async fn nothing_goes_forward_while_status_cannot_be_written(stand: &Stand) -> Result<(), KitError> {
     let (account, token) = stand.account().await?;

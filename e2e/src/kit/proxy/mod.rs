@@ -144,7 +144,13 @@ impl Proxy {
 
     /// Whether a rule has done what it was told.
     pub(crate) fn harmed(&self) -> bool {
-        self.shared.rules.lock().unwrap_or_else(PoisonError::into_inner).iter().any(Rule::has_harmed)
+        self.harms() > 0
+    }
+
+    /// How many rules have met a request.
+    pub(crate) fn harms(&self) -> usize {
+        let rules = self.shared.rules.lock().unwrap_or_else(PoisonError::into_inner);
+        rules.iter().filter(|rule| rule.has_harmed()).count()
     }
 
     /// Everything asked so far, in order.
