@@ -73,12 +73,12 @@ e2e: ## the cases on real servers: writes target/e2e/report.json
 	$(CARGO) run -q -p e2e -- cases
 
 .PHONY: crash faults
-crash: ## kill the operator at each of its writes, on each side of it: writes target/faults/crash.json
+crash: ## kill the operator at each of its writes, on each side of it: writes target/crash/report.json
 	$(CARGO) run -q -p e2e -- cases --only operator_dies_at_every_write
 
 faults: ## every case on real servers that docs/faults.md names, and all crashes: writes target/faults/report.json
 	$(CARGO) run -q -p e2e -- cases $$(grep -o 'lab `[a-z_]*`' docs/faults.md | tr -d '`' | sort -u | sed 's/^lab /--only /'); \
-	  ended=$$?; python3 tests/faults.py docs/faults.md target/e2e/report.json target/faults/crash.json target/faults/report.json && exit $$ended
+	  ended=$$?; python3 tests/faults.py docs/faults.md target/e2e/report.json target/crash/report.json target/faults/report.json && exit $$ended
 
 lab: ## bring a lab up; `cargo run -p e2e -- lab down` ends it
 	$(CARGO) run -q -p e2e -- lab up

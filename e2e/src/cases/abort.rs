@@ -33,7 +33,7 @@ pub(super) async fn abort_takes_traffic_home_at_once(stand: &Stand) -> Result<()
     service.apply(stand, &Wish::new("v2").steps(&[(20, "120s"), (100, "5s")]).manifest()).await?;
     service.holding(20, STEP).await?;
     let took = abort(stand, &service).await?;
-    stand.note("abort_to_route_home_ms", took);
+    stand.note("abort_to_blue_ms", took);
     claim(took < AT_ONCE, || format!("from abort to route at home: {} ms", took.as_millis()))?;
     let back = service.phase("RolledBack", Duration::from_secs(15)).await?;
     service.load.mark("after").await?;
@@ -114,7 +114,7 @@ pub(super) async fn abort_works_while_prometheus_hangs(stand: &Stand) -> Result<
     let took = abort(stand, &service).await;
     drop(hanging);
     let took = took?;
-    stand.note("abort_to_route_home_ms", took);
+    stand.note("abort_to_blue_ms", took);
     claim(took < AT_ONCE, || format!("from abort to route at home: {} ms", took.as_millis()))?;
     service.phase("RolledBack", Duration::from_secs(15)).await?;
     let report = stand.end(service.load).await?;

@@ -100,7 +100,7 @@ pub(super) async fn foreign_edit_greenward_is_put_right(stand: &Stand) -> Result
     rest_is_untouched(stand, &before).await?;
     // A quarrel does not stand before an order.
     let took = super::abort::abort(stand, &service).await?;
-    stand.note("abort_to_route_home_ms", took);
+    stand.note("abort_to_blue_ms", took);
     let report = stand.end(service.load).await?;
     claim(report.is_flawless(), || report.words())
 }
@@ -129,7 +129,7 @@ pub(super) async fn a_writer_that_fights_is_left_alone_and_never_wins(stand: &St
         format!("after {written} writes of somebody else the status is {}", rollout["status"])
     })?;
     let took = super::abort::abort(stand, &service).await?;
-    stand.note("abort_to_route_home_ms", took);
+    stand.note("abort_to_blue_ms", took);
     for round in 1..=3 {
         let version = stand.space.set_weights(half).await?["metadata"]["generation"].as_i64();
         let back = |route: &Value| Weights::of(route) == home && route["metadata"]["generation"].as_i64() > version;

@@ -55,7 +55,7 @@ pub(super) async fn abort_during_finishing_brings_everything_back(stand: &Stand)
     service.phase("Baking", STEP).await?;
     service.phase("Decommissioning", STEP).await?;
     let took = super::abort::abort(stand, &service).await?;
-    stand.note("abort_to_route_home_ms", took);
+    stand.note("abort_to_blue_ms", took);
     service.phase("RolledBack", SOON).await?;
     service.change(stand, &json!({"abort": false})).await?;
     tokio::time::sleep(Duration::from_secs(3)).await;

@@ -42,59 +42,64 @@ struct Trouble {
 const TROUBLES: &[Trouble] = &[
     Trouble {
         name: "slow",
-        figure: "api_slow_ms",
+        figure: "f12_slow_to_blue_ms",
         harm: |proxy| proxy.rule(Rule::new(ALL, "/", Fault::Delay(Duration::from_secs(1)))),
         closed: false,
     },
     Trouble {
         name: "hangs",
-        figure: "after_api_hung_ms",
+        figure: "f7_after_hanging_to_blue_ms",
         harm: |proxy| proxy.rule(Rule::new(ALL, "/", Fault::Hang)),
         closed: true,
     },
     Trouble {
         name: "busy",
-        figure: "after_429_ms",
+        figure: "f11_after_429_to_blue_ms",
         harm: |proxy| proxy.rule(Rule::new(ALL, "/", Fault::Status { code: 429, retry_after: Some(600) })),
         closed: true,
     },
     Trouble {
         name: "broken",
-        figure: "after_503_ms",
+        figure: "f12_after_503_to_blue_ms",
         harm: |proxy| proxy.rule(Rule::new(ALL, "/", Fault::Status { code: 503, retry_after: None })),
         closed: true,
     },
     Trouble {
         name: "no-leader",
-        figure: "after_etcd_without_a_leader_ms",
+        figure: "f12_after_no_etcd_leader_to_blue_ms",
         harm: |proxy| proxy.rule(Rule::new(WRITES, "/", Fault::Status { code: 500, retry_after: None })),
         closed: true,
     },
     Trouble {
         name: "forbidden",
-        figure: "after_403_ms",
+        figure: "f13_after_403_to_blue_ms",
         harm: |proxy| proxy.rule(Rule::new(WRITES, "/httproutes/", Fault::Status { code: 403, retry_after: None })),
         closed: true,
     },
     Trouble {
         name: "reset",
-        figure: "after_resets_ms",
+        figure: "f6_after_resets_to_blue_ms",
         harm: |proxy| proxy.rule(Rule::new(ALL, "/", Fault::Drop(When::Before))),
         closed: true,
     },
     Trouble {
         name: "lost",
-        figure: "replies_lost_ms",
+        figure: "f8_replies_lost_to_blue_ms",
         harm: |proxy| proxy.rule(Rule::new(WRITES, "/", Fault::Drop(When::After)).nth(1, 3)),
         closed: false,
     },
     Trouble {
         name: "cut",
-        figure: "replies_cut_ms",
+        figure: "f8_replies_cut_to_blue_ms",
         harm: |proxy| proxy.rule(Rule::new(WRITES, "/", Fault::Truncate(20)).nth(1, 3)),
         closed: false,
     },
-    Trouble { name: "silent", figure: "watches_silent_ms", harm: |proxy| proxy.freeze(true), closed: false },
+    Trouble {
+        name: "silent",
+        figure: "f16_watches_silent_to_blue_ms",
+        harm: |proxy| proxy.freeze(true),
+        closed: false,
+    },
 ];
 
 /// A release in its first step, by an operator behind a proxy.
@@ -251,7 +256,7 @@ pub(super) async fn a_crowd_that_waits_keeps_nobody_from_going_home(stand: &Stan
     }
     one.rogue.be(BAD);
     let took = one.home_since(Instant::now()).await?;
-    stand.note("beside_a_crowd_that_waits_ms", took);
+    stand.note("f42_beside_a_crowd_to_blue_ms", took);
     // Each of them waits four seconds for its answer: a place behind one of them would come later.
     claim(took < Duration::from_secs(2), || format!("it was home after {} ms", took.as_millis()))?;
     one.proxy.forgive();
@@ -291,7 +296,7 @@ pub(super) async fn answers_cut_on_the_way_move_nothing(stand: &Stand) -> Result
     claim(between.harmed(), || "nothing was cut".to_owned())?;
     let since = Instant::now();
     one.space.change(&json!({"abort": true})).await?;
-    stand.note("abort_to_route_home_ms", one.home_since(since).await?);
+    stand.note("abort_to_blue_ms", one.home_since(since).await?);
     one.ends().await?;
     account.uninstall().await
 }
@@ -308,7 +313,7 @@ pub(super) async fn leader_that_stood_still_writes_nothing_more(stand: &Stand) -
     one.operator.signal(Signal::STOP);
     one.rogue.be(BAD);
     let since = Instant::now();
-    stand.note("leader_stopped_to_blue_ms", one.home_since(since).await?);
+    stand.note("f4_leader_stopped_to_blue_ms", one.home_since(since).await?);
     // The standby takes traffic home before the lease has run out; whoever wakes up then has lost it.
     tokio::time::sleep(LASTS).await;
     // What it had sent before it stood still may have been answered since.

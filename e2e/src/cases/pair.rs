@@ -129,7 +129,7 @@ pub(super) async fn a_revoked_grant_brings_traffic_home(stand: &Stand) -> Result
     revoke(&next, &grant).await?;
     let revoked = std::time::Instant::now();
     service.route.until("traffic is home", STEP, |route| Weights::of(route) == HOME).await?;
-    stand.note("grant_revoked_to_home_ms", revoked.elapsed());
+    stand.note("f40_grant_revoked_to_blue_ms", revoked.elapsed());
     let back = service.phase("RolledBack", STEP).await?;
     let rollout = back.object.as_deref().cloned().unwrap_or_default();
     claim(rollout["status"]["reason"] == "RouteRefused", || {

@@ -122,7 +122,7 @@ pub(super) async fn candidate_that_dies_midway_goes_home(stand: &Stand) -> Resul
     stand.space.merge("apps/v1", "Deployment", "chat-green", &serde_json::json!({"spec": {"replicas": 0}})).await?;
     let home = service.route.until("home", Duration::from_secs(10), |route| Weights::of(route).green == 0).await?;
     let took = home.at.saturating_duration_since(since);
-    stand.note("death_to_route_home_ms", took);
+    stand.note("f32_death_to_blue_ms", took);
     service.load.mark("home").await?;
     let back = service.phase("RolledBack", Duration::from_secs(15)).await?;
     let reason = back.object.as_deref().map(|rollout| rollout["status"]["reason"].clone()).unwrap_or_default();

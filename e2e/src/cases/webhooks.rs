@@ -84,7 +84,7 @@ async fn home_without_it(stand: &Stand, service: &Service, balancer: &Balancer) 
     let home = |route: &Value| space::Weights::of(route).green == 100;
     let seen = service.route.until("home", SOON, home).await?;
     let took = seen.at.saturating_duration_since(since);
-    stand.note("abort_to_route_home_ms", took);
+    stand.note("abort_to_blue_ms", took);
     claim(took < DEADLINE, || format!("the route was home after {} ms", took.as_millis()))?;
     let waits = |rollout: &Value| {
         let message = rollout["status"]["message"].as_str().unwrap_or_default();

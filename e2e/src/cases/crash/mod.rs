@@ -18,6 +18,8 @@ use crate::kit::{
     proxy::{Seen, When},
 };
 
+/// On which sides of a write it dies.
+const SIDES: [When; 3] = [When::Before, When::After, When::Told];
 /// Runs beside each other: they wait most of the time.
 const BESIDE: usize = 8;
 
@@ -33,6 +35,8 @@ struct Row {
     repeats: usize,
     /// Whether it died before it could say why traffic went back.
     cause_lost: bool,
+    /// Whether it ended otherwise than without a crash.
+    different_end: bool,
     /// From the death to the end of the release.
     seconds: f64,
     violations: Vec<String>,
@@ -40,9 +44,13 @@ struct Row {
 
 #[derive(Debug, Serialize)]
 struct Document {
+    /// Writes at which it may die, and the sides of each.
+    points: usize,
+    modes: usize,
     writes: BTreeMap<String, usize>,
     runs: usize,
     met: usize,
+    different_ends: usize,
     repeats: usize,
     causes_lost: usize,
     violations: usize,
@@ -52,14 +60,13 @@ struct Document {
 
 /// Every write that moves traffic, each on one of the three sides in turn, and every fourth of the others.
 pub(super) async fn operator_dies_at_a_sample_of_its_writes(stand: &Stand) -> Result<(), KitError> {
-    let sides = [When::Before, When::After, When::Told];
     die(stand, |points| {
         let mut others = 0;
         let mut sample = Vec::new();
         for (n, (point, moves)) in points.iter().enumerate() {
             others += usize::from(!moves);
             if *moves || others % 4 == 1 {
-                sample.push(Point { when: sides[n % 3], ..point.clone() });
+                sample.push(Point { when: SIDES[n % SIDES.len()], ..point.clone() });
             }
         }
         sample
@@ -69,9 +76,8 @@ pub(super) async fn operator_dies_at_a_sample_of_its_writes(stand: &Stand) -> Re
 
 /// Every write on every side.
 pub(super) async fn operator_dies_at_every_write(stand: &Stand) -> Result<(), KitError> {
-    let sides = [When::Before, When::After, When::Told];
     die(stand, |points| {
-        points.iter().flat_map(|(point, _)| sides.map(|when| Point { when, ..point.clone() })).collect()
+        points.iter().flat_map(|(point, _)| SIDES.map(|when| Point { when, ..point.clone() })).collect()
     })
     .await
 }
@@ -83,11 +89,13 @@ async fn die(stand: &Stand, choose: impl Fn(&[(Point, bool)]) -> Vec<Point>) -> 
     let scenes = [Scene::Promote, Scene::Rollback];
     let (one, two) = tokio::try_join!(stage.play(scenes[0], "ref-0", None), stage.play(scenes[1], "ref-1", None))?;
     let references = [one, two];
-    let mut all = Vec::new();
+    let (mut all, mut count) = (Vec::new(), 0);
     for (scene, reference) in std::iter::zip(scenes, &references) {
         let wrong = wrong_with(scene, reference, reference);
         claim(wrong.is_empty(), || format!("{scene:?} without a crash: {}", wrong.join("\n")))?;
-        all.extend(choose(&points(scene, &reference.writes)));
+        let points = points(scene, &reference.writes);
+        count += points.len();
+        all.extend(choose(&points));
     }
     let rows = stream::iter(all.into_iter().enumerate())
         .map(|(n, point)| {
@@ -99,7 +107,7 @@ async fn die(stand: &Stand, choose: impl Fn(&[(Point, bool)]) -> Vec<Point>) -> 
         .await;
     account.uninstall().await?;
     let writes = std::iter::zip(scenes, &references).map(|(scene, played)| (format!("{scene:?}"), played.writes.len()));
-    judged(stand, writes.collect(), rows)
+    judged(stand, count, writes.collect(), rows)
 }
 
 /// The writes of a run without a crash. Events are told beside the release, by whoever has the time, and nothing rests on them.
@@ -123,6 +131,7 @@ async fn one_point(stage: &Stage, point: &Point, n: usize, reference: &Played) -
         met: false,
         repeats: 0,
         cause_lost: false,
+        different_end: false,
         seconds: 0.0,
         violations: Vec::new(),
     };
@@ -132,6 +141,7 @@ async fn one_point(stage: &Stage, point: &Point, n: usize, reference: &Played) -
             row.met = played.deaths > 0;
             row.repeats = repeats(reference, &played);
             row.cause_lost = end::cause_is_lost(&played.end);
+            row.different_end = !end::differences(&reference.end, &played.end).is_empty();
             row.seconds = played.seconds;
             row.violations = wrong_with(point.scene, reference, &played);
         }
@@ -160,20 +170,24 @@ fn wrong_with(scene: Scene, reference: &Played, played: &Played) -> Vec<String> 
     wrong
 }
 
-fn judged(stand: &Stand, writes: BTreeMap<String, usize>, rows: Vec<Row>) -> Result<(), KitError> {
+fn judged(stand: &Stand, points: usize, writes: BTreeMap<String, usize>, rows: Vec<Row>) -> Result<(), KitError> {
     let worst_seconds = rows.iter().map(|row| row.seconds).fold(0.0, f64::max);
     let document = Document {
+        points,
+        modes: SIDES.len(),
         writes,
         runs: rows.len(),
         met: rows.iter().filter(|row| row.met).count(),
+        different_ends: rows.iter().filter(|row| row.different_end).count(),
         repeats: rows.iter().map(|row| row.repeats).sum(),
         causes_lost: rows.iter().filter(|row| row.cause_lost).count(),
         violations: rows.iter().map(|row| row.violations.len()).sum(),
         worst_seconds,
         rows,
     };
-    let path = target()?.join("faults/crash.json");
-    let what = || path.display().to_string();
+    let (directory, name) = (target()?.join("crash"), "report.json");
+    let (path, what) = (directory.join(name), || directory.join(name).display().to_string());
+    std::fs::create_dir_all(&directory).map_err(KitError::failed(what()))?;
     let text = serde_json::to_string_pretty(&document).map_err(KitError::failed(what()))?;
     std::fs::write(&path, text).map_err(KitError::failed(what()))?;
     for (name, count) in [("runs", document.runs), ("met", document.met), ("repeats", document.repeats)] {
