@@ -10,13 +10,15 @@ use kube::KubeSchema;
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use super::smoke::HeadersFrom;
+
 /// Something that has to be true before any traffic moves.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("[has(self.job), has(self.k6), has(self.baseline), has(self.rehearsal)].filter(x, x).size() == 1").message("preflight: each item is exactly one of `job`, `k6`, `baseline` and `rehearsal`; write for example `{name: backup, job: {cronJob: backup}}`"),
-    validation = Rule::new("!has(self.expect) || has(self.job) || has(self.k6)").message("preflight: `expect` is about the numbers that a Job leaves; write it beside `job` or `k6`, or leave it out"),
-    validation = Rule::new("!has(self.retries) || has(self.job) || has(self.k6)").message("preflight: only a Job is tried again; write `retries` beside `job` or `k6`, or leave it out"),
+    validation = Rule::new("[has(self.job), has(self.http), has(self.k6), has(self.baseline), has(self.rehearsal)].filter(x, x).size() == 1").message("preflight: each item is exactly one of `job`, `http`, `k6`, `baseline` and `rehearsal`; write for example `{name: backup, job: {cronJob: backup}}`"),
+    validation = Rule::new("!has(self.expect) || has(self.job) || has(self.http) || has(self.k6)").message("preflight: `expect` is about the numbers that a Job leaves or an endpoint tells; write it beside `job`, `http` or `k6`, or leave it out"),
+    validation = Rule::new("!has(self.retries) || has(self.job) || has(self.http) || has(self.k6)").message("preflight: only a Job or a request is tried again; write `retries` beside `job`, `http` or `k6`, or leave it out"),
     validation = Rule::new("!has(self.maxAge) || has(self.job) && !has(self.expect)").message("preflight: `maxAge` lets an earlier run of the CronJob count, whose numbers nobody knows; it belongs to `job` without `expect`")
 )]
 pub struct Check {
@@ -26,6 +28,10 @@ pub struct Check {
     /// A Job that has to end well, before the candidate comes up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<Run>,
+    /// A request to somebody else than the candidate, who has to answer, before the candidate comes up: whether a key works,
+    /// whether a service that is needed is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<CheckHttp>,
     /// A load test against the candidate itself, when it is up. The Job has to end well, and no threshold in the summary
     /// that it leaves may be crossed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -42,7 +48,7 @@ pub struct Check {
     #[schemars(schema_with = "span")]
     #[x_kube(validation = Rule::new("duration(self) >= duration('1m') && duration(self) <= duration('720h')").message("maxAge: write a duration between 1m and 720h, for example 1h"))]
     pub max_age: Option<String>,
-    /// How long one try may take. Default 15m.
+    /// How long one try may take. Default 15m, of a request 30s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "span")]
     #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('24h')").message("timeout: write a duration between 1s and 24h, for example 15m"))]
@@ -51,10 +57,34 @@ pub struct Check {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 5))]
     pub retries: Option<i32>,
-    /// What the numbers have to be that the Job leaves as its termination message, a JSON object.
+    /// What the numbers have to be that the Job leaves as its termination message, or the endpoint answers: a JSON object.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub expect: Vec<Expect>,
+}
+
+/// A GET to an endpoint of the operator's configuration.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckHttp {
+    /// Name of an endpoint in the operator's configuration. Where it is, and how it is asked, stands there only.
+    #[schemars(regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"), length(min = 1, max = 63))]
+    pub name: String,
+    /// More headers, that stand in a Secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub headers_from: Option<HeadersFrom>,
+    /// The status of the answer. Default: any from 200 to 299.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 100, max = 599))]
+    pub status: Option<i32>,
+    /// What has to stand somewhere in the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256))]
+    pub contains: Option<String>,
+    /// How fast the whole answer has to be there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "super::smoke::moment")]
+    pub within: Option<String>,
 }
 
 /// Nothing more is to be said: write `{}`.

@@ -154,7 +154,7 @@ impl HttpMethod {
     }
 }
 
-fn moment(_: &mut SchemaGenerator) -> Schema {
+pub(super) fn moment(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "pattern": r"^[0-9]{1,5}(\.[0-9]{1,3})?(ms|s)$", "maxLength": 12})
 }
 

@@ -96,12 +96,17 @@ impl Manifest {
             GateSetSeen::Missing => None,
         });
         let gates = spec.gates.iter().chain(of_sets.flatten());
+        let asked = spec.preflight.iter().filter_map(|check| Some(check.http.as_ref()?.name.clone()));
         let endpoint = |name: String| EndpointOffer { name, tells_colors: true };
         let some = "$1".to_owned();
         let prices = crate::api::v1alpha1::Prices { input: some.clone(), output: some.clone(), ..Default::default() };
         Offers {
             providers: vec![spec.metrics.provider.clone().unwrap_or_else(|| "default".to_owned())],
-            endpoints: gates.filter_map(|gate| gate.http.as_ref()).map(|http| endpoint(http.name.clone())).collect(),
+            endpoints: gates
+                .filter_map(|gate| Some(gate.http.as_ref()?.name.clone()))
+                .chain(asked)
+                .map(endpoint)
+                .collect(),
             prices: Some(prices),
             gpu_price: Some(some),
             cross_namespace: true,

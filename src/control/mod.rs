@@ -49,7 +49,7 @@ use crate::{
         snapshot::{EndpointOffer, Offers},
         tidings::Told,
     },
-    line::{ProviderError, ProviderSettings},
+    line::{Line, ProviderError, ProviderSettings},
     metrics::Reading,
     notify::{Courier, Heard},
     observe::{
@@ -124,9 +124,7 @@ pub async fn run(settings: Settings) -> Result<(), ControlError> {
     let asking = providers(&settings, &board, clock, &metrics, &stop)?.into_iter().map(FutureExt::boxed);
     asking.chain(keeping).for_each(|task| drop(tasks.spawn(task)));
     let parts = Parts {
-        eyes: client(&config)?,
-        hands: client(&config)?,
-        home: client(&config)?,
+        clients: Clients::new(&config)?,
         board: board.clone(),
         clock,
         metrics,
@@ -134,6 +132,7 @@ pub async fn run(settings: Settings) -> Result<(), ControlError> {
         desk,
         lease,
         webhooks,
+        endpoints: lines(&settings)?,
         settings,
     };
     let (dials, loops): (Vec<Dial>, Vec<_>) = parts.loops(&stop, &ready).into_iter().unzip();
@@ -158,6 +157,11 @@ pub async fn run(settings: Settings) -> Result<(), ControlError> {
             Ok(())
         }
     }
+}
+
+/// To the endpoints, for checks.
+fn lines(settings: &Settings) -> Result<Arc<Vec<Line>>, ProviderError> {
+    settings.endpoints.iter().map(Line::new).collect::<Result<_, _>>().map(Arc::new)
 }
 
 /// As whom events are told.
@@ -240,13 +244,24 @@ async fn dispatch(board: Board, dials: Vec<Dial>, stop: impl Future<Output = ()>
     }
 }
 
+/// Each has its own connections: the way home never waits for one that others have filled.
+struct Clients {
+    eyes: Client,
+    hands: Client,
+    home: Client,
+}
+
+impl Clients {
+    fn new(config: &Config) -> Result<Self, ControlError> {
+        let one = || Client::try_from(config.clone()).map_err(ControlError::Client);
+        Ok(Self { eyes: one()?, hands: one()?, home: one()? })
+    }
+}
+
 /// What the loops of all scopes share.
 struct Parts {
     settings: Settings,
-    eyes: Client,
-    hands: Client,
-    /// For the way home alone: it never waits for a connection that others have filled.
-    home: Client,
+    clients: Clients,
     board: Board,
     clock: Clock,
     metrics: Arc<Metrics>,
@@ -254,6 +269,8 @@ struct Parts {
     desk: Desk,
     lease: LeaseHandle,
     webhooks: (Webhooks, Arc<act::Webhooks>),
+    /// For checks; gates have a task for each.
+    endpoints: Arc<Vec<Line>>,
 }
 
 impl Parts {
@@ -276,7 +293,7 @@ impl Parts {
         stop: cell::Receiver<bool>,
         ready: Ready,
     ) -> future::BoxFuture<'static, ()> {
-        let (stores, wakes, filled) = watch::scope(&self.eyes, scope);
+        let (stores, wakes, filled) = watch::scope(&self.clients.eyes, scope);
         let full = Arc::new(AtomicBool::new(false));
         let context = Arc::new(self.context(stores.clone(), Arc::clone(&full)));
         let rollouts = stores.rollouts.clone();
@@ -356,11 +373,16 @@ impl Parts {
                 offers,
                 memory: Memory::default(),
                 webhooks: self.webhooks.0.clone(),
-                calls: Calls::new(Eyes { client: self.eyes.clone(), deadline }, self.board.clone(), self.clock),
+                calls: Calls::new(
+                    Eyes { client: self.clients.eyes.clone(), deadline },
+                    self.board.clone(),
+                    self.clock,
+                    Arc::clone(&self.endpoints),
+                ),
             },
             lanes: Lanes::new(self.settings.limits.concurrency),
-            usual: reach(&self.eyes, &self.hands),
-            home: reach(&self.home, &self.home),
+            usual: reach(&self.clients.eyes, &self.clients.hands),
+            home: reach(&self.clients.home, &self.clients.home),
             herald: self.herald.clone(),
             desk: self.desk.clone(),
             metrics: Arc::clone(&self.metrics),

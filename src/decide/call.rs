@@ -1,13 +1,17 @@
-//! Requests to the candidate itself that a decision wants made beside it, each once, and what became of them. Plain data:
+//! Requests that a decision wants made beside it, to the candidate itself or to an endpoint of the operator's configuration, each once, and what became of them. Plain data:
 //! `observe::calls` makes them.
 
 use std::{collections::BTreeMap, time::Duration};
 
-/// Requests to pods, with what their answers have to be.
+use crate::metrics::About;
+
+/// Requests to pods or to an endpoint, with what their answers have to be.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Call {
     /// The pods, `address:port`.
     pub to: Vec<String>,
+    /// The endpoint that is asked in their place, and on whose behalf.
+    pub endpoint: Option<Box<(String, About)>>,
     /// The port, until they are known.
     pub port: i32,
     /// The path.

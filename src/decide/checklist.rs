@@ -11,12 +11,12 @@ use super::{
 use crate::{
     api::{
         LlmRolloutSpec,
-        checks::{Check, Expect, Hook, Run},
+        checks::{Check, CheckHttp, Expect, Hook, Run},
         gates::Gate,
         smoke::{HttpMethod, Smoke, SmokeHttp, WarmUp},
         sources::Job,
     },
-    metrics::Limit,
+    metrics::{About, Limit},
 };
 
 /// How long a try may take unless the manifest says otherwise.
@@ -54,7 +54,7 @@ pub enum What {
         /// How old an earlier run may be that counts as well.
         max_age: Option<Duration>,
     },
-    /// Requests are sent to the candidate; whom exactly is filled in when it is done.
+    /// Requests are sent to the candidate or to an endpoint; whom exactly is filled in when it is done.
     Call(Call),
     /// Baselines are waited for.
     Baseline,
@@ -126,26 +126,55 @@ pub(super) fn checks(spec: &LlmRolloutSpec) -> Result<Vec<PlannedCheck>, Wrong> 
 
 fn check(c: &Check) -> Result<PlannedCheck, Wrong> {
     let max_age = c.max_age.as_ref().map(|age| duration_or(Some(age), 0, "preflight.maxAge")).transpose()?;
+    let usual = if c.http.is_some() { OF_A_REQUEST } else { TIMEOUT };
+    let timeout = duration_or(c.timeout.as_ref(), usual, "preflight.timeout")?;
+    let expect = c.expect.iter().map(|e| expected("preflight", &c.name, e)).collect::<Result<Vec<_>, _>>()?;
+    let asked = c.http.as_ref().map(|http| ask(http, &expect, timeout)).transpose()?;
     let job = |run: &Run, k6| What::Job { cron_job: run.cron_job.clone(), k6, max_age };
     let all = [
         c.job.as_ref().map(|run| (When::Before, job(run, false))),
+        asked.map(|call| (When::Before, What::Call(call))),
         c.k6.as_ref().map(|run| (When::Up, job(run, true))),
         c.baseline.as_ref().map(|_| (When::Before, What::Baseline)),
         c.rehearsal.as_ref().map(|_| (When::Before, What::Rehearsal)),
     ];
     let mut written = all.into_iter().flatten();
     let (Some((when, what)), None) = (written.next(), written.next()) else {
-        let kinds = "`job`, `k6`, `baseline` and `rehearsal`";
+        let kinds = "`job`, `http`, `k6`, `baseline` and `rehearsal`";
         let example = "write for example `job: {cronJob: backup}`";
         return Err(invalid(format!("preflight: {}: each item is exactly one of {kinds}; {example}", c.name)));
     };
-    Ok(PlannedCheck {
-        name: c.name.clone(),
-        when,
-        what,
-        timeout: duration_or(c.timeout.as_ref(), TIMEOUT, "preflight.timeout")?,
-        tries: tries(c.retries),
-        expect: c.expect.iter().map(|e| expected("preflight", &c.name, e)).collect::<Result<_, _>>()?,
+    Ok(PlannedCheck { name: c.name.clone(), when, what, timeout, tries: tries(c.retries), expect })
+}
+
+/// A GET; whom it is about is filled in when it is done.
+fn ask(http: &CheckHttp, expect: &[Expected], timeout: Duration) -> Result<Call, Wrong> {
+    Ok(Call {
+        to: Vec::new(),
+        endpoint: Some(Box::new((http.name.clone(), About::default()))),
+        port: 0,
+        path: String::new(),
+        body: None,
+        method: None,
+        headers: http.headers_from.as_ref().map(|from| from.secret.clone()),
+        wants: answer(http.status, http.contains.as_ref(), http.within.as_ref(), expect, "preflight.http.within")?,
+        timeout,
+        after: Duration::ZERO,
+    })
+}
+
+fn answer(
+    status: Option<i32>,
+    contains: Option<&String>,
+    within: Option<&String>,
+    expect: &[Expected],
+    field: &str,
+) -> Result<Wants, Wrong> {
+    Ok(Wants::Answer {
+        status: status.and_then(|s| u16::try_from(s).ok()),
+        contains: contains.cloned(),
+        within: within.map(|w| moment(w, field)).transpose()?,
+        numbers: expect.iter().map(|e| e.field.clone()).collect(),
     })
 }
 
@@ -172,17 +201,13 @@ fn smoke(spec: &LlmRolloutSpec, s: &Smoke) -> Result<PlannedCheck, Wrong> {
 fn request(spec: &LlmRolloutSpec, http: &SmokeHttp, expect: &[Expected], timeout: Duration) -> Result<Call, Wrong> {
     Ok(Call {
         to: Vec::new(),
+        endpoint: None,
         port: port(spec, http.port, "smoke.http")?,
         path: http.path.clone(),
         body: http.body.clone(),
         method: http.method.map(HttpMethod::word),
         headers: http.headers_from.as_ref().map(|from| from.secret.clone()),
-        wants: Wants::Answer {
-            status: http.status.and_then(|s| u16::try_from(s).ok()),
-            contains: http.contains.clone(),
-            within: http.within.as_ref().map(|w| moment(w, "smoke.http.within")).transpose()?,
-            numbers: expect.iter().map(|e| e.field.clone()).collect(),
-        },
+        wants: answer(http.status, http.contains.as_ref(), http.within.as_ref(), expect, "smoke.http.within")?,
         timeout,
         after: Duration::ZERO,
     })
@@ -195,6 +220,7 @@ fn warm_up(spec: &LlmRolloutSpec, w: &WarmUp) -> Result<PlannedCheck, Wrong> {
     let wants = Wants::Warmth { model: w.model.clone(), requests, first: ttft.transpose()? };
     let call = Call {
         to: Vec::new(),
+        endpoint: None,
         port: port(spec, w.port, "warmUp")?,
         path: w.path.clone(),
         body: w.body.clone(),

@@ -21,7 +21,7 @@ use crate::{
         labels,
         status::Attempt,
     },
-    metrics::{JobNumber, NoData, k6},
+    metrics::{About, JobNumber, NoData, k6},
 };
 
 /// So much later than it must have ended, what nobody sees is gone.
@@ -211,13 +211,24 @@ impl Looking<'_> {
 
     fn begin_call(&self, call: &Call) -> Look {
         let Some(color) = self.v.candidate() else { return self.goes(Begins::Nothing) };
+        let after = if self.tries() > 1 { BREATH } else { Duration::ZERO };
+        if let Some((name, _)) = call.endpoint.as_deref() {
+            let meta = &self.v.s.rollout.metadata;
+            let about = About {
+                namespace: meta.namespace.clone().unwrap_or_default(),
+                name: meta.name.clone().unwrap_or_default(),
+                color: color.word(),
+                revision: self.attempt.revision.clone(),
+            };
+            let endpoint = Some(Box::new((name.clone(), about)));
+            return self.goes(Begins::Call(self.name(), Box::new(Call { endpoint, after, ..call.clone() })));
+        }
         // The candidate is up, so whoever answers behind its Service is of this revision.
         let to: Vec<String> = self.v.s.color(color).addresses.iter().map(|ip| at(ip, call.port)).collect();
         if to.is_empty() {
             let words = format!("check {} waits: no ready pod of {} has an address", self.check.name, color.word());
             return Look::Waits(say::said(Reason::CheckWaits, words));
         }
-        let after = if self.tries() > 1 { BREATH } else { Duration::ZERO };
         self.goes(Begins::Call(self.name(), Box::new(Call { to, after, ..call.clone() })))
     }
 

@@ -3,7 +3,7 @@
 
 use super::{
     plan::{Wrong, duration_or, invalid},
-    snapshot::Offers,
+    snapshot::{EndpointOffer, Offers},
 };
 use crate::{
     api::{
@@ -74,16 +74,21 @@ fn query(gate: &Gate, text: &str, source: &Source) -> Result<Subject, Wrong> {
     Query::read(text, counts).map(Subject::Query).map_err(|e| invalid(format!("gates: {name}: {e}")))
 }
 
+/// An endpoint of the operator's configuration, for whoever names it there.
+pub(super) fn endpoint<'a>(place: &str, name: &str, offers: &'a Offers) -> Result<&'a EndpointOffer, Wrong> {
+    offers.endpoints.iter().find(|e| e.name == name).ok_or_else(|| {
+        let known = offers.endpoints.iter().map(|e| e.name.as_str()).collect::<Vec<_>>().join(", ");
+        let known = if known.is_empty() { "it has none".to_owned() } else { format!("it has: {known}") };
+        let message = format!("{place}: the operator's configuration has no endpoint {name}; {known}");
+        Wrong { reason: Reason::EndpointUnknown, message }
+    })
+}
+
 /// A number of an endpoint. Where it is stands in the operator's configuration only.
 fn number(gate: &Gate, http: &Http, offers: &Offers) -> Result<Subject, Wrong> {
     let name = &gate.name;
     let wrong = |words: &str| invalid(format!("gates: {name}: {words}"));
-    let Some(endpoint) = offers.endpoints.iter().find(|e| e.name == http.name) else {
-        let known = offers.endpoints.iter().map(|e| e.name.as_str()).collect::<Vec<_>>().join(", ");
-        let known = if known.is_empty() { "it has none".to_owned() } else { format!("it has: {known}") };
-        let message = format!("gates: {name}: the operator's configuration has no endpoint {}; {known}", http.name);
-        return Err(Wrong { reason: Reason::EndpointUnknown, message });
-    };
+    let endpoint = endpoint(&format!("gates: {name}"), &http.name, offers)?;
     if gate.window.is_some() {
         return Err(wrong(
             "an endpoint tells one number whenever it is asked, so `http` has no `window`; leave it out",

@@ -157,6 +157,9 @@ impl Plan {
         }
         let Colors { replicas, ready_timeout, told_apart } = Colors::read(spec, &figures.source, &gates)?;
         let course = Course::read(spec)?;
+        for (check, http) in spec.preflight.iter().filter_map(|c| Some((c, c.http.as_ref()?))) {
+            looks::endpoint(&format!("preflight: {}", check.name), &http.name, around.offers)?;
+        }
         gate_sets::known(&course, &gates)?;
         if course.steps.iter().any(|s| s.min_requests.or(s.max_requests).is_some()) {
             ask::available(&figures.source, Metric::Requests, None).map_err(|why| {

@@ -1,4 +1,4 @@
-//! Makes the requests that decisions want made to the pods of a candidate: each by a task of its own, once, bounded in time and
+//! Makes the requests that decisions want made to the pods of a candidate, or to an endpoint that is configured: each by a task of its own, once, bounded in time and
 //! size. What became of it wakes the rollout. No decision waits for one, and a candidate that hangs delays only itself.
 //! Never follows a redirect, and never lets a word of an answer, or of a Secret, out.
 
@@ -31,8 +31,8 @@ use super::{
 use crate::{
     api::labels,
     decide::call::{Call, Called, Wants},
-    line,
-    metrics::NoData,
+    line::{self, Line},
+    metrics::{About, NoData},
 };
 
 /// How long a pod is left alone that is not warm yet.
@@ -50,6 +50,7 @@ struct Inner {
     eyes: Eyes,
     board: Board,
     clock: Clock,
+    endpoints: Arc<Vec<Line>>,
     state: Mutex<BTreeMap<Key, BTreeMap<String, Entry>>>,
 }
 
@@ -67,8 +68,8 @@ impl Drop for Entry {
 
 impl Calls {
     /// No calls yet; what is told wakes through the board.
-    pub fn new(eyes: Eyes, board: Board, clock: Clock) -> Self {
-        Self(Arc::new(Inner { client: OnceLock::new(), eyes, board, clock, state: Mutex::default() }))
+    pub fn new(eyes: Eyes, board: Board, clock: Clock, endpoints: Arc<Vec<Line>>) -> Self {
+        Self(Arc::new(Inner { client: OnceLock::new(), eyes, board, clock, endpoints, state: Mutex::default() }))
     }
 
     /// Replaces what a rollout wants called: what is new begins, what is wanted no more ends.
@@ -123,7 +124,7 @@ impl Inner {
                 None => HeaderMap::new(),
             };
             let client = self.client.get_or_init(|| client().ok()).as_ref().ok_or("no client could be made")?;
-            let caller = Caller { client, clock: self.clock, call, headers, last: &last };
+            let caller = Caller { client, clock: self.clock, call, endpoints: &self.endpoints, headers, last: &last };
             match &call.wants {
                 Wants::Answer { .. } => caller.answer().await,
                 Wants::Warmth { .. } => caller.warmth().await,
@@ -176,6 +177,7 @@ struct Caller<'a> {
     client: &'a Client,
     clock: Clock,
     call: &'a Call,
+    endpoints: &'a [Line],
     headers: HeaderMap,
     /// Why it is not warm yet.
     last: &'a Mutex<String>,
@@ -184,9 +186,11 @@ struct Caller<'a> {
 impl Caller<'_> {
     async fn answer(&self) -> Result<Found, String> {
         let Wants::Answer { status, contains, within, numbers } = &self.call.wants else { return Ok(Found::default()) };
-        let to = self.call.to.first().ok_or("no pod of it is ready")?;
         let begun = self.clock.running();
-        let response = self.send(to).await?;
+        let response = match self.call.endpoint.as_deref() {
+            Some((name, about)) => self.ask(name, about).await?,
+            None => self.send(self.call.to.first().ok_or("no pod of it is ready")?).await?,
+        };
         let code = response.status();
         if status.map_or(!code.is_success(), |wanted| wanted != code.as_u16()) {
             return Err(format!("it answered {}", code.as_u16()));
@@ -269,6 +273,15 @@ impl Caller<'_> {
         Ok(took)
     }
 
+    /// An endpoint, with the credentials that are configured and the headers of the Secret.
+    async fn ask(&self, name: &str, about: &About) -> Result<Response, String> {
+        let line = self.endpoints.iter().find(|line| line.settings().name == name);
+        let line = line.ok_or_else(|| format!("the operator's configuration has no endpoint {name}"))?;
+        let client = line.client().await.map_err(|why| why.to_string())?;
+        let request = client.get(line::about(line.endpoint(), about)).header(CACHE_CONTROL, "no-cache");
+        line.send(request.headers(self.headers.clone())).await.map_err(|why| why.to_string())
+    }
+
     async fn send(&self, to: &str) -> Result<Response, String> {
         let address: SocketAddr = to.parse().map_err(|_| "its address is none".to_owned())?;
         if line::is_refused(address.ip()) {
@@ -315,7 +328,7 @@ async fn body(response: Response) -> Result<Vec<u8>, String> {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeMap, convert::Infallible, time::Duration};
+    use std::{collections::BTreeMap, convert::Infallible, sync::Arc, time::Duration};
 
     use futures::{FutureExt, StreamExt};
     use http::{Request, Response};
@@ -367,7 +380,7 @@ mod tests {
     fn call(to: &str, wants: Wants) -> Call {
         let (path, timeout) = ("/x".to_owned(), Duration::from_secs(20));
         let (to, after) = (vec![to.to_owned()], Duration::ZERO);
-        Call { to, port: 0, path, body: None, method: None, headers: None, wants, timeout, after }
+        Call { to, endpoint: None, port: 0, path, body: None, method: None, headers: None, wants, timeout, after }
     }
 
     /// An API server that has no Secret but `keys` and `foreign`, and lets nobody read `mine`.
@@ -395,7 +408,7 @@ mod tests {
 
     async fn told(call: Call) -> Called {
         let (board, owner) = (Board::default(), Owner::new("chat").within("llm"));
-        let calls = Calls::new(eyes(), board.clone(), Clock::start());
+        let calls = Calls::new(eyes(), board.clone(), Clock::start(), Arc::default());
         let wanted = BTreeMap::from([("a".to_owned(), call)]);
         calls.want(&owner, wanted.clone());
         calls.want(&owner, wanted);

@@ -481,11 +481,14 @@ impl World {
     fn want(&mut self, calls: &BTreeMap<String, Call>) {
         self.called.retain(|name, _| calls.contains_key(name));
         for (name, call) in calls.iter().filter(|(name, _)| !self.called.contains_key(*name)).collect::<Vec<_>>() {
-            let Call { to, path, body, headers, after, .. } = call;
+            let Call { to, endpoint, path, body, headers, after, .. } = call;
+            let endpoint = endpoint.as_deref().map_or_else(String::new, |(name, about)| {
+                format!("endpoint {name} about {}/{} {} {}", about.namespace, about.name, about.color, about.revision)
+            });
             let body = body.as_ref().map_or_else(String::new, |body| format!(" with {body}"));
             let headers = headers.as_ref().map_or_else(String::new, |secret| format!(" and headers of {secret}"));
             let after = if after.is_zero() { String::new() } else { format!(" after {}s", after.as_secs()) };
-            self.log.push(format!("  call {}{path}{body}{headers}{after}", to.join(" ")));
+            self.log.push(format!("  call {endpoint}{}{path}{body}{headers}{after}", to.join(" ")));
             self.called.insert(name.clone(), Called::Going);
         }
     }

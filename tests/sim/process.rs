@@ -100,7 +100,12 @@ async fn run(cluster: Arc<Cluster>, op: usize) {
             offers: Arc::new(Offers { providers: vec!["default".into()], ..Offers::default() }),
             memory: Memory::default(),
             webhooks: Webhooks::default(),
-            calls: Calls::new(Eyes { client: client.clone(), deadline }, Board::default(), Clock::start()),
+            calls: Calls::new(
+                Eyes { client: client.clone(), deadline },
+                Board::default(),
+                Clock::start(),
+                Arc::default(),
+            ),
         },
         eyes: Eyes { client: client.clone(), deadline },
         hands: Hands {

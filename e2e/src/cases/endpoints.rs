@@ -118,9 +118,30 @@ pub(super) async fn a_number_of_an_endpoint_is_believed_when_it_is_one(stand: &S
     teller.say("green", Word::score(0.99, 100));
     service.apply(stand, &wish("v4").manifest()).await?;
     goes_back_by(&service, 4, "not-worse").await?;
+    checked_before(&service, stand, &teller).await?;
     let report = stand.end(service.load).await?;
     claim(report.is_flawless(), || report.words())?;
     own.uninstall().await
+}
+
+/// Before a release the endpoint has to answer, and with a number that is as it has to be.
+async fn checked_before(service: &Service, stand: &Stand, teller: &Teller) -> Result<(), KitError> {
+    let check = json!([{"name": "key", "http": {"name": "eval"}, "expect": [{"value": "score", "min": "90%"}]}]);
+    let wish = |version: &str| wish(version).more(&json!({"preflight": check.clone()})).manifest();
+    let refused = Word::Status("401 Unauthorized", "");
+    for (version, word, why) in [
+        ("v5", refused, "check key failed: it answered 401"),
+        ("v6", Word::score(0.5, 100), "check key failed: score is 50%, which has to be at least 90%"),
+    ] {
+        teller.say("blue", word);
+        service.apply(stand, &wish(version)).await?;
+        let kept_away =
+            |rollout: &Value| rollout["status"]["phase"] == "RolledBack" && rollout["status"]["message"] == why;
+        service.rollout.until(why, STEP, kept_away).await?;
+    }
+    teller.say("blue", Word::score(0.98, 100));
+    service.apply(stand, &wish("v7")).await?;
+    service.holding(20, STEP).await.map(drop)
 }
 
 /// The query of every request names this namespace's rollout, and about green its revision.

@@ -47,7 +47,8 @@ impl World {
             let about = plan.iter().find_map(|plan| check_of(plan, call)).unwrap_or_default();
             let hangs = self.endings.get(&about) == Some(&Ending::Hangs);
             let ends = (!hangs).then(|| self.now.plus(A_WHILE));
-            self.timeline.write(self.now, format!("call {} of check {about}", call.path));
+            let whom = call.endpoint.as_ref().map_or(&call.path, |asked| &asked.0);
+            self.timeline.write(self.now, format!("call {whom} of check {about}"));
             self.called.insert(name.clone(), Ringing { call: call.clone(), about, ends, seen: Called::Going });
         }
     }

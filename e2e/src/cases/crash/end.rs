@@ -31,8 +31,9 @@ const ROLLOUT_STATUS: &str = "/LlmRollout chat//status/";
 /// Where the cause of a rollback stands.
 const CAUSE: &[&str] = &["attempt/ended", "conditions/", "gates/", "history/0/", "reason"];
 
-/// What was found of the exporter: it is told only when it was found before the pods were ready.
-const LEFT_OUT: &str = "metrics";
+/// What was found of the exporter: it is told only when it was found before the pods were ready. And when pods changed: the
+/// API server tells that only until something else changes, so that who was away may never hear it.
+const LEFT_OUT: &[&str] = &["metrics", "podsChangedAt"];
 
 /// Rollout, routes, Services, Deployments and records of a namespace.
 pub(super) async fn of(space: &Space) -> Result<Value, KitError> {
@@ -79,7 +80,7 @@ fn masked(value: Value) -> Value {
         Value::Array(all) => all.into_iter().map(masked).collect(),
         Value::Object(all) => all
             .into_iter()
-            .filter(|(name, _)| name != LEFT_OUT)
+            .filter(|(name, _)| !LEFT_OUT.contains(&name.as_str()))
             .map(|(name, value)| {
                 let value = if MASKED.contains(&name.as_str()) { json!("masked") } else { masked(value) };
                 (name, value)
