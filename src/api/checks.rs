@@ -16,7 +16,7 @@ use super::smoke::HeadersFrom;
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("[has(self.job), has(self.http), has(self.k6), has(self.baseline), has(self.rehearsal)].filter(x, x).size() == 1").message("preflight: each item is exactly one of `job`, `http`, `k6`, `baseline` and `rehearsal`; write for example `{name: backup, job: {cronJob: backup}}`"),
+    validation = Rule::new("[has(self.job), has(self.http), has(self.capacity), has(self.k6), has(self.baseline), has(self.rehearsal)].filter(x, x).size() == 1").message("preflight: each item is exactly one of `job`, `http`, `capacity`, `k6`, `baseline` and `rehearsal`; write for example `{name: backup, job: {cronJob: backup}}`"),
     validation = Rule::new("!has(self.expect) || has(self.job) || has(self.http) || has(self.k6)").message("preflight: `expect` is about the numbers that a Job leaves or an endpoint tells; write it beside `job`, `http` or `k6`, or leave it out"),
     validation = Rule::new("!has(self.retries) || has(self.job) || has(self.http) || has(self.k6)").message("preflight: only a Job or a request is tried again; write `retries` beside `job`, `http` or `k6`, or leave it out"),
     validation = Rule::new("!has(self.maxAge) || has(self.job) && !has(self.expect)").message("preflight: `maxAge` lets an earlier run of the CronJob count, whose numbers nobody knows; it belongs to `job` without `expect`")
@@ -32,6 +32,10 @@ pub struct Check {
     /// whether a service that is needed is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http: Option<CheckHttp>,
+    /// The candidate's pods have to find room on the nodes and in the namespace's quotas, before the first of them is made. What
+    /// has none is looked at again until `timeout` is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<Capacity>,
     /// A load test against the candidate itself, when it is up. The Job has to end well, and no threshold in the summary
     /// that it leaves may be crossed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -85,6 +89,15 @@ pub struct CheckHttp {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "super::smoke::moment")]
     pub within: Option<String>,
+}
+
+/// How much room is asked for, beside the replicas of `release.template`.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Capacity {
+    /// On how many nodes at least one of the pods has to find room. Default 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub nodes: Option<i32>,
 }
 
 /// Nothing more is to be said: write `{}`.

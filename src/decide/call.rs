@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use super::room::Need;
 use crate::metrics::About;
 
 /// Requests to pods or to an endpoint, with what their answers have to be.
@@ -44,6 +45,8 @@ pub enum Wants {
         /// The numbers that are read of it.
         numbers: Vec<String>,
     },
+    /// Room for its pods, of the API server.
+    Room(Box<Need>),
     /// Answers of every pod, until each is warm.
     Warmth {
         /// What `/v1/models` has to list before anything is asked.

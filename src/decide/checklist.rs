@@ -7,11 +7,12 @@ use super::{
     call::{Call, Wants},
     criterion::{self, Test},
     plan::{Wrong, duration_or, invalid},
+    room::Need,
 };
 use crate::{
     api::{
         LlmRolloutSpec,
-        checks::{Check, CheckHttp, Expect, Hook, Run},
+        checks::{Capacity, Check, CheckHttp, Expect, Hook, Run},
         gates::Gate,
         smoke::{HttpMethod, Smoke, SmokeHttp, WarmUp},
         sources::Job,
@@ -121,45 +122,75 @@ impl Point {
 /// The checks in the order in which they are asked, or the first thing that is wrong with them.
 pub(super) fn checks(spec: &LlmRolloutSpec) -> Result<Vec<PlannedCheck>, Wrong> {
     let warm_up = spec.warm_up.iter().map(|w| warm_up(spec, w));
-    warm_up.chain(spec.smoke.iter().map(|s| smoke(spec, s))).chain(spec.preflight.iter().map(check)).collect()
+    warm_up
+        .chain(spec.smoke.iter().map(|s| smoke(spec, s)))
+        .chain(spec.preflight.iter().map(|c| check(spec, c)))
+        .collect()
 }
 
-fn check(c: &Check) -> Result<PlannedCheck, Wrong> {
+fn check(spec: &LlmRolloutSpec, c: &Check) -> Result<PlannedCheck, Wrong> {
     let max_age = c.max_age.as_ref().map(|age| duration_or(Some(age), 0, "preflight.maxAge")).transpose()?;
     let usual = if c.http.is_some() { OF_A_REQUEST } else { TIMEOUT };
     let timeout = duration_or(c.timeout.as_ref(), usual, "preflight.timeout")?;
     let expect = c.expect.iter().map(|e| expected("preflight", &c.name, e)).collect::<Result<Vec<_>, _>>()?;
     let asked = c.http.as_ref().map(|http| ask(http, &expect, timeout)).transpose()?;
+    let room = c.capacity.as_ref().map(|capacity| room(spec, capacity, timeout)).transpose()?;
     let job = |run: &Run, k6| What::Job { cron_job: run.cron_job.clone(), k6, max_age };
     let all = [
         c.job.as_ref().map(|run| (When::Before, job(run, false))),
         asked.map(|call| (When::Before, What::Call(call))),
+        room.map(|call| (When::Before, What::Call(call))),
         c.k6.as_ref().map(|run| (When::Up, job(run, true))),
         c.baseline.as_ref().map(|_| (When::Before, What::Baseline)),
         c.rehearsal.as_ref().map(|_| (When::Before, What::Rehearsal)),
     ];
     let mut written = all.into_iter().flatten();
     let (Some((when, what)), None) = (written.next(), written.next()) else {
-        let kinds = "`job`, `http`, `k6`, `baseline` and `rehearsal`";
+        let kinds = "`job`, `http`, `capacity`, `k6`, `baseline` and `rehearsal`";
         let example = "write for example `job: {cronJob: backup}`";
         return Err(invalid(format!("preflight: {}: each item is exactly one of {kinds}; {example}", c.name)));
     };
     Ok(PlannedCheck { name: c.name.clone(), when, what, timeout, tries: tries(c.retries), expect })
 }
 
-/// A GET; whom it is about is filled in when it is done.
-fn ask(http: &CheckHttp, expect: &[Expected], timeout: Duration) -> Result<Call, Wrong> {
-    Ok(Call {
+/// Whose pods they are is filled in when it is done.
+fn room(spec: &LlmRolloutSpec, capacity: &Capacity, timeout: Duration) -> Result<Call, Wrong> {
+    let elsewhere = || {
+        invalid(
+            "preflight: `capacity` looks for room for the pods of `release.template`; leave it out where somebody else makes them",
+        )
+    };
+    let template = spec.release.made().ok_or_else(elsewhere)?;
+    // A template that is none is refused by the API server's own words, when it is applied.
+    let pod = template.pod_template.0.get("spec").cloned().and_then(|pod| serde_json::from_value(pod).ok());
+    let (replicas, nodes) = (template.replicas.unwrap_or(1), capacity.nodes.unwrap_or(1));
+    let need = Need { replicas, nodes, pod: pod.unwrap_or_default(), of: None };
+    Ok(Call { wants: Wants::Room(Box::new(need)), ..nobody(timeout) })
+}
+
+/// A request of which nothing is known yet.
+fn nobody(timeout: Duration) -> Call {
+    Call {
         to: Vec::new(),
-        endpoint: Some(Box::new((http.name.clone(), About::default()))),
+        endpoint: None,
         port: 0,
         path: String::new(),
         body: None,
         method: None,
-        headers: http.headers_from.as_ref().map(|from| from.secret.clone()),
-        wants: answer(http.status, http.contains.as_ref(), http.within.as_ref(), expect, "preflight.http.within")?,
+        headers: None,
+        wants: Wants::Answer { status: None, contains: None, within: None, numbers: Vec::new() },
         timeout,
         after: Duration::ZERO,
+    }
+}
+
+/// A GET; whom it is about is filled in when it is done.
+fn ask(http: &CheckHttp, expect: &[Expected], timeout: Duration) -> Result<Call, Wrong> {
+    Ok(Call {
+        endpoint: Some(Box::new((http.name.clone(), About::default()))),
+        headers: http.headers_from.as_ref().map(|from| from.secret.clone()),
+        wants: answer(http.status, http.contains.as_ref(), http.within.as_ref(), expect, "preflight.http.within")?,
+        ..nobody(timeout)
     })
 }
 
@@ -200,16 +231,13 @@ fn smoke(spec: &LlmRolloutSpec, s: &Smoke) -> Result<PlannedCheck, Wrong> {
 
 fn request(spec: &LlmRolloutSpec, http: &SmokeHttp, expect: &[Expected], timeout: Duration) -> Result<Call, Wrong> {
     Ok(Call {
-        to: Vec::new(),
-        endpoint: None,
         port: port(spec, http.port, "smoke.http")?,
         path: http.path.clone(),
         body: http.body.clone(),
         method: http.method.map(HttpMethod::word),
         headers: http.headers_from.as_ref().map(|from| from.secret.clone()),
         wants: answer(http.status, http.contains.as_ref(), http.within.as_ref(), expect, "smoke.http.within")?,
-        timeout,
-        after: Duration::ZERO,
+        ..nobody(timeout)
     })
 }
 
@@ -219,16 +247,12 @@ fn warm_up(spec: &LlmRolloutSpec, w: &WarmUp) -> Result<PlannedCheck, Wrong> {
     let requests = w.requests.and_then(|n| u32::try_from(n).ok()).unwrap_or(1).max(1);
     let wants = Wants::Warmth { model: w.model.clone(), requests, first: ttft.transpose()? };
     let call = Call {
-        to: Vec::new(),
-        endpoint: None,
         port: port(spec, w.port, "warmUp")?,
         path: w.path.clone(),
         body: w.body.clone(),
-        method: None,
         headers: w.headers_from.as_ref().map(|from| from.secret.clone()),
         wants,
-        timeout,
-        after: Duration::ZERO,
+        ..nobody(timeout)
     };
     let (name, expect) = ("warmUp".to_owned(), Vec::new());
     Ok(PlannedCheck { name, when: When::Up, what: What::Call(call), timeout, tries: 1, expect })

@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use super::{
-    call::{Call, Called},
+    call::{Call, Called, Wants},
     checklist::{Expected, PlannedCheck, What},
     criterion::Test,
     intent::Intent,
+    room::Need,
     runs,
     say::{self, Said},
     snapshot::JobSeen,
@@ -222,6 +223,11 @@ impl Looking<'_> {
             };
             let endpoint = Some(Box::new((name.clone(), about)));
             return self.goes(Begins::Call(self.name(), Box::new(Call { endpoint, after, ..call.clone() })));
+        }
+        if let Wants::Room(need) = &call.wants {
+            let name = self.v.s.rollout.metadata.name.clone().unwrap_or_default();
+            let wants = Wants::Room(Box::new(Need { of: Some((name, color)), ..(**need).clone() }));
+            return self.goes(Begins::Call(self.name(), Box::new(Call { wants, after, ..call.clone() })));
         }
         // The candidate is up, so whoever answers behind its Service is of this revision.
         let to: Vec<String> = self.v.s.color(color).addresses.iter().map(|ip| at(ip, call.port)).collect();

@@ -40,6 +40,7 @@ mod reference;
 pub mod release;
 mod rest;
 mod retire;
+pub mod room;
 mod runs;
 mod say;
 mod say_adopt;

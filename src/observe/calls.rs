@@ -27,6 +27,7 @@ use super::{
     board::{Board, Key, Owner},
     clock::Clock,
     live::Eyes,
+    room,
 };
 use crate::{
     api::labels,
@@ -124,10 +125,14 @@ impl Inner {
                 None => HeaderMap::new(),
             };
             let client = self.client.get_or_init(|| client().ok()).as_ref().ok_or("no client could be made")?;
+            if let Wants::Room(need) = &call.wants {
+                return Ok((room::look(&self.eyes, owner, need, &last).await, BTreeMap::new()));
+            }
             let caller = Caller { client, clock: self.clock, call, endpoints: &self.endpoints, headers, last: &last };
             match &call.wants {
                 Wants::Answer { .. } => caller.answer().await,
                 Wants::Warmth { .. } => caller.warmth().await,
+                Wants::Room(_) => Ok(Found::default()),
             }
         });
         let late = match made.await {
@@ -138,7 +143,8 @@ impl Inner {
         if late.is_empty() {
             return Called::Bad("no answer within its `timeout`".to_owned());
         }
-        Called::Bad(format!("not warm within its `timeout`: {late}"))
+        let what = if matches!(call.wants, Wants::Room(_)) { "no room" } else { "not warm" };
+        Called::Bad(format!("{what} within its `timeout`: {late}"))
     }
 
     /// The keys of a Secret. Whoever may write a rollout need not be allowed to read it: only its owner makes it one of headers.

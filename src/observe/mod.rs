@@ -11,6 +11,7 @@ pub mod live;
 pub mod memory;
 mod pods;
 pub mod prometheus;
+mod room;
 pub mod stores;
 pub mod webhooks;
 

@@ -29,6 +29,7 @@ mod plans;
 mod properties;
 mod queries;
 mod raw;
+mod room;
 mod routes;
 mod scenarios;
 mod sights;

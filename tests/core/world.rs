@@ -17,7 +17,7 @@ use llmrollout::{
     },
     decide::{
         Decision, Intent, Meant, Snapshot, adopt,
-        call::{Call, Called},
+        call::{Call, Called, Wants},
         crossing, decide,
         intent::{Odds, Owned, OwnedKind},
         release,
@@ -481,7 +481,18 @@ impl World {
     fn want(&mut self, calls: &BTreeMap<String, Call>) {
         self.called.retain(|name, _| calls.contains_key(name));
         for (name, call) in calls.iter().filter(|(name, _)| !self.called.contains_key(*name)).collect::<Vec<_>>() {
-            let Call { to, endpoint, path, body, headers, after, .. } = call;
+            let Call { to, endpoint, path, body, headers, after, wants, .. } = call;
+            if let Wants::Room(need) = wants {
+                let of = need.of.as_ref().map(|(name, color)| format!("{name} {}", color.word()));
+                self.log.push(format!(
+                    "  look for room for {} pods of {} on {} nodes",
+                    need.replicas,
+                    of.unwrap_or_default(),
+                    need.nodes
+                ));
+                self.called.insert(name.clone(), Called::Going);
+                continue;
+            }
             let endpoint = endpoint.as_deref().map_or_else(String::new, |(name, about)| {
                 format!("endpoint {name} about {}/{} {} {}", about.namespace, about.name, about.color, about.revision)
             });

@@ -191,6 +191,7 @@ const CASES: &[Case] = cases![
     Beside "a route of another namespace": pair::a_route_of_another_namespace_needs_its_owner,
     Beside "what somebody else deploys": pair::what_somebody_else_deploys_is_promoted_and_taken_back,
     Beside "candidate that cannot come up": stuck::pods_that_cannot_come_up_are_named_with_their_reason,
+    Beside "room for a candidate": stuck::a_candidate_finds_room_before_it_is_made,
     Beside "candidate dies mid-way": rollback::candidate_that_dies_midway_goes_home,
     Beside "bad input": inputs::server_refuses_bad_manifests_and_takes_good_ones,
     Beside "bad input": inputs::conditions_name_what_is_wrong_and_traffic_is_untouched,

@@ -43,3 +43,31 @@ pub(super) async fn pods_that_cannot_come_up_are_named_with_their_reason(stand: 
     let report = stand.end(service.load).await?;
     claim(report.is_flawless(), || report.words())
 }
+
+/// A candidate for which there is no room is not made; one that finds room is.
+pub(super) async fn a_candidate_finds_room_before_it_is_made(stand: &Stand) -> Result<(), KitError> {
+    stand.space.ground.lab()?;
+    let wish = |version: &str| Wish { replicas: 1, ..Wish::new(version) }.steps(&[(50, "3s"), (100, "3s")]);
+    let service = stand.serve(&wish("v1"), &LoadPlan::default()).await?;
+    let asks = |version: &str, gpus: &str| {
+        let preflight = json!([{"name": "room", "capacity": {}, "timeout": "6s"}]);
+        let mut manifest = wish(version).more(&json!({"preflight": preflight})).manifest();
+        let server = &mut manifest["spec"]["release"]["template"]["podTemplate"]["spec"]["containers"][0];
+        server["resources"] = json!({"requests": {"cpu": "100m"}, "limits": {"nvidia.com/gpu": gpus}});
+        manifest
+    };
+    service.apply(stand, &asks("v2", "9999")).await?;
+    let kept_away = |rollout: &Value| rollout["status"]["phase"] == "RolledBack";
+    let seen = service.rollout.until("no room for v2", NAMED, kept_away).await?;
+    let said = seen.object.as_deref().map(|r| r["status"]["message"].clone()).unwrap_or_default();
+    let wanted = "check room failed: no room within its `timeout`: room for 0 of 1 pods, on 0 of 1 nodes that its pods may run on";
+    claim(said == wanted, || format!("it said {said}"))?;
+    let made = stand.space.list("apps/v1", "Deployment").await?;
+    claim(made.iter().all(|d| d["metadata"]["name"] != "chat-green"), || "green was made without room".to_owned())?;
+    service.apply(stand, &asks("v3", "1")).await?;
+    let seen = service.rollout.until("v3 is promoted", NAMED * 2, is_promoted).await?;
+    let checks = seen.object.as_deref().map(|r| r["status"]["attempt"]["checks"].clone()).unwrap_or_default();
+    claim(checks[0]["message"] == "room for 1 pods on 1 of 1 nodes that its pods may run on", || format!("{checks}"))?;
+    let report = stand.end(service.load).await?;
+    claim(report.is_flawless(), || report.words())
+}

@@ -14,7 +14,10 @@ const VARIANTS: [(&str, &str); 6] = [
     ("a board", "board.enabled=true,board.labels.folder=llm"),
     ("secrets and a network policy", "secrets={prometheus,channels},networkPolicy.enabled=true"),
     ("its own namespace", "rbac.scope=namespace"),
-    ("one namespace", "rbac.scope=namespace,config.watchNamespaces={default},rbac.headerSecrets.default={keys}"),
+    (
+        "one namespace",
+        "rbac.scope=namespace,config.watchNamespaces={default},rbac.headerSecrets.default={keys},rbac.capacity=true",
+    ),
 ];
 
 /// Lints it, renders it in every way, and lets the server judge what came of it.

@@ -81,7 +81,7 @@ impl Install {
         let watched: &[&String] = if self.own_namespace_only { &[&self.namespace] } else { &[] };
         json!({
             "replicas": self.replicas,
-            "rbac": {"scope": scope},
+            "rbac": {"scope": scope, "capacity": !self.own_namespace_only},
             "config": {
                 "providers": [provider],
                 "endpoints": self.endpoints,

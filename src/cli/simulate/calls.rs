@@ -47,7 +47,11 @@ impl World {
             let about = plan.iter().find_map(|plan| check_of(plan, call)).unwrap_or_default();
             let hangs = self.endings.get(&about) == Some(&Ending::Hangs);
             let ends = (!hangs).then(|| self.now.plus(A_WHILE));
-            let whom = call.endpoint.as_ref().map_or(&call.path, |asked| &asked.0);
+            let whom = match (&call.wants, &call.endpoint) {
+                (Wants::Room(_), _) => "room",
+                (_, Some(asked)) => &asked.0,
+                (_, None) => &call.path,
+            };
             self.timeline.write(self.now, format!("call {whom} of check {about}"));
             self.called.insert(name.clone(), Ringing { call: call.clone(), about, ends, seen: Called::Going });
         }
@@ -89,7 +93,7 @@ impl World {
         let good = |told: &Value| {
             let wanted = match &call.wants {
                 Wants::Answer { numbers, .. } => numbers.as_slice(),
-                Wants::Warmth { .. } => &[],
+                Wants::Warmth { .. } | Wants::Room(_) => &[],
             };
             let number = |name: &String| Some((name.clone(), told.get(name)?.as_f64()?));
             Called::Good { words: "answered as wanted".to_owned(), numbers: wanted.iter().filter_map(number).collect() }
