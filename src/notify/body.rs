@@ -29,6 +29,8 @@ pub(super) fn of(kind: Kind, notice: &Notice) -> Option<Body> {
         Kind::Alertmanager => Some(alertmanager(notice)),
         Kind::Webhook => (!notice.quiet).then(|| cloud_event(notice)),
         Kind::Slack => (!notice.quiet).then(|| slack(notice)),
+        // Made of the notice itself.
+        Kind::Mail => (!notice.quiet).then_some(Value::Null),
     };
     let content_type =
         if kind == Kind::Webhook { "application/cloudevents+json; charset=UTF-8" } else { "application/json" };
@@ -36,7 +38,7 @@ pub(super) fn of(kind: Kind, notice: &Notice) -> Option<Body> {
 }
 
 /// `llm/chat: RolledBack (attempt 3)`.
-fn headline(notice: &Notice) -> String {
+pub(super) fn headline(notice: &Notice) -> String {
     let Notice { namespace, rollout, attempt, happening, .. } = notice;
     format!("{namespace}/{rollout}: {} (attempt {attempt})", happening.word())
 }

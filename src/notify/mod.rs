@@ -3,6 +3,7 @@
 //! never holds up another, and no address, key or answer of a receiver ever gets out.
 
 mod body;
+mod mail;
 mod settings;
 
 use std::{
@@ -14,7 +15,10 @@ use std::{
 use reqwest::{StatusCode, header::CONTENT_TYPE};
 use tokio::{sync::mpsc, time::sleep};
 
-pub use self::settings::{ChannelError, ChannelSettings, Kind};
+pub use self::{
+    mail::MailSettings,
+    settings::{ChannelError, ChannelSettings, Kind},
+};
 use crate::{decide::tidings::Notice, line::careful};
 
 /// Notices that may wait for a channel.
@@ -114,7 +118,8 @@ async fn deliver(channel: &ChannelSettings, notice: &Notice, tally: &Tally) -> R
             sleep(Duration::from_secs(1 << attempt.min(6)).min(AGAIN_AT_MOST)).await;
         }
         let deadline = Duration::from_secs(channel.timeout_seconds);
-        let sent = tokio::time::timeout(deadline, send(channel, body.clone())).await.unwrap_or(Err(Refusal::Late));
+        let sent =
+            tokio::time::timeout(deadline, send(channel, notice, body.clone())).await.unwrap_or(Err(Refusal::Late));
         match sent {
             Ok(()) => {
                 tally(&channel.name, "told");
@@ -146,19 +151,27 @@ enum Refusal {
     Late,
     #[error("it answered HTTP {0}")]
     Status(u16),
+    #[error("it answered SMTP {0}")]
+    Smtp(u16),
 }
 
 impl Refusal {
     const fn may_pass(&self) -> bool {
         match self {
             Self::Status(code) => matches!(code, 408 | 409 | 425 | 429 | 500..=599),
+            // What begins with a 4 is to be tried again.
+            Self::Smtp(code) => *code < 500,
             Self::File | Self::Unreachable | Self::Late => true,
             Self::Address => false,
         }
     }
 }
 
-async fn send(channel: &ChannelSettings, mut body: body::Body) -> Result<(), Refusal> {
+async fn send(channel: &ChannelSettings, notice: &Notice, body: body::Body) -> Result<(), Refusal> {
+    if channel.kind == Kind::Mail { mail::send(channel, notice).await } else { post(channel, body).await }
+}
+
+async fn post(channel: &ChannelSettings, mut body: body::Body) -> Result<(), Refusal> {
     let secret = async |path: &Option<std::path::PathBuf>| match path {
         Some(path) => {
             tokio::fs::read_to_string(path).await.map(|t| Some(t.trim().to_owned())).map_err(|_| Refusal::File)

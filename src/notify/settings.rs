@@ -5,6 +5,7 @@ use std::{fmt, path::PathBuf};
 use reqwest::Url;
 use serde::Deserialize;
 
+use super::mail::MailSettings;
 use crate::line::is_forbidden;
 
 /// What is spoken on a channel.
@@ -19,6 +20,8 @@ pub enum Kind {
     PagerDuty,
     /// Alerts of an Alertmanager, v2.
     Alertmanager,
+    /// A mail, handed to a relay.
+    Mail,
 }
 
 /// One channel.
@@ -38,6 +41,9 @@ pub struct ChannelSettings {
     /// File with the integration key of `PagerDuty`.
     #[serde(default)]
     pub routing_key_file: Option<PathBuf>,
+    /// From whom, to whom and as whom: needed with `kind: mail`.
+    #[serde(default)]
+    pub mail: Option<MailSettings>,
     /// File with a bearer token.
     #[serde(default)]
     pub bearer_token_file: Option<PathBuf>,
@@ -86,6 +92,17 @@ impl ChannelSettings {
         if pages != self.routing_key_file.is_some() {
             return Some("routingKeyFile: belongs to `kind: pagerDuty` and is needed there");
         }
+        match &self.mail {
+            Some(_) if self.kind != Kind::Mail => return Some("mail: belongs to `kind: mail`"),
+            None if self.kind == Kind::Mail => {
+                return Some("mail: write for example {from: rollouts@example.com, to: [oncall@example.com]}");
+            }
+            Some(_) if self.url_file.is_some() || self.bearer_token_file.is_some() => {
+                return Some("url: a relay is no secret and takes no token; write `url`, and mail.passwordFile");
+            }
+            Some(mail) if mail.problem().is_some() => return mail.problem(),
+            Some(_) | None => {}
+        }
         match (&self.url, &self.url_file) {
             (Some(_), Some(_)) => Some("url: give `url` or `urlFile`, not both"),
             (None, None) if !pages => Some("url: give `url`, or `urlFile` if it is a secret"),
@@ -100,7 +117,11 @@ pub(super) fn endpoint(kind: Kind, written: &str) -> Result<Url, &'static str> {
     let written =
         if written.is_empty() && kind == Kind::PagerDuty { "https://events.pagerduty.com/v2/enqueue" } else { written };
     let mut url = Url::parse(written).map_err(|_| "url: write for example https://hooks.example/llm")?;
-    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+    let mail = kind == Kind::Mail;
+    if mail && (!matches!(url.scheme(), "smtp" | "smtps") || !url.has_host() || url.path().len() > 1) {
+        return Err("url: of a mail relay; write for example smtp://relay.example:587 or smtps://relay.example");
+    }
+    if !mail && !matches!(url.scheme(), "http" | "https") || !url.has_host() {
         return Err("url: must begin with http:// or https://");
     }
     if !url.username().is_empty() || url.password().is_some() {

@@ -107,7 +107,7 @@ fn good_manifests_are_understood() {
 fn understood(files: &[PathBuf]) {
     let prices = Some(Prices { input: "$1".into(), output: "$1".into(), ..Prices::default() });
     let endpoint = |name: &str| EndpointOffer { name: name.into(), tells_colors: true };
-    let endpoints = ["eval", "scanner"].map(endpoint).into();
+    let endpoints = ["eval", "models-api", "scanner"].map(endpoint).into();
     let offers = Offers {
         providers: vec!["default".into()],
         endpoints,

@@ -14,7 +14,7 @@ use llmrollout::{
     cli::lint::schema::Schemas,
     decide::{
         plan::Plan,
-        snapshot::{Around, GateSetSeen, GateSets, Offers, PriceListSeen},
+        snapshot::{Around, EndpointOffer, GateSetSeen, GateSets, Offers, PriceListSeen},
     },
     line::{Line, ProviderSettings, Speaks},
     routers::{Claim, Found, Shares, webhook},
@@ -123,7 +123,8 @@ fn the_examples_fit_together() {
 }
 
 fn fits(folder: &Path, documents: &[Value], rollout: &LlmRollout) {
-    let offers = Offers { providers: vec!["default".into()], ..Offers::default() };
+    let endpoint = EndpointOffer { name: "models-api".into(), tells_colors: true };
+    let offers = Offers { providers: vec!["default".into()], endpoints: vec![endpoint], ..Offers::default() };
     let (sets, price_list) = (gate_sets(documents), price_list(documents, rollout));
     let plan = Plan::read(&rollout.spec, Around { price_list: &price_list, ..Around::new(&sets, &offers) });
     assert!(plan.is_ok(), "{}: {plan:?}", folder.display());

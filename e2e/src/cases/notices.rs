@@ -12,6 +12,7 @@ use super::{
 };
 use crate::kit::{
     KitError, LoadPlan, Wish, claim,
+    mailbox::Mailbox,
     operator::{Install, target},
     pods,
     postbox::{Letter, Postbox, Slot},
@@ -47,7 +48,8 @@ impl Drop for Secrets {
 }
 
 /// The channels, all at one server: `audit` is a webhook, `deaf` is one that hangs.
-async fn operator(stand: &Stand, postbox: &Postbox, secrets: &Secrets) -> Result<Install, KitError> {
+async fn operator(stand: &Stand, postbox: &Postbox, mailbox: &Mailbox, secrets: &Secrets) -> Result<Install, KitError> {
+    let mail = json!({"from": "rollouts@llm.example", "to": ["oncall@llm.example"], "startTls": false});
     let at = |path: &str| format!("{}{path}", postbox.url);
     let channels = json!([
         {"name": "audit", "kind": "webhook", "url": at("/audit")},
@@ -55,6 +57,7 @@ async fn operator(stand: &Stand, postbox: &Postbox, secrets: &Secrets) -> Result
         {"name": "team", "kind": "slack", "urlFile": secrets.file("url")},
         {"name": "oncall", "kind": "pagerDuty", "url": at("/page"), "routingKeyFile": secrets.file("key")},
         {"name": "alerts", "kind": "alertmanager", "url": at("/am")},
+        {"name": "letters", "kind": "mail", "url": mailbox.url, "mail": mail},
     ]);
     let own = Install { channels, ..stand.own_operator(1, LEASE) };
     own.install(&stand.space.ground).await?;
@@ -65,7 +68,7 @@ fn told(version: &str) -> Wish {
     let notifications = json!([
         {"channel": "audit"}, {"channel": "deaf"}, {"channel": "team", "minSeverity": "Critical"},
         {"channel": "oncall", "minSeverity": "Warning"}, {"channel": "alerts", "minSeverity": "Warning"},
-        {"channel": "nobody", "on": ["RolledBack"]},
+        {"channel": "nobody", "on": ["RolledBack"]}, {"channel": "letters", "on": ["RolledBack"]},
     ]);
     Wish { replicas: 1, ..Wish::new(version) }
         .steps(&[(50, "3s"), (100, "3s")])
@@ -80,6 +83,16 @@ fn taken(letters: &[Letter], attempt: i64, happening: &str) -> bool {
     letters.iter().any(|l| l.taken && l.body["data"]["attempt"] == attempt && kind(l) == happening)
 }
 
+/// The end of the second attempt, and nothing else.
+fn one_mail(stand: &Stand, mailbox: &Mailbox) -> Result<(), KitError> {
+    let mails = mailbox.mails();
+    // A long subject is folded.
+    let text = mails.concat().replace("\r\n ", " ");
+    let subject = format!("Subject: {}/chat: RolledBack (attempt 2)", stand.space.name);
+    let parts = ["RCPT TO:<oncall@llm.example>", "runbook of never: https://wiki.example/never", &subject];
+    claim(mails.len() == 1 && parts.iter().all(|part| text.contains(part)), || format!("mails: {mails:?}"))
+}
+
 /// A rollback while one receiver hangs and one is down at first; then a release whose begin is told by another process
 /// than the one that saw it.
 pub(super) async fn people_are_told_on_every_channel_once(stand: &Stand) -> Result<(), KitError> {
@@ -88,7 +101,8 @@ pub(super) async fn people_are_told_on_every_channel_once(stand: &Stand) -> Resu
     let secrets = Secrets::new(stand, &postbox)?;
     postbox.set("/deaf", Slot::Hangs);
     postbox.set("/audit", Slot::DownFor(2));
-    let own = operator(stand, &postbox, &secrets).await?;
+    let mailbox = Mailbox::start().await?;
+    let own = operator(stand, &postbox, &mailbox, &secrets).await?;
     let service = stand.serve(&told("v1"), &LoadPlan::default()).await?;
 
     let bad = json!({"runbook": "https://wiki.example/never"});
@@ -115,6 +129,7 @@ pub(super) async fn people_are_told_on_every_channel_once(stand: &Stand) -> Resu
     let alerts = postbox.until("an alert fires", "/am/api/v2/alerts", STEP, firing).await?;
     let alert = alerts.iter().find(|l| is_firing(&l.body)).map(|l| l.body[0]["labels"].clone()).unwrap_or_default();
     told_all(stand, 2, &["deaf"], STEP).await?;
+    one_mail(stand, &mailbox)?;
     let deaf = postbox.until("whoever hangs is asked again", "/deaf", STEP, |all| all.len() > 2).await?;
     claim(deaf.iter().all(|l| l.body["id"] == deaf[0].body["id"]), || format!("something came behind it: {deaf:?}"))?;
 

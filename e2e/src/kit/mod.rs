@@ -8,6 +8,7 @@ mod error;
 pub(crate) mod film;
 pub(crate) mod ground;
 pub(crate) mod load;
+pub(crate) mod mailbox;
 pub(crate) mod operator;
 pub(crate) mod pods;
 pub(crate) mod postbox;
