@@ -87,6 +87,10 @@ fn hasten(spec: &mut Value, untold: &[&str]) {
             gates.retain(is_told);
         }
     }
+    for check in items(spec, "preflight").filter(|check| check.get("capacity").is_some()) {
+        // The lab has one node.
+        check["capacity"] = json!({"nodes": 1});
+    }
     spec["rollback"] = json!({"verify": {"quietFor": "3s"}});
     if spec.get("decommission").is_some() {
         spec["decommission"]["drain"] = json!("1s");
@@ -174,7 +178,7 @@ pub(super) async fn checklist_a_is_ticked_and_a_meltdown_goes_back(stand: &Stand
     let a = Checklist {
         folder: "checklist-a",
         name: "deals",
-        untold: &["burn"],
+        untold: &["burn", "burst"],
         numbers: json!({"tables": 2, "health": 200, "costRows": 1, "cacheHits": 1, "violations": 0}),
         prices: json!({"input": "$0", "output": "$1185"}),
         env: [
@@ -223,7 +227,7 @@ pub(super) async fn checklist_c_is_ticked_and_a_slow_one_goes_back(stand: &Stand
     let c = Checklist {
         folder: "checklist-c",
         name: "documents",
-        untold: &["gpu"],
+        untold: &["gpu", "memory"],
         numbers: models,
         prices: json!({"input": "$0.10", "output": "$0.40"}),
         env: [&[], &[], &[("SIM_LATENCY", "fixed:1900ms")]],
@@ -240,7 +244,7 @@ pub(super) async fn checklist_e_is_ticked_and_what_saves_nothing_goes_back(stand
     let e = Checklist {
         folder: "checklist-e",
         name: "pruning",
-        untold: &["memory", "down"],
+        untold: &["memory", "memory-use", "uptime", "down"],
         numbers: json!({"freeMemoryGb": 6, "passed": 1, "ofBaseline": 0.98, "p95": 0.03, "different": 0}),
         prices: json!({"input": "$10", "cachedInput": "$0", "output": "$0"}),
         env: [&[("SIM_TOKENS_MEAN", "32"), ("SIM_CACHED_SHARE", "0.4")], saves, saves],
