@@ -177,6 +177,12 @@ pub enum Mode {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct RollbackPolicy {
+    /// How long the way home may take until somebody is told that it takes long. It goes on all the same. Default 10s; `0s`
+    /// tells nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^([0-9]{1,5}h)?([0-9]{1,6}m)?([0-9]{1,7}s)?$"), length(min = 2, max = 20))]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('0s') && duration(self) <= duration('1h')").message("deadline: write a duration between 0s and 1h, for example 10s"))]
+    pub deadline: Option<String>,
     /// What is proved once traffic is home.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verify: Option<Verify>,

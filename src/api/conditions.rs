@@ -189,6 +189,8 @@ reasons! {
     RollingBack,
     /// Back on the old color; this revision gets no traffic again.
     RolledBack,
+    /// Traffic is not home `rollback.deadline` after it was to go back: the message says what stands in its way.
+    NotHomeInTime,
     /// Traffic is home, and the candidate's own counters are to show that no request reaches it any more.
     ProvingSilence,
     /// Traffic is home, and no request has reached the candidate for `rollback.verify.quietFor`.

@@ -23,6 +23,16 @@ pub struct Home {
     pub detached: bool,
 }
 
+/// The way home takes long.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Late {
+    /// When somebody was told.
+    pub at: Moment,
+    /// What stood in the way then.
+    pub message: String,
+}
+
 /// How what serves fares since traffic is back.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]

@@ -19,7 +19,7 @@ pub struct Notification {
     pub channel: String,
     /// What is told. Default: everything. YAML takes a bare `on` for `true`: write `"on": [RolledBack]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 9))]
+    #[schemars(length(max = 10))]
     pub on: Vec<Happening>,
     /// What weighs less is not told. Default `Info`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -41,6 +41,8 @@ pub enum Happening {
     Blocked,
     /// Traffic goes back (`Critical`).
     RollingBack,
+    /// Traffic is still not back after `rollback.deadline` (`Critical`).
+    NotHomeInTime,
     /// Traffic is back on the old color, and the attempt is over (`Critical`).
     RolledBack,
     /// Traffic is back, and the old color is not well by its own figures either (`Critical`).
@@ -59,6 +61,7 @@ impl Happening {
             Self::Asked => "Asked",
             Self::Blocked => "Blocked",
             Self::RollingBack => "RollingBack",
+            Self::NotHomeInTime => "NotHomeInTime",
             Self::RolledBack => "RolledBack",
             Self::NotRecovered => "NotRecovered",
             Self::Promoted => "Promoted",
@@ -70,7 +73,9 @@ impl Happening {
         match self {
             Self::Started | Self::StepEntered | Self::Promoted => Weight::Info,
             Self::Waiting | Self::Asked => Weight::Warning,
-            Self::Blocked | Self::RollingBack | Self::RolledBack | Self::NotRecovered => Weight::Critical,
+            Self::Blocked | Self::RollingBack | Self::NotHomeInTime | Self::RolledBack | Self::NotRecovered => {
+                Weight::Critical
+            }
         }
     }
 }

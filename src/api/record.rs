@@ -198,9 +198,9 @@ pub enum What {
         /// The same for people.
         message: String,
     },
-    /// How what serves fared since traffic was back.
+    /// How the way home fared, and what serves since then.
     Fared {
-        /// `Recovered` or `NotRecovered`.
+        /// `NotHomeInTime`, `Recovered` or `NotRecovered`.
         reason: Reason,
         /// The same for people.
         message: String,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Condition, Moment, Percent, Reason, aside::Aside, checked::Checked, found::MetricsFound, order::Verb};
 pub use super::{
-    home::{Detached, Home, Recovery},
+    home::{Detached, Home, Late, Recovery},
     phase::Phase,
     verdict::{GateStatus, Kept, Reference, Stood, VerdictWord},
 };
@@ -212,6 +212,9 @@ pub struct Attempt {
     /// A gate, or undecided evidence, has asked a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked: Option<Asked>,
+    /// That the way home took longer than `rollback.deadline`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late: Option<Late>,
     /// What is known since traffic is home, where the attempt went back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub home: Option<Home>,

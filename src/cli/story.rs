@@ -52,6 +52,7 @@ fn head(rollout: &LlmRollout, status: &LlmRolloutStatus, now: Moment) -> String 
             status.intent.as_ref().map(|i| format!("step {} at {}%, decided {}", i.step, i.weight, ago(i.at, now))),
         ),
         ("Taken back:", status.aborted_revision.as_ref().map(|r| format!("revision {r}, which gets no traffic again"))),
+        ("Late:", attempt.filter(|a| a.ended_at.is_none()).and_then(|a| a.late.as_ref()).map(|l| l.message.clone())),
         ("Since then:", attempt.and_then(|a| a.recovery.as_ref()).map(|r| format!("{}: {}", r.reason, r.message))),
         (
             "Quarrel:",

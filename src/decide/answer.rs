@@ -132,6 +132,7 @@ pub(super) fn new_attempt(v: &View<'_>, fast_track: bool, cleared: bool) -> Atte
         evidence: Vec::new(),
         references: Vec::new(),
         asked: None,
+        late: None,
         home: None,
         recovery: None,
         ended_at: None,

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     api::{
-        LlmRollout, LlmRolloutStatus, Moment, Phase,
+        LlmRollout, LlmRolloutStatus, Moment, Phase, Reason,
         record::{Entry, Folded, LARGEST, Record, SCHEMA, What},
         status::{Attempt, GateStatus},
     },
@@ -201,7 +201,11 @@ fn over(attempt: &Attempt, status: &LlmRolloutStatus) -> Vec<Entry> {
         .recovery
         .as_ref()
         .map(|r| entry(attempt, r.at, What::Fared { reason: r.reason, message: r.message.clone() }));
-    asked.into_iter().chain(back).chain(ended).chain(fared).collect()
+    let late = attempt
+        .late
+        .as_ref()
+        .map(|l| entry(attempt, l.at, What::Fared { reason: Reason::NotHomeInTime, message: l.message.clone() }));
+    asked.into_iter().chain(back).chain(late).chain(ended).chain(fared).collect()
 }
 
 fn stood(attempt: &Attempt, status: &LlmRolloutStatus, now: Moment) -> Option<Entry> {

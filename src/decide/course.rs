@@ -117,6 +117,8 @@ pub struct Course {
     pub drain: Duration,
     /// Whether gates may take traffic back while `paused` is set.
     pub while_paused: bool,
+    /// How long the way home may take until somebody is told; nothing when nobody is.
+    pub deadline: Duration,
     /// For how long the candidate must be silent once traffic is home; nothing when no proof is asked for.
     pub quiet_for: Duration,
     /// For how long the old color's own figures may take to be good again; nothing when nobody asks.
@@ -158,6 +160,7 @@ impl Course {
             drain: or_none(retire.drain.as_ref(), 60, "decommission.drain")?,
             while_paused: rollback.while_paused,
             cool_down: or_none(rollback.cool_down.as_ref(), 0, "rollback.coolDown")?,
+            deadline: or_none(rollback.deadline.as_ref(), 10, "rollback.deadline")?,
             quiet_for: or_none(verify.quiet_for.as_ref(), 120, "rollback.verify.quietFor")?,
             recover_within: or_none(verify.recover_within.as_ref(), 30 * 60, "rollback.verify.recoverWithin")?,
             fast_track,

@@ -25,6 +25,7 @@ mod home;
 mod hooks;
 pub mod intent;
 mod jobs;
+mod late;
 mod leave;
 mod look;
 mod looks;
@@ -73,7 +74,8 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
     let status = sound::sound(snapshot.rollout.status.clone().unwrap_or_default());
     let meant = Meant::of(snapshot, sources::found_out(&status));
     let view = View::of(snapshot, status, &meant);
-    let answer = recovery::beside(&view, hooks::beside(&view, jobs::begin(&view, questions(&view))));
+    let answer = hooks::beside(&view, jobs::begin(&view, questions(&view)));
+    let answer = recovery::beside(&view, late::beside(&view, answer));
     narrate::tell(&view, answer)
 }
 

@@ -120,6 +120,10 @@ pub(super) fn news(v: &View<'_>, next: &LlmRolloutStatus) -> Vec<News> {
         let home = next.attempt.as_ref().and_then(|a| a.home.as_ref());
         tell(true, reason, home.map_or_else(String::new, |home| home.message.clone()));
     }
+    let late = |s: &LlmRolloutStatus| s.attempt.as_ref()?.late.clone();
+    if let Some(known) = late(next).filter(|_| late(&v.status).is_none()) {
+        tell(true, Reason::NotHomeInTime, known.message);
+    }
     let fared = |s: &LlmRolloutStatus| s.attempt.as_ref()?.recovery.clone();
     if let Some(known) = fared(next).filter(|_| fared(&v.status).is_none()) {
         tell(known.reason == Reason::NotRecovered, known.reason, known.message);

@@ -65,6 +65,7 @@ pub fn happening(entry: &Entry) -> Option<Happening> {
         What::TurnedBack { .. } => Some(Happening::RollingBack),
         What::Ended { outcome: Reason::Promoted, .. } => Some(Happening::Promoted),
         What::Ended { .. } => Some(Happening::RolledBack),
+        What::Fared { reason: Reason::NotHomeInTime, .. } => Some(Happening::NotHomeInTime),
         What::Fared { reason: Reason::NotRecovered, .. } => Some(Happening::NotRecovered),
         What::Stood { phase: Phase::Blocked, .. } => Some(Happening::Blocked),
         What::Stood { phase: Phase::Preparing | Phase::Holding | Phase::Baking, reason, .. } => {

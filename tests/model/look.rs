@@ -231,6 +231,7 @@ pub(crate) fn concrete(table: &Table, s: &Status, orders: &Orders) -> LlmRollout
         shares: Vec::new(),
         evidence: Vec::new(),
         references: Vec::new(),
+        late: None,
         home: None,
         recovery: None,
         asked: a.asked.then(|| status::Asked { reason: Reason::GateAsks, message: String::new(), at: NOW }),

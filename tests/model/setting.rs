@@ -102,7 +102,7 @@ spec:
   traffic:
   - service: {name: chat}
   - httpRoute: {name: chat}
-  rollback: {verify: {quietFor: 0s, recoverWithin: 0s}}
+  rollback: {deadline: 0s, verify: {quietFor: 0s, recoverWithin: 0s}}
   gates:
   - {name: errors, metric: errorRate, max: 1%, interval: 1s, window: 5s, severity: SEVERITY, noData: {budget: 5s, then: Rollback}}
   - {name: p95, metric: latency, quantile: "0.95", max: 1.5s, interval: 1s, window: 5s, noData: {budget: 5s, then: Hold}}

@@ -91,7 +91,7 @@ impl Wish {
                 "metrics": {"profile": "vllm", "prices": {"input": "$0.50", "output": "$1.50"}, "warmUp": "0s"},
                 "gates": self.gates,
                 // A case that proves silence says for how long.
-                "rollback": {"verify": {"quietFor": "0s", "recoverWithin": "0s"}},
+                "rollback": {"deadline": "0s", "verify": {"quietFor": "0s", "recoverWithin": "0s"}},
                 "paused": self.paused,
                 "abort": self.abort,
             },

@@ -167,7 +167,7 @@ fn course(record: &Record) -> Part {
             What::Promised { to, weight, op } => ("Promised", format!("step {to} at {weight}% ({op})")),
             What::Asked { reason, message } => ("Asked", format!("{reason}: {message}")),
             What::TurnedBack { reason, message } => ("TurnedBack", format!("{reason}: {message}")),
-            What::Fared { reason, message } => ("Since then", format!("{reason}: {message}")),
+            What::Fared { reason, message } => ("Fared", format!("{reason}: {message}")),
             What::Ended { outcome, message } => ("Ended", format!("{outcome}: {message}")),
             What::Approved { .. }
             | What::Ordered { .. }
