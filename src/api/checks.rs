@@ -10,7 +10,7 @@ use kube::KubeSchema;
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::smoke::HeadersFrom;
+use super::smoke::{Answer, HeadersFrom};
 
 /// Something that has to be true before any traffic moves.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
@@ -77,18 +77,9 @@ pub struct CheckHttp {
     /// More headers, that stand in a Secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub headers_from: Option<HeadersFrom>,
-    /// The status of the answer. Default: any from 200 to 299.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 100, max = 599))]
-    pub status: Option<i32>,
-    /// What has to stand somewhere in the answer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 256))]
-    pub contains: Option<String>,
-    /// How fast the whole answer has to be there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "super::smoke::moment")]
-    pub within: Option<String>,
+    /// What the answer has to be.
+    #[serde(flatten)]
+    pub answer: Answer,
 }
 
 /// How much room is asked for, beside the replicas of `release.template`.

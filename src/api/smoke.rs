@@ -62,6 +62,15 @@ pub struct SmokeHttp {
     /// Headers that stand in a Secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub headers_from: Option<HeadersFrom>,
+    /// What the answer has to be.
+    #[serde(flatten)]
+    pub answer: Answer,
+}
+
+/// What an answer has to be.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Answer {
     /// The status of the answer. Default: any from 200 to 299.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 100, max = 599))]
@@ -154,7 +163,7 @@ impl HttpMethod {
     }
 }
 
-pub(super) fn moment(_: &mut SchemaGenerator) -> Schema {
+fn moment(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "pattern": r"^[0-9]{1,5}(\.[0-9]{1,3})?(ms|s)$", "maxLength": 12})
 }
 

@@ -1,10 +1,11 @@
 //! Two lanes. However many passes wait for a slow API server, one that takes traffic home does not wait behind them, and
-//! has a connection of its own. Nothing here decides: what goes home is what the decision on the caches says.
+//! has a connection of its own; it only waits for others that go home, where more of them hang than have room. Nothing here
+//! decides: what goes home is what the decision on the caches says.
 
 use std::{sync::Arc, time::Duration};
 
-use kube::{ResourceExt, runtime::reflector::ObjectRef};
-use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
+use kube::runtime::reflector::ObjectRef;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::reconcile::Context;
 use crate::{
@@ -33,10 +34,10 @@ pub(super) struct Lanes {
     home: Semaphore,
 }
 
-/// A place, as long as the pass lasts. None once the operator ends.
+/// A place, as long as the pass lasts. Nobody closes a lane, so that there always is one.
 pub(super) type Place<'a> = Option<SemaphorePermit<'a>>;
 
-/// A pass that has its place, with what it was decided on.
+/// A pass that has its place, with what it was decided on then.
 pub(super) struct Entered<'a> {
     pub(super) place: Place<'a>,
     pub(super) rollout: Arc<LlmRollout>,
@@ -54,6 +55,11 @@ impl Lanes {
     pub(super) async fn home(&self) -> Place<'_> {
         self.home.acquire().await.ok()
     }
+
+    /// Its lane.
+    const fn of(&self, decision: &Decision) -> &Semaphore {
+        if goes_home(decision) { &self.home } else { &self.usual }
+    }
 }
 
 /// Whether this takes traffic home, or writes down that it does.
@@ -61,41 +67,36 @@ const fn goes_home(decision: &Decision) -> bool {
     decision.home || decision.latched
 }
 
-/// Waits for a place, in the order of coming; who has to go home meanwhile does not wait on.
+/// Waits for a place, in the order of coming; who has to go home meanwhile does not wait on in the other lane.
 pub(super) async fn enter(rollout: Arc<LlmRollout>, ctx: &Context) -> Entered<'_> {
-    let (rollout, snapshot, decision) = seen(rollout, ctx);
-    if goes_home(&decision) {
-        return Entered { place: ctx.lanes.home().await, rollout, snapshot, decision };
-    }
-    if let Ok(place) = ctx.lanes.usual.try_acquire() {
+    let (snapshot, decision) = seen(&rollout, ctx);
+    if let Ok(place) = ctx.lanes.of(&decision).try_acquire() {
         return Entered { place: Some(place), rollout, snapshot, decision };
     }
-    wait(rollout, ctx).await
-}
-
-async fn wait(mut rollout: Arc<LlmRollout>, ctx: &Context) -> Entered<'_> {
     let mut turn = std::pin::pin!(ctx.lanes.usual.acquire());
-    loop {
-        let place: Option<Result<_, AcquireError>> = tokio::select! {
-            place = &mut turn => Some(place),
-            () = tokio::time::sleep(AGAIN) => None,
-        };
-        // It may have changed since.
-        let owner = ObjectRef::new(&rollout.name_any()).within(&rollout.namespace().unwrap_or_default());
-        let now = ctx.world.stores.rollouts.get(&owner).unwrap_or(rollout);
-        let (now, snapshot, decision) = seen(now, ctx);
-        match place {
-            Some(place) => return Entered { place: place.ok(), rollout: now, snapshot, decision },
-            None if goes_home(&decision) => {
-                return Entered { place: ctx.lanes.home().await, rollout: now, snapshot, decision };
-            }
-            None => rollout = now,
+    let place = loop {
+        let (_, decision) = seen(&newest(&rollout, ctx), ctx);
+        if goes_home(&decision) {
+            break ctx.lanes.home().await;
         }
-    }
+        tokio::select! {
+            place = &mut turn => break place.ok(),
+            () = tokio::time::sleep(AGAIN) => {}
+        }
+    };
+    // Much may have changed while it waited.
+    let rollout = newest(&rollout, ctx);
+    let (snapshot, decision) = seen(&rollout, ctx);
+    Entered { place, rollout, snapshot, decision }
 }
 
-fn seen(rollout: Arc<LlmRollout>, ctx: &Context) -> (Arc<LlmRollout>, Snapshot, Decision) {
-    let snapshot = observe::observe(&rollout, &ctx.world);
+fn newest(rollout: &Arc<LlmRollout>, ctx: &Context) -> Arc<LlmRollout> {
+    let owner = ObjectRef::from_obj(rollout.as_ref());
+    ctx.world.stores.rollouts.get(&owner).unwrap_or_else(|| Arc::clone(rollout))
+}
+
+fn seen(rollout: &Arc<LlmRollout>, ctx: &Context) -> (Snapshot, Decision) {
+    let snapshot = observe::observe(rollout, &ctx.world);
     let decision = decide::decide(&snapshot);
-    (rollout, snapshot, decision)
+    (snapshot, decision)
 }

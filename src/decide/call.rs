@@ -1,5 +1,5 @@
-//! Requests that a decision wants made beside it, to the candidate itself or to an endpoint of the operator's configuration, each once, and what became of them. Plain data:
-//! `observe::calls` makes them.
+//! Requests that a decision wants made beside it, each once: to the candidate itself, to an endpoint of the operator's
+//! configuration, to the API server about room. And what became of them. Plain data: `observe::calls` makes them.
 
 use std::{collections::BTreeMap, time::Duration};
 

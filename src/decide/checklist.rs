@@ -14,7 +14,7 @@ use crate::{
         LlmRolloutSpec,
         checks::{Capacity, Check, CheckHttp, Expect, Hook, Run},
         gates::Gate,
-        smoke::{HttpMethod, Smoke, SmokeHttp, WarmUp},
+        smoke::{Answer, HttpMethod, Smoke, SmokeHttp, WarmUp},
         sources::Job,
     },
     metrics::{About, Limit},
@@ -189,22 +189,16 @@ fn ask(http: &CheckHttp, expect: &[Expected], timeout: Duration) -> Result<Call,
     Ok(Call {
         endpoint: Some(Box::new((http.name.clone(), About::default()))),
         headers: http.headers_from.as_ref().map(|from| from.secret.clone()),
-        wants: answer(http.status, http.contains.as_ref(), http.within.as_ref(), expect, "preflight.http.within")?,
+        wants: answer(&http.answer, expect, "preflight.http.within")?,
         ..nobody(timeout)
     })
 }
 
-fn answer(
-    status: Option<i32>,
-    contains: Option<&String>,
-    within: Option<&String>,
-    expect: &[Expected],
-    field: &str,
-) -> Result<Wants, Wrong> {
+fn answer(answer: &Answer, expect: &[Expected], field: &str) -> Result<Wants, Wrong> {
     Ok(Wants::Answer {
-        status: status.and_then(|s| u16::try_from(s).ok()),
-        contains: contains.cloned(),
-        within: within.map(|w| moment(w, field)).transpose()?,
+        status: answer.status.and_then(|s| u16::try_from(s).ok()),
+        contains: answer.contains.clone(),
+        within: answer.within.as_ref().map(|w| moment(w, field)).transpose()?,
         numbers: expect.iter().map(|e| e.field.clone()).collect(),
     })
 }
@@ -236,7 +230,7 @@ fn request(spec: &LlmRolloutSpec, http: &SmokeHttp, expect: &[Expected], timeout
         body: http.body.clone(),
         method: http.method.map(HttpMethod::word),
         headers: http.headers_from.as_ref().map(|from| from.secret.clone()),
-        wants: answer(http.status, http.contains.as_ref(), http.within.as_ref(), expect, "smoke.http.within")?,
+        wants: answer(&http.answer, expect, "smoke.http.within")?,
         ..nobody(timeout)
     })
 }

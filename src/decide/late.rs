@@ -1,6 +1,6 @@
 //! The way home takes long: somebody is told once, with what stands in its way. Never changes what is done about it.
 
-use super::{answer::Answer, view::View};
+use super::{answer::Answer, say_back, view::View};
 use crate::api::{Phase, home::Late};
 
 /// Beside whatever is decided of the way home.
@@ -16,7 +16,7 @@ pub(super) fn beside(v: &View<'_>, answer: Answer) -> Answer {
         let wake = answer.wake.map_or(end, |wake| wake.min(end));
         return answer.by(wake);
     }
-    let late = Late { at: v.now(), message: answer.message.clone() };
+    let late = Late { at: v.now(), message: say_back::late(v, &answer.message) };
     answer.changing(|s| {
         if let Some(attempt) = s.attempt.as_mut() {
             attempt.late = Some(late);

@@ -68,6 +68,13 @@ pub(super) fn nobody_counts(plan: &Plan) -> String {
     format!("with profile {} requests are not counted", plan.source.word())
 }
 
+/// Why traffic is not home in its time: what the API server said to the last write stands in status, and in no decision.
+pub(super) fn late(v: &View<'_>, cause: &str) -> String {
+    let refused = matches!(v.status.reason, Some(Reason::Forbidden | Reason::Refused));
+    let words = if refused { format!("{cause}; {}", v.status.message) } else { cause.to_owned() };
+    narrate::clipped(words)
+}
+
 /// What serves is well again.
 pub(super) fn recovered(active: Color, gates: &[GateStatus]) -> String {
     let all: Vec<String> = gates.iter().map(|g| format!("{} {}{}", g.name, g.value, say::within(g))).collect();

@@ -1,7 +1,7 @@
 //! A notice as a mail, and the relay that takes it. A message bears the notice's id, so that who receives it twice can tell,
 //! and those of one attempt are one thread. Never shows an address or a secret.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use lettre::{
     AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
@@ -11,7 +11,6 @@ use lettre::{
         client::{Certificate, Tls, TlsParameters},
     },
 };
-use reqwest::Url;
 use serde::Deserialize;
 
 use super::{ChannelSettings, Refusal, body::headline, settings};
@@ -58,14 +57,31 @@ impl MailSettings {
     }
 }
 
-/// Sends a notice, if there is something to say.
+/// Sends a notice to the first address of the relay that answers, and may be asked whatever its name tells a moment later.
 pub(super) async fn send(channel: &ChannelSettings, notice: &Notice) -> Result<(), Refusal> {
     let mail = channel.mail.as_ref().ok_or(Refusal::Address)?;
     let message = message(mail, notice).ok_or(Refusal::Address)?;
     let url =
         settings::endpoint(channel.kind, channel.url.as_deref().unwrap_or_default()).map_err(|_| Refusal::Address)?;
-    relay(channel, mail, &url).await?.send(message).await.map(drop).map_err(|error| refusal(&error))
+    let host = url.host_str().ok_or(Refusal::Address)?.trim_matches(['[', ']']);
+    let port = url.port().unwrap_or(if url.scheme() == INSIDE { 465 } else { 587 });
+    let all = tokio::net::lookup_host((host, port)).await.map_err(|_| Refusal::Unreachable)?;
+    let mut refused = Refusal::Address;
+    for address in all.filter(|address| !is_refused(address.ip())) {
+        let relay = relay(channel, mail, (url.scheme(), host), address).await?;
+        match relay.send(message.clone()).await {
+            Ok(_) => return Ok(()),
+            Err(error) => refused = refusal(&error),
+        }
+        if !matches!(refused, Refusal::Unreachable) {
+            break;
+        }
+    }
+    Err(refused)
 }
+
+/// TLS from the first byte.
+const INSIDE: &str = "smtps";
 
 fn refusal(error: &lettre::transport::smtp::Error) -> Refusal {
     match error.status() {
@@ -75,25 +91,19 @@ fn refusal(error: &lettre::transport::smtp::Error) -> Refusal {
     }
 }
 
-/// The relay at an address that may be asked, whatever its name tells a moment later.
 async fn relay(
     channel: &ChannelSettings,
     mail: &MailSettings,
-    url: &Url,
+    (scheme, host): (&str, &str),
+    address: SocketAddr,
 ) -> Result<AsyncSmtpTransport<Tokio1Executor>, Refusal> {
-    let host = url.host_str().ok_or(Refusal::Address)?.trim_matches(['[', ']']);
-    let inside = url.scheme() == "smtps";
-    let port = url.port().unwrap_or(if inside { 465 } else { 587 });
-    let mut all = tokio::net::lookup_host((host, port)).await.map_err(|_| Refusal::Unreachable)?;
-    let address = all.find(|address| !is_refused(address.ip())).ok_or(Refusal::Address)?;
-    let tls = if inside || mail.start_tls { Some(tls(channel, host).await?) } else { None };
-    let tls = match tls {
-        Some(parameters) if inside => Tls::Wrapper(parameters),
-        Some(parameters) => Tls::Required(parameters),
-        None => Tls::None,
+    let tls = match scheme {
+        INSIDE => Tls::Wrapper(tls(channel, host).await?),
+        _ if mail.start_tls => Tls::Required(tls(channel, host).await?),
+        _ => Tls::None,
     };
-    let mut relay =
-        AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(address.ip().to_string()).port(port).tls(tls);
+    let relay = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(address.ip().to_string());
+    let mut relay = relay.port(address.port()).tls(tls);
     if let (Some(user), Some(file)) = (&mail.username, &mail.password_file) {
         let password = tokio::fs::read_to_string(file).await.map_err(|_| Refusal::File)?;
         relay = relay.credentials(Credentials::new(user.clone(), password.trim_end().to_owned()));

@@ -8,9 +8,11 @@ use std::{
 
 use serde_json::json;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
 };
+
+mod mail;
 
 use super::{ChannelSettings, Courier, Heard, Kind, Tally, body};
 use crate::{
@@ -197,91 +199,4 @@ fn channels_that_make_no_sense_are_refused() {
     }
     let page = json!({"name": "oncall", "kind": "pagerDuty", "routingKeyFile": "/etc/keys/oncall"});
     assert!(serde_json::from_value::<ChannelSettings>(page).unwrap().check().is_ok());
-}
-
-/// A relay without TLS that answers a message with this; remembers what came.
-async fn relay(answer: &'static str) -> (String, Log) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("smtp://{}", listener.local_addr().unwrap());
-    let (seen, mut inside) = (Log::default(), false);
-    let log = Arc::clone(&seen);
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let mut stream = BufReader::new(stream);
-            stream.write_all(b"220 relay\r\n").await.unwrap();
-            let mut line = String::new();
-            while stream.read_line(&mut line).await.is_ok_and(|n| n > 0) {
-                let said = std::mem::take(&mut line);
-                let reply = match said.trim_end() {
-                    "." => answer,
-                    "DATA" => "354 go",
-                    _ if inside => "",
-                    _ => "250 ok",
-                };
-                inside = said.trim_end() == "DATA" || inside && said.trim_end() != ".";
-                log.lock().unwrap().push(said);
-                if !reply.is_empty() && stream.write_all(format!("{reply}\r\n").as_bytes()).await.is_err() {
-                    break;
-                }
-            }
-        }
-    });
-    (url, seen)
-}
-
-fn by_mail(url: &str) -> ChannelSettings {
-    let mail = json!({"from": "Rollouts <rollouts@llm.example>", "to": ["oncall@llm.example", "b@llm.example"], "startTls": false});
-    serde_json::from_value(json!({"name": "hooks", "kind": "mail", "url": url, "mail": mail, "timeoutSeconds": 5}))
-        .unwrap()
-}
-
-#[tokio::test]
-async fn a_mail_reaches_everybody_and_is_known_by_its_id() {
-    let (url, seen) = relay("250 taken").await;
-    let channel = by_mail(&url);
-    channel.check().unwrap();
-    let (courier, log) = courier(&[channel]);
-    courier.take(vec![notice(Happening::RolledBack, "Ended a")]);
-    assert_eq!(until(&log, 1).await, ["Ended a Ok(())"]);
-    let seen = seen.lock().unwrap().concat();
-    for line in [
-        "MAIL FROM:<rollouts@llm.example>",
-        "RCPT TO:<oncall@llm.example>",
-        "RCPT TO:<b@llm.example>",
-        "Subject: llm/chat: RolledBack (attempt 3)",
-        "Message-ID: <u-1.3.Ended.a@llmrollout>",
-        "In-Reply-To: <u-1.3@llmrollout>",
-        "runbook of errors: https://wiki.example/errors",
-        "kubectl llmrollout status chat -n llm",
-    ] {
-        assert!(seen.contains(line), "{line} is not in\n{seen}");
-    }
-}
-
-#[tokio::test]
-async fn a_mail_that_is_refused_for_good_is_given_up_and_no_password_goes_out_in_the_clear() {
-    let (url, seen) = relay("554 no canary-5f2c9d").await;
-    let (courier, log) = courier(&[by_mail(&url)]);
-    courier.take(vec![notice(Happening::RolledBack, "a")]);
-    let told = until(&log, 1).await;
-    assert!(told[0].starts_with("a Err(\"it answered SMTP 554"), "{told:?}");
-    assert!(!told[0].contains(CANARY), "{told:?}");
-    assert_eq!(seen.lock().unwrap().iter().filter(|line| line.starts_with("DATA")).count(), 1);
-    let wrong = |change: fn(&mut super::MailSettings)| {
-        let mut channel = by_mail("smtp://relay.example");
-        change(channel.mail.as_mut().unwrap());
-        channel.check().unwrap_err().to_string()
-    };
-    assert!(
-        wrong(|m| (m.username, m.password_file) = (Some("u".into()), Some("/p".into()))).contains("only told over TLS")
-    );
-    assert!(wrong(|m| m.username = Some("u".into())).contains("passwordFile"));
-    assert!(wrong(|m| m.to.clear()).contains("mail.to"));
-    assert!(wrong(|m| m.from = "nobody".into()).contains("mail.from"));
-    for url in ["http://relay.example", "smtp://user@relay.example", "smtp://169.254.169.254", "smtp://relay.example/x"]
-    {
-        assert!(by_mail(url).check().is_err(), "{url}");
-    }
-    let none = ChannelSettings { mail: None, ..by_mail("smtp://relay.example") };
-    assert!(none.check().unwrap_err().to_string().contains("mail: write for example"));
 }

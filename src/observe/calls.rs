@@ -126,7 +126,7 @@ impl Inner {
             };
             let client = self.client.get_or_init(|| client().ok()).as_ref().ok_or("no client could be made")?;
             if let Wants::Room(need) = &call.wants {
-                return Ok((room::look(&self.eyes, owner, need, &last).await, BTreeMap::new()));
+                return Ok((room::look(&self.eyes, owner, need, &last).await?, BTreeMap::new()));
             }
             let caller = Caller { client, clock: self.clock, call, endpoints: &self.endpoints, headers, last: &last };
             match &call.wants {
@@ -345,9 +345,10 @@ mod tests {
         net::TcpListener,
     };
 
-    use super::Calls;
+    use super::{About, Calls, Line};
     use crate::{
         decide::call::{Call, Called, Wants},
+        line::{ProviderSettings, Speaks},
         observe::{
             board::{Board, Owner},
             clock::Clock,
@@ -413,8 +414,13 @@ mod tests {
     }
 
     async fn told(call: Call) -> Called {
+        told_by(call, Vec::new()).await
+    }
+
+    /// With these endpoints in the configuration.
+    async fn told_by(call: Call, endpoints: Vec<Line>) -> Called {
         let (board, owner) = (Board::default(), Owner::new("chat").within("llm"));
-        let calls = Calls::new(eyes(), board.clone(), Clock::start(), Arc::default());
+        let calls = Calls::new(eyes(), board.clone(), Clock::start(), Arc::new(endpoints));
         let wanted = BTreeMap::from([("a".to_owned(), call)]);
         calls.want(&owner, wanted.clone());
         calls.want(&owner, wanted);
@@ -485,5 +491,23 @@ mod tests {
         ] {
             assert_eq!(with(secret).await, Called::Bad(why.to_owned()));
         }
+    }
+
+    #[tokio::test]
+    async fn an_endpoint_is_asked_about_the_candidate_with_headers_of_a_secret() {
+        let address = pod(vec!["401 no"]).await;
+        let endpoint = |name: &str| {
+            let url = format!("http://{address}/models?of={{{{name}}}}");
+            let settings: ProviderSettings = serde_json::from_value(json!({"name": name, "url": url})).unwrap();
+            Line::new(&ProviderSettings { speaks: Speaks::Json, ..settings }).unwrap()
+        };
+        let about = About { name: "chat".into(), ..About::default() };
+        let asks = Call { endpoint: Some(Box::new(("models".into(), about))), ..call("", wants(None, None)) };
+        let told = async |call: Call, name: &str| told_by(call, vec![endpoint(name)]).await;
+        assert_eq!(told(asks.clone(), "models").await, Called::Bad("it answered 401".to_owned()));
+        let with = Call { headers: Some("keys".to_owned()), ..asks.clone() };
+        assert!(matches!(told(with, "models").await, Called::Good { .. }), "its header was sent");
+        let unknown = "the operator's configuration has no endpoint models";
+        assert_eq!(told(asks, "others").await, Called::Bad(unknown.to_owned()));
     }
 }

@@ -73,7 +73,18 @@ const TABLE: &[Row] = &[
             "=",
         ],
     ),
-    Row("F7", "API server hangs", ["sim:Down", "=", TROUBLE, "=", "sim:Down", "="]),
+    Row(
+        "F7",
+        "API server hangs",
+        [
+            "sim:Down",
+            "=",
+            TROUBLE,
+            "lab:bad_figures_lead_home_through_every_trouble_with_the_api_server lab:a_crowd_that_waits_keeps_nobody_from_going_home",
+            "sim:Down",
+            "=",
+        ],
+    ),
     Row("F8", "a reply is lost", ["sim:Lost sim:Repeated", CRASH, "sim:Lost", TROUBLE, "sim:Lost", "="]),
     Row("F9", "409", ["sim:Refused", "=", "=", "scenario:api-refuses-rollback sim:Refused", "sim:Refused", "="]),
     Row(

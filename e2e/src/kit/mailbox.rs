@@ -4,11 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
-    net::{TcpListener, TcpStream},
-    task::JoinHandle,
+    net::TcpStream,
 };
 
-use super::KitError;
+use super::{KitError, listener::Listener};
 
 /// The relay, while it is held.
 #[derive(Debug)]
@@ -16,30 +15,20 @@ pub(crate) struct Mailbox {
     /// Where it is.
     pub url: String,
     mails: Arc<Mutex<Vec<String>>>,
-    task: JoinHandle<()>,
-}
-
-impl Drop for Mailbox {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
+    _listener: Listener,
 }
 
 impl Mailbox {
     /// Without TLS, on loopback.
     pub(crate) async fn start() -> Result<Self, KitError> {
-        let listener = TcpListener::bind("127.0.0.1:0").await.map_err(KitError::failed("a mail relay"))?;
-        let address = listener.local_addr().map_err(KitError::failed("a mail relay"))?;
         let mails = Arc::new(Mutex::default());
         let kept = Arc::clone(&mails);
-        let task = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let kept = Arc::clone(&kept);
-                // Who sends may hang up when it likes.
-                tokio::spawn(async move { drop(converse(stream, &kept).await) });
-            }
-        });
-        Ok(Self { url: format!("smtp://{address}"), mails, task })
+        let listener = Listener::start(move |stream| {
+            let kept = Arc::clone(&kept);
+            async move { converse(stream, &kept).await }
+        })
+        .await?;
+        Ok(Self { url: format!("smtp://{}", listener.address), mails, _listener: listener })
     }
 
     /// All mails, as they came: envelope, headers and text.

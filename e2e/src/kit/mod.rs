@@ -7,6 +7,7 @@ pub(crate) mod collector;
 mod error;
 pub(crate) mod film;
 pub(crate) mod ground;
+mod listener;
 pub(crate) mod load;
 pub(crate) mod mailbox;
 pub(crate) mod operator;

@@ -10,12 +10,12 @@ use std::{
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-    task::JoinHandle,
+    net::TcpStream,
 };
 
 use super::{
     KitError,
+    listener::Listener,
     rogue::{head, request},
 };
 
@@ -55,30 +55,20 @@ pub(crate) struct Postbox {
     /// Where it is.
     pub url: String,
     inside: Arc<Mutex<Inside>>,
-    task: JoinHandle<()>,
-}
-
-impl Drop for Postbox {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
+    _listener: Listener,
 }
 
 impl Postbox {
     /// Takes everything.
     pub(crate) async fn start() -> Result<Self, KitError> {
-        let listener = TcpListener::bind("127.0.0.1:0").await.map_err(KitError::failed("a server of one's own"))?;
-        let address = listener.local_addr().map_err(KitError::failed("a server of one's own"))?;
         let inside = Arc::new(Mutex::default());
         let shared = Arc::clone(&inside);
-        let task = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let shared = Arc::clone(&shared);
-                // Who posts hangs up when it likes; that is what is tried here.
-                tokio::spawn(async move { drop(take(stream, &shared).await) });
-            }
-        });
-        Ok(Self { url: format!("http://{address}"), inside, task })
+        let listener = Listener::start(move |stream| {
+            let shared = Arc::clone(&shared);
+            async move { take(stream, &shared).await }
+        })
+        .await?;
+        Ok(Self { url: format!("http://{}", listener.address), inside, _listener: listener })
     }
 
     /// From now on, at this path.

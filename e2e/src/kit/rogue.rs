@@ -10,13 +10,12 @@ use std::{
 use flate2::{Compression, write::GzEncoder};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     sync::OnceCell,
-    task::JoinHandle,
     time::sleep,
 };
 
-use super::{Ground, KitError, prometheus};
+use super::{Ground, KitError, listener::Listener, prometheus};
 
 /// A way to answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,33 +86,23 @@ pub(crate) struct Rogue {
     /// Where it is.
     pub url: String,
     manners: Manners,
-    task: JoinHandle<()>,
-}
-
-impl Drop for Rogue {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
+    _listener: Listener,
 }
 
 impl Rogue {
     /// Begins honest.
     pub(crate) async fn start(ground: &Ground) -> Result<Self, KitError> {
-        let listener = TcpListener::bind("127.0.0.1:0").await.map_err(KitError::failed("a server of one's own"))?;
-        let address = listener.local_addr().map_err(KitError::failed("a server of one's own"))?;
         // Packing takes seconds of work, which the tasks beside this one must not wait for; one is enough for all.
         let pack = || async { tokio::task::spawn_blocking(bomb).await.map(Arc::from) };
         let bomb = BOMB.get_or_try_init(pack).await.map_err(KitError::failed("packing a bomb"))?.clone();
         let manners: Manners = Arc::new(Mutex::new([Manner::Honest; 3]));
         let (told, real, client) = (manners.clone(), ground.prometheus_url.clone(), prometheus::http()?);
-        let task = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let (told, real, client, bomb) = (told.clone(), real.clone(), client.clone(), bomb.clone());
-                // Who is asked hangs up when it likes; that is what is tried here.
-                tokio::spawn(async move { drop(answer(stream, &told, &bomb, &real, &client).await) });
-            }
-        });
-        Ok(Self { url: format!("http://{address}"), manners, task })
+        let listener = Listener::start(move |stream| {
+            let (told, real, client, bomb) = (told.clone(), real.clone(), client.clone(), bomb.clone());
+            async move { answer(stream, &told, &bomb, &real, &client).await }
+        })
+        .await?;
+        Ok(Self { url: format!("http://{}", listener.address), manners, _listener: listener })
     }
 
     /// From now on: about errors, about latency, about cost.

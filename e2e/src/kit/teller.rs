@@ -8,12 +8,12 @@ use std::{
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-    task::JoinHandle,
+    net::TcpStream,
 };
 
 use super::{
     KitError,
+    listener::Listener,
     rogue::{head, request},
 };
 
@@ -50,30 +50,20 @@ pub(crate) struct Teller {
     pub url: String,
     words: Arc<Words>,
     seen: Arc<Mutex<Vec<String>>>,
-    task: JoinHandle<()>,
-}
-
-impl Drop for Teller {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
+    _listener: Listener,
 }
 
 impl Teller {
     /// Begins with nothing to say: `404`.
     pub(crate) async fn start() -> Result<Self, KitError> {
-        let listener = TcpListener::bind("127.0.0.1:0").await.map_err(KitError::failed("a server of one's own"))?;
-        let address = listener.local_addr().map_err(KitError::failed("a server of one's own"))?;
         let (words, seen) = (Arc::new(Words::default()), Arc::new(Mutex::default()));
         let (told, heard) = (words.clone(), seen.clone());
-        let task = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let (told, heard) = (told.clone(), heard.clone());
-                // Who is asked hangs up when it likes; that is what is tried here.
-                tokio::spawn(async move { drop(answer(stream, &told, &heard).await) });
-            }
-        });
-        Ok(Self { url: format!("http://{address}"), words, seen, task })
+        let listener = Listener::start(move |stream| {
+            let (told, heard) = (told.clone(), heard.clone());
+            async move { answer(stream, &told, &heard).await }
+        })
+        .await?;
+        Ok(Self { url: format!("http://{}", listener.address), words, seen, _listener: listener })
     }
 
     /// From now on, about this color.
