@@ -69,7 +69,7 @@ fn main() {
         "plan": timed(|| drop(black_box(Plan::read(black_box(&rollout.spec), full.around())))),
         "revision": timed(|| drop(black_box(revision(black_box(&rollout.spec.release.template.as_ref().unwrap().pod_template.0))))),
         "status_clone": timed(|| drop(black_box(rollout.status.clone()))),
-        "deployment": timed(|| drop(black_box(workload::deployment(made, Color::Blue, &blue, Role::Active)))),
+        "deployment": timed(|| drop(black_box(workload::deployment(made, Color::Blue, &blue, Role::Active, 2)))),
         "service": timed(|| drop(black_box(workload::service(made, Color::Blue)))),
         "question": timed(|| drop(black_box(question("chat-green")))),
         "decision_clone": timed(|| drop(black_box(decision.clone()))),

@@ -9,7 +9,6 @@ mod webhook;
 use std::time::Duration;
 
 use http::{Method, Request, header::CONTENT_TYPE};
-use k8s_openapi::api::apps::v1::Deployment;
 use kube::{
     Api, Client,
     api::{DeleteParams, DynamicObject, Patch, PatchParams, Preconditions},
@@ -113,6 +112,11 @@ fn whose<'a>(decision: &Decision, namespace: &'a str, name: &'a str) -> Whose<'a
     Whose { namespace, name, attempt: decision.next.attempt.as_ref().map_or(0, |a| a.id) }
 }
 
+fn resource(owned: OwnedKind) -> (ApiResource, &'static str) {
+    let [group, version, kind, plural] = owned.names();
+    (ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural), kind)
+}
+
 impl Hands {
     async fn one(&self, intent: &Intent, whose: Whose<'_>) -> Result<String, ActError> {
         let namespace = whose.namespace;
@@ -121,18 +125,16 @@ impl Hands {
             Intent::Apply(owned) => self.apply(namespace, owned).await,
             Intent::Patch(patch) => self.patch(namespace, patch).await,
             Intent::Put(put) => self.webhooks.put(put, whose).await,
-            Intent::Delete { name, version } => self.delete(namespace, name, version).await,
+            Intent::Delete { kind, name, version } => self.delete(namespace, *kind, name, version).await,
             Intent::Scale { path, version } => self.scale_to_zero(path, version).await,
         }
     }
 
     async fn apply(&self, namespace: &str, owned: &Owned) -> Result<String, ActError> {
-        let (group, kind) = match owned.kind {
-            OwnedKind::Deployment => ("apps", "Deployment"),
-            OwnedKind::Service => ("", "Service"),
-            OwnedKind::Job => return self.create(namespace, owned).await,
-        };
-        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, "v1", kind));
+        if owned.kind == OwnedKind::Job {
+            return self.create(namespace, owned).await;
+        }
+        let (resource, kind) = resource(owned.kind);
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &resource);
         let params = PatchParams::apply(labels::MANAGER).force();
         let what = format!("apply {kind} {namespace}/{}", owned.name);
@@ -158,12 +160,13 @@ impl Hands {
         }
     }
 
-    /// Deletes a Deployment that is still as it was seen; one that is gone already is done.
-    async fn delete(&self, namespace: &str, name: &str, version: &str) -> Result<String, ActError> {
-        let api: Api<Deployment> = Api::namespaced(self.client.clone(), namespace);
+    /// Deletes an object that is still as it was seen; one that is gone already is done.
+    async fn delete(&self, namespace: &str, owned: OwnedKind, name: &str, version: &str) -> Result<String, ActError> {
+        let (resource, kind) = resource(owned);
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &resource);
         let seen = Preconditions { resource_version: Some(version.to_owned()), uid: None };
         let params = DeleteParams::background().preconditions(seen);
-        let what = format!("delete Deployment {namespace}/{name}");
+        let what = format!("delete {kind} {namespace}/{name}");
         #[expect(clippy::disallowed_methods, reason = "act is the room that writes")]
         let call = api.delete(name, &params);
         match self.within(&what, false, call).await {

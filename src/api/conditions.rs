@@ -1,9 +1,9 @@
 //! Conditions and reasons: one enum of words for conditions, events, metrics, logs and docs. Pure; takes the time.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Moment;
 
@@ -73,7 +73,7 @@ pub fn set(conditions: &mut Vec<Condition>, mut new: Condition) {
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])+ $name:ident),+ $(,)?) => {
         /// Why something is as it is. The same word stands in conditions, events, metrics, logs and docs.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         pub enum Reason { $($(#[doc = $doc])+ $name),+ }
 
         impl Reason {
@@ -155,6 +155,8 @@ reasons! {
     HookFailed,
     /// The candidate is coming up.
     Preparing,
+    /// The candidate gets the pods that its next share needs.
+    Growing,
     /// A pod of the candidate does not come up; the message says why.
     PodStuck,
     /// The candidate was not ready within `readyTimeout`.
@@ -275,6 +277,32 @@ reasons! {
     SessionsPinned,
     /// After a restart samples showed less evidence than had been written down; the smaller one counts.
     EvidenceCorrected,
+    /// A word that another version of the operator has written, and this one does not know.
+    OtherVersion,
+}
+
+/// A status that a newer version wrote must not blind an older one: its words are read as one that this one knows.
+impl<'de> Deserialize<'de> for Reason {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let word = Cow::<str>::deserialize(from)?;
+        let known = Self::ALL.iter().find(|(reason, _)| reason.word() == word);
+        Ok(known.map_or(Self::OtherVersion, |(reason, _)| *reason))
+    }
+}
+
+/// Not a list of the words: the CRD of an older version would refuse what a newer one has to say.
+impl JsonSchema for Reason {
+    fn schema_name() -> Cow<'static, str> {
+        "Reason".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "maxLength": 64, "pattern": "^[A-Z][A-Za-z]*$"})
+    }
 }
 
 impl fmt::Display for Reason {
@@ -297,6 +325,15 @@ mod tests {
             last_transition_time: Moment::from_unix(at),
             observed_generation: 1,
         }
+    }
+
+    #[test]
+    fn a_word_of_another_version_is_read_all_the_same() {
+        for (reason, _) in Reason::ALL {
+            assert_eq!(serde_json::from_value::<Reason>(reason.word().into()).unwrap(), *reason);
+        }
+        assert_eq!(serde_json::from_value::<Reason>("Teleported".into()).unwrap(), Reason::OtherVersion);
+        assert!(serde_json::from_value::<Reason>(7.into()).is_err());
     }
 
     #[test]

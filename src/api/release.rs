@@ -74,6 +74,13 @@ pub struct Template {
     pub port: i32,
     /// The pod template, as in a Deployment. Labels of the color and the revision are added.
     pub pod_template: PodTemplate,
+    /// How large the candidate is while it has a part of the traffic. Default `full`: both colors have all pods from before
+    /// the first step on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<Capacity>,
+    /// Who scales the colors: one autoscaler of each is kept, and `replicas` is only what the very first color starts with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autoscaler: Option<Autoscaler>,
     /// What runs and serves already: taken over as it stands when the rollout begins, without a pod being started anew,
     /// and retired when the first release has replaced it. Means nothing afterwards.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -83,6 +90,57 @@ pub struct Template {
     #[schemars(regex(pattern = r"^([0-9]{1,5}h)?([0-9]{1,6}m)?([0-9]{1,7}s)?$"), length(min = 2, max = 20))]
     #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('168h')").message("readyTimeout: write a duration between 1s and 168h, for example 30m"))]
     pub ready_timeout: Option<String>,
+}
+
+/// How large the candidate is while it has a part of the traffic.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Capacity {
+    /// As large as the color that serves, from before the first step on.
+    #[default]
+    Full,
+    /// As large as its share: before each step so many pods as that share needs. The color that serves keeps all of its
+    /// pods until the release is over.
+    Proportional,
+}
+
+/// Who scales the colors, exactly one field.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.horizontalPodAutoscaler) != has(self.scaledObject)").message("autoscaler: exactly one of `horizontalPodAutoscaler` and `scaledObject`; write for example `horizontalPodAutoscaler: {minReplicas: 2, maxReplicas: 8, metrics: […]}`"))]
+pub struct Autoscaler {
+    /// The spec of an `autoscaling/v2` `HorizontalPodAutoscaler` without its `scaleTargetRef`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "pod_autoscaler")]
+    pub horizontal_pod_autoscaler: Option<Map<String, Value>>,
+    /// The spec of a `keda.sh/v1alpha1` `ScaledObject` without its `scaleTargetRef`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "scaled_object")]
+    pub scaled_object: Option<Map<String, Value>>,
+}
+
+fn pod_autoscaler(_: &mut SchemaGenerator) -> Schema {
+    bounded("minReplicas", "maxReplicas")
+}
+
+fn scaled_object(_: &mut SchemaGenerator) -> Schema {
+    bounded("minReplicaCount", "maxReplicaCount")
+}
+
+/// Both bounds are ours to read; everything else goes to the API server as it was written, which has the last word on it.
+fn bounded(min: &str, max: &str) -> Schema {
+    let rule = format!("!has(self.{min}) || self.{min} <= self.{max}");
+    let message = format!("autoscaler: `{min}` is larger than `{max}`; write them the other way round");
+    json_schema!({
+        "type": "object",
+        "required": [max],
+        "properties": {
+            min: {"type": "integer", "format": "int32", "minimum": 1, "maximum": 10_000, "description": "Pods that a color has at the least. Default 1. While a release is under way no color has fewer than what served when it began."},
+            max: {"type": "integer", "format": "int32", "minimum": 1, "maximum": 10_000, "description": "Pods that a color has at the most."}
+        },
+        "x-kubernetes-preserve-unknown-fields": true,
+        "x-kubernetes-validations": [{"rule": rule, "message": message}]
+    })
 }
 
 /// What runs before there is a rollout.

@@ -197,6 +197,14 @@ pub struct Attempt {
     /// Orders given before this whose answers no longer fit into `orders` are not heard again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deaf_before: Option<Moment>,
+    /// Pods of a color at full size: as many as served when it began. Where autoscalers scale, neither color has fewer until
+    /// the release is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100_000))]
+    pub size: Option<i32>,
+    /// Since when the candidate grows to the size that the next step needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub growing_since: Option<Moment>,
     /// Since when each share was confirmed, as far as gates weigh evidence over several steps.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]

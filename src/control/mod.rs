@@ -3,10 +3,12 @@
 
 pub mod ask;
 pub mod claim;
+mod filled;
 mod lane;
 pub mod lease;
 mod reconcile;
 pub mod retry;
+mod scalers;
 mod standby;
 mod traced;
 mod wakes;

@@ -1,13 +1,7 @@
 //! Watches → caches and wake-ups. Each event names the rollouts it concerns; what happened is read from the caches when
 //! their turn comes, so a lost or doubled event changes nothing.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt::Debug,
-    hash::Hash,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fmt::Debug, hash::Hash};
 
 use futures::{Stream, StreamExt, stream};
 use k8s_openapi::{
@@ -29,9 +23,12 @@ use kube::{
     },
 };
 use serde::de::DeserializeOwned;
-use tokio::sync::watch as cell;
 
 use super::wakes::{claimed, crossing_into, dependents, paired, priced_by, taking_over, waiting_for};
+use super::{
+    filled::{Filled, GATEWAY_CLASS, may_be_missing},
+    scalers,
+};
 use crate::{
     api::{LlmGateSet, LlmRollout, LlmRolloutOrder, labels},
     observe::stores::{JobStores, Stores, rollout_of},
@@ -39,48 +36,14 @@ use crate::{
 };
 
 /// A silent watch is opened anew after this long; safety does not rest on watches, freshness does.
-const WATCH_FOR: u32 = 60;
-
-/// They say what gateways can do, and belong to no namespace.
-const GATEWAY_CLASS: &str = "GatewayClass";
-
-/// Kinds that a cluster need not know beside those of the routers (a missing route is a condition, not a reason to stand
-/// still): grants; our own orders and sets of gates while only the operator was upgraded; and what only gates on Jobs and price
-/// lists need.
-const MAY_BE_MISSING: [&str; 8] =
-    [GATEWAY_CLASS, "LlmRolloutOrder", "LlmGateSet", "Job", "Pod", "CronJob", "ConfigMap", grant::KIND];
-
-fn may_be_missing() -> impl Iterator<Item = &'static str> {
-    MAY_BE_MISSING.into_iter().chain(PatchKind::WATCHED.map(|kind| kind.names().kind))
-}
+pub(super) const WATCH_FOR: u32 = 60;
 
 /// Rollouts to look at.
 pub(super) type Wakes = stream::BoxStream<'static, ObjectRef<LlmRollout>>;
 
-/// Which caches hold what the API server has. Told by the events themselves: a store's own `wait_until_ready` keeps a
-/// single waker, and the loop over rollouts already waits there.
-#[derive(Clone)]
-pub(super) struct Filled(Arc<cell::Sender<BTreeSet<&'static str>>>);
-
-impl Filled {
-    fn filled(&self, kind: &'static str) -> bool {
-        self.0.send_if_modified(|kinds| kinds.insert(kind))
-    }
-
-    /// Waits until the caches are full, for some only briefly.
-    pub(super) async fn all(&self) {
-        let mut seen = self.0.subscribe();
-        let needed =
-            |kinds: &BTreeSet<&'static str>| kinds.iter().filter(|k| may_be_missing().all(|m| m != **k)).count() == 4;
-        let _ = seen.wait_for(needed).await;
-        let rest = |kinds: &BTreeSet<&'static str>| may_be_missing().all(|k| kinds.contains(k));
-        let _ = tokio::time::timeout(Duration::from_secs(3), seen.wait_for(rest)).await;
-    }
-}
-
 /// The caches of one scope, the wake-ups that keep them fed, and when they are full.
 pub(super) fn scope(client: &Client, namespace: Option<&str>) -> (Stores, Wakes, Filled) {
-    let full = Filled(Arc::new(cell::channel(BTreeSet::new()).0));
+    let full = Filled::default();
     let (rollouts, rollout_writer) = reflector::store();
     let (deployments, deployment_writer) = reflector::store();
     let (services, service_writer) = reflector::store();
@@ -91,6 +54,7 @@ pub(super) fn scope(client: &Client, namespace: Option<&str>) -> (Stores, Wakes,
     let (classes_wake, gateway_classes) = watch_classes(client, namespace, &full);
     let (jobs_wake, of_jobs) = watch_jobs(client, namespace, &full, &rollouts);
     let (grants_wake, grants) = watch_grants(client, namespace, &full, &rollouts);
+    let (scalers_wake, scalers) = scalers::watch(client, namespace, &full);
     let (prices_wake, price_lists) = watch_prices(client, namespace, &full, &rollouts);
     let stores = Stores {
         rollouts: rollouts.clone(),
@@ -103,17 +67,15 @@ pub(super) fn scope(client: &Client, namespace: Option<&str>) -> (Stores, Wakes,
         orders,
         gate_sets,
         price_lists,
+        scalers,
         of_jobs,
     };
     let ours = watcher::Config::default().labels(labels::ROLLOUT).timeout(WATCH_FOR);
     let all = watcher::Config::default().timeout(WATCH_FOR);
-    let by_label_or_front = {
-        let rollouts = rollouts.clone();
-        move |s: &Service| {
-            let mut found: Vec<_> = rollout_of(s).into_iter().collect();
-            found.extend(claimed(&rollouts, PatchKind::Service, s));
-            found
-        }
+    let fronts = rollouts.clone();
+    let by_label_or_front = move |s: &Service| {
+        let claimed = claimed(&fronts, PatchKind::Service, s);
+        rollout_of(s).into_iter().chain(claimed).collect()
     };
     let by_rollout = {
         let rollouts = rollouts.clone();
@@ -137,6 +99,7 @@ pub(super) fn scope(client: &Client, namespace: Option<&str>) -> (Stores, Wakes,
         jobs_wake,
         grants_wake,
         prices_wake,
+        scalers_wake,
     ]);
     (stores, wakes.boxed(), full)
 }
@@ -354,7 +317,7 @@ where
     }
 }
 
-fn touched<K, S, F>(events: S, full: &Filled, kind: &'static str, wakes: F) -> Wakes
+pub(super) fn touched<K, S, F>(events: S, full: &Filled, kind: &'static str, wakes: F) -> Wakes
 where
     K: Debug + Send + Sync + 'static,
     S: Stream<Item = Result<Event<K>, watcher::Error>> + Send + 'static,

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{call::Call, intent::Intent, say::Said, view::View};
+use super::{call::Call, intent::Intent, say::Said, size, view::View};
 use crate::api::{
     LlmRolloutStatus, Moment, Percent, Phase, Reason,
     aside::Aside,
@@ -128,6 +128,8 @@ pub(super) fn new_attempt(v: &View<'_>, fast_track: bool, cleared: bool) -> Atte
         promoted: false,
         fast_track,
         deaf_before: None,
+        size: size::begun(v),
+        growing_since: None,
         shares: Vec::new(),
         evidence: Vec::new(),
         references: Vec::new(),

@@ -153,7 +153,7 @@ fn check(spec: &LlmRolloutSpec, c: &Check) -> Result<PlannedCheck, Wrong> {
     Ok(PlannedCheck { name: c.name.clone(), when, what, timeout, tries: tries(c.retries), expect })
 }
 
-/// Whose pods they are is filled in when it is done.
+/// How many there are, and whose, is filled in when it is done.
 fn room(spec: &LlmRolloutSpec, capacity: &Capacity, timeout: Duration) -> Result<Call, Wrong> {
     let elsewhere = || {
         invalid(

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     api::{
-        LlmRolloutStatus, Percent, Phase, Reason,
+        LlmRolloutStatus, Moment, Percent, Phase, Reason,
         around::{OnDependencyRollback, OnUndecided},
         aside::Aside,
         status::{Color, Home},
@@ -103,11 +103,22 @@ fn driven_back(v: &View<'_>) -> Option<Cause> {
 
 /// The candidate has not come up in its time. One that has, and waits for something else, is not late.
 fn late(v: &View<'_>) -> Option<Cause> {
-    let attempt = v.running().filter(|a| a.step_entered_at.is_none() && a.paused_at.is_none())?;
+    let attempt = v.running().filter(|a| a.paused_at.is_none())?;
+    if let Some(since) = attempt.growing_since {
+        return outgrown(v, since.max(attempt.clock_from));
+    }
+    attempt.cleared_at.filter(|_| attempt.step_entered_at.is_none())?;
     attempt.cleared_at.filter(|_| !checks::come_first(v))?;
     let timeout = v.plan.ok()?.ready_timeout;
     // An operator that was away looks first: pods may have become ready meanwhile.
     let late = v.now().since(attempt.clock_from.max(v.s.watching_since)) >= timeout;
+    (late && !prepare::is_up(v)).then(|| Cause::sure(say::not_ready_in_time(timeout, prepare::stuck(v).as_deref())))
+}
+
+/// The candidate has not grown to what its next step needs.
+fn outgrown(v: &View<'_>, since: Moment) -> Option<Cause> {
+    let timeout = v.plan.ok()?.ready_timeout;
+    let late = v.now().since(since.max(v.s.watching_since)) >= timeout;
     (late && !prepare::is_up(v)).then(|| Cause::sure(say::not_ready_in_time(timeout, prepare::stuck(v).as_deref())))
 }
 

@@ -68,8 +68,10 @@ pub enum Intent {
     Patch(GuardedPatch),
     /// Both weights, told to a webhook.
     Put(Put),
-    /// Deletion of a color's Deployment, if it is still the one that was seen.
+    /// Deletion of an object of ours, if it is still the one that was seen.
     Delete {
+        /// Its kind.
+        kind: OwnedKind,
         /// Its name.
         name: String,
         /// The resource version that was seen.
@@ -87,7 +89,7 @@ pub enum Intent {
 /// An object of ours, whole.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Owned {
-    /// `Deployment`, `Service` or `Job`.
+    /// Its kind.
     pub kind: OwnedKind,
     /// Its name; the namespace is the rollout's.
     pub name: String,
@@ -112,7 +114,7 @@ impl From<Write> for Intent {
 }
 
 /// The kinds we own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum OwnedKind {
     /// apps/v1.
     Deployment,
@@ -120,6 +122,34 @@ pub enum OwnedKind {
     Service,
     /// batch/v1; only ever created, so that none is run twice.
     Job,
+    /// autoscaling/v2.
+    HorizontalPodAutoscaler,
+    /// keda.sh/v1alpha1.
+    ScaledObject,
+}
+
+impl OwnedKind {
+    /// What can scale a color.
+    pub const SCALERS: [Self; 2] = [Self::HorizontalPodAutoscaler, Self::ScaledObject];
+
+    /// Group, version, kind and plural.
+    pub const fn names(self) -> [&'static str; 4] {
+        match self {
+            Self::Deployment => ["apps", "v1", "Deployment", "deployments"],
+            Self::Service => ["", "v1", "Service", "services"],
+            Self::Job => ["batch", "v1", "Job", "jobs"],
+            Self::HorizontalPodAutoscaler => {
+                ["autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"]
+            }
+            Self::ScaledObject => ["keda.sh", "v1alpha1", "ScaledObject", "scaledobjects"],
+        }
+    }
+
+    /// How it is written in an object.
+    pub fn api_version(self) -> String {
+        let [group, version, ..] = self.names();
+        if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") }
+    }
 }
 
 /// Something worth an event.

@@ -11,6 +11,7 @@ use super::{
     room::Need,
     runs,
     say::{self, Said},
+    size,
     snapshot::JobSeen,
     view::View,
 };
@@ -226,7 +227,8 @@ impl Looking<'_> {
         }
         if let Wants::Room(need) = &call.wants {
             let name = self.v.s.rollout.metadata.name.clone().unwrap_or_default();
-            let wants = Wants::Room(Box::new(Need { of: Some((name, color)), ..(**need).clone() }));
+            let replicas = size::full(self.v).unwrap_or(need.replicas);
+            let wants = Wants::Room(Box::new(Need { of: Some((name, color)), replicas, ..(**need).clone() }));
             return self.goes(Begins::Call(self.name(), Box::new(Call { wants, after, ..call.clone() })));
         }
         // The candidate is up, so whoever answers behind its Service is of this revision.

@@ -46,7 +46,10 @@ mod runs;
 mod say;
 mod say_adopt;
 mod say_back;
+mod say_size;
+mod scaler;
 mod silence;
+mod size;
 pub mod snapshot;
 mod sound;
 mod sources;
@@ -74,7 +77,8 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
     let status = sound::sound(snapshot.rollout.status.clone().unwrap_or_default());
     let meant = Meant::of(snapshot, sources::found_out(&status));
     let view = View::of(snapshot, status, &meant);
-    let answer = hooks::beside(&view, jobs::begin(&view, questions(&view)));
+    let answer = scaler::kept(&view, questions(&view));
+    let answer = hooks::beside(&view, jobs::begin(&view, answer));
     let answer = recovery::beside(&view, late::beside(&view, answer));
     narrate::tell(&view, answer)
 }

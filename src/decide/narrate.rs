@@ -92,7 +92,8 @@ fn news(v: &View<'_>, phase: Phase, reason: Reason, message: &str) -> Option<New
     }
     let same = old.phase == Some(phase);
     // A phase that only returns to its usual word is no news.
-    if same && !odd(reason) && reason != Reason::OutsideWindow && !tells_each_word(phase) {
+    let told = matches!(reason, Reason::OutsideWindow | Reason::Growing);
+    if same && !odd(reason) && !told && !tells_each_word(phase) {
         return None;
     }
     let bad = matches!(phase, Phase::RollingBack | Phase::RolledBack | Phase::Blocked) && reason != Reason::Valid;

@@ -3,14 +3,13 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
-
 use super::{
     adopt::adopted,
     answer::{Answer, end_attempt},
     intent::{Intent, Owned},
     narrate, retire,
     say::{self, Said},
+    scaler, size,
     snapshot::OwnedSeen,
     view::View,
     workload::{self, Marks, Role},
@@ -28,7 +27,9 @@ pub(super) fn preparing(v: &View<'_>) -> Option<Answer> {
     }
     let answer = |said: Said| Some(Answer::new(v, Phase::Preparing, said).by(deadline(v)));
     let mut applies = services(v);
-    applies.extend(candidate_deployment(v, candidate));
+    let pods = size::needed(v).or_else(|| size::full(v)).unwrap_or(1);
+    applies.extend(candidate_deployment(v, candidate, pods));
+    applies.extend(scaler::due(v));
     if !applies.is_empty() {
         return answer(say::coming_up(v, candidate)).map(|a| a.doing(applies));
     }
@@ -41,7 +42,7 @@ pub(super) fn preparing(v: &View<'_>) -> Option<Answer> {
     }
     match v.pair() {
         Some(pair) => answer(say::service_to_answer(v, &pair.half(candidate).service)),
-        None => answer(say::pods_to_come(v, v.wanted_pods(candidate), candidate, stuck(v).as_deref())),
+        None => answer(say::pods_to_come(v, wanted(v, candidate), candidate, stuck(v).as_deref())),
     }
 }
 
@@ -57,9 +58,15 @@ pub(super) fn is_up(v: &View<'_>) -> bool {
     let Some(candidate) = v.candidate() else { return false };
     // Of what somebody else deploys nobody tells whether it is up: the first share begins with the routers' word.
     let answers = v.pair().is_some() && v.ready(candidate) > 0;
+    let pods = wanted(v, candidate).max(1);
     v.unseen()
         || answers
-        || v.deployment(candidate).is_some_and(|d| d.settled && d.ready.min(v.ready(candidate)) >= d.wanted.max(1))
+        || v.deployment(candidate).is_some_and(|d| d.settled && d.ready.min(v.ready(candidate)) >= pods)
+}
+
+/// Pods of the candidate that are to be ready: what an autoscaler adds beyond what is needed is not waited for.
+fn wanted(v: &View<'_>, candidate: Color) -> i32 {
+    size::needed(v).unwrap_or_else(|| v.wanted_pods(candidate))
 }
 
 fn deadline(v: &View<'_>) -> Moment {
@@ -109,11 +116,15 @@ pub(super) fn services(v: &View<'_>) -> Vec<Intent> {
     needed.collect()
 }
 
-/// The apply that makes the candidate's Deployment as the manifest wants it; none when it is.
-fn candidate_deployment(v: &View<'_>, color: Color) -> Option<Intent> {
-    let (made, seen) = (v.made()?, v.deployment(color).map(|d| &d.object));
-    let marks = workload::marks_of_deployment(made, color, &v.wanted, Role::Candidate);
-    unless_applied(&marks, seen, || workload::deployment(made, color, &v.wanted, Role::Candidate))
+/// The apply that makes the candidate's Deployment as the manifest wants it, with so many pods; none when it is.
+pub(super) fn candidate_deployment(v: &View<'_>, color: Color, pods: i32) -> Option<Intent> {
+    let (made, seen) = (v.made()?, v.deployment(color));
+    let marks = workload::marks_of_deployment(made, color, &v.wanted, Role::Candidate, pods);
+    let object = seen.map(|d| &d.object);
+    // Its mark says nothing of how many there are where somebody else scales.
+    let few = made.template.autoscaler.is_some() && seen.is_some_and(|d| d.wanted < pods);
+    let whole = || workload::deployment(made, color, &v.wanted, Role::Candidate, pods);
+    if few { Some(Intent::Apply(whole().at(object))) } else { unless_applied(&marks, object, whole) }
 }
 
 /// The apply that gives what serves its replicas, its owner and its role. Never another pod template, whoever made the
@@ -124,22 +135,19 @@ pub(super) fn active_deployment(v: &View<'_>, color: Color) -> Option<Intent> {
     if adopted(&v.s.rollout, color).is_some() {
         return None;
     }
-    let marks = workload::marks_of_deployment(made, color, &v.wanted, Role::Active);
+    // Who is scaled by somebody else keeps as many as there are.
+    let scaled = seen.filter(|_| made.template.autoscaler.is_some()).map(|d| d.wanted);
+    let pods = scaled.or_else(|| size::full(v)).unwrap_or(1);
+    let marks = workload::marks_of_deployment(made, color, &v.wanted, Role::Active, pods);
     let same_pods = seen.is_none_or(|d| d.template.as_ref() == Some(&marks.template));
-    let whole = || workload::deployment(made, color, &v.wanted, Role::Active);
+    let whole = || workload::deployment(made, color, &v.wanted, Role::Active, pods);
     if same_pods { unless_applied(&marks, seen.map(|d| &d.object), whole) } else { None }
 }
 
-/// The apply, unless it was done. An object that was seen is applied at the version that was seen: a process that slept
-/// on an old decision must not bring an old template back. It is made only when it is needed: most passes need none.
+/// The apply, unless it was done. It is made only when it is needed: most passes need none.
 fn unless_applied(marks: &Marks, seen: Option<&OwnedSeen>, make: impl FnOnce() -> Owned) -> Option<Intent> {
     if seen.and_then(|s| s.applied.as_ref()) == Some(&marks.applied) {
         return None;
     }
-    let mut owned = make();
-    let meta = owned.body.get_mut("metadata").and_then(Value::as_object_mut);
-    if let (Some(seen), Some(meta)) = (seen, meta) {
-        meta.insert("resourceVersion".to_owned(), json!(seen.version));
-    }
-    Some(Intent::Apply(owned))
+    Some(Intent::Apply(make().at(seen)))
 }

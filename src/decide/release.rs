@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     plan::{PlannedGate, Wrong, duration_or, invalid, revision},
-    workload,
+    scaler, workload,
 };
 use crate::{
     api::{
@@ -93,11 +93,11 @@ impl Colors {
         })?;
         match owner {
             Owner::Operator(_) if spec.traffic.iter().any(|t| t.feature_flag.is_some()) => Err(invalid(OF_A_TEMPLATE)),
-            Owner::Operator(template) => Ok(Self {
-                replicas: template.replicas.unwrap_or(1),
-                ready_timeout: duration_or(template.ready_timeout.as_ref(), READY_TIMEOUT, "readyTimeout")?,
-                told_apart: true,
-            }),
+            Owner::Operator(template) => {
+                scaler::checked(template)?;
+                let ready_timeout = duration_or(template.ready_timeout.as_ref(), READY_TIMEOUT, "readyTimeout")?;
+                Ok(Self { replicas: template.replicas.unwrap_or(1), ready_timeout, told_apart: true })
+            }
             Owner::Others(pair) => {
                 never_deleted(spec)?;
                 let named = Color::BOTH.into_iter().all(|color| only_deployment(pair.half(color)).is_some())

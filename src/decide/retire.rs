@@ -7,9 +7,10 @@ use super::{
     adopt::adopted,
     answer::Answer,
     awaiting, farewell,
-    intent::Intent,
+    intent::{Intent, OwnedKind},
     orders, rest,
     say::{self, Said},
+    scaler,
     snapshot::ScaleSeen,
     view::View,
     workload,
@@ -93,7 +94,8 @@ fn scale_away(v: &View<'_>, retiring: &Retiring, mode: Mode) -> Answer {
     if let Some(words) = untold(v, old) {
         return answer(farewell::scale_unknown(words));
     }
-    answer(farewell::retiring(old)).doing(scales(v, old).chain(write(v, old, mode)).collect())
+    answer(farewell::retiring(old))
+        .doing(scales(v, old).chain(scaler::none_of(v, old)).chain(write(v, old, mode)).collect())
 }
 
 /// Why it cannot be told what still runs of somebody else's.
@@ -143,7 +145,7 @@ fn write(v: &View<'_>, color: Color, mode: Mode) -> Option<Intent> {
     let seen = v.deployment(color)?;
     let name = workload::deployment_of(&v.s.rollout, color);
     if mode == Mode::Delete {
-        return Some(Intent::Delete { name, version: seen.object.version.clone() });
+        return Some(Intent::Delete { kind: OwnedKind::Deployment, name, version: seen.object.version.clone() });
     }
     let note = format!("/metadata/annotations/{}", labels::APPLIED.replace('/', "~1"));
     let ops = vec![

@@ -81,8 +81,8 @@ pub(super) fn rival(rival: &Rival) -> Said {
     said(Reason::Conflict, format!("{what}; remove it from `traffic` here or there"))
 }
 
-pub(super) fn name_taken(name: &str) -> Said {
-    let what = format!("a Deployment or Service named {name} exists and is not ours");
+pub(super) fn name_taken(kind: &str, name: &str) -> Said {
+    let what = format!("a {kind} named {name} exists and is not ours");
     said(Reason::NotOurs, format!("{what}; rename this rollout, or remove that object"))
 }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde_json::Value;
 
-use super::{call::Called, meant::Meant};
+use super::{call::Called, intent::OwnedKind, meant::Meant};
 use crate::{
     api::{LlmRollout, LlmRolloutOrderSpec, Moment, Phase, exporters::Profile, gates::Gate, status::Color},
     metrics::{Question, Reading},
@@ -105,6 +105,8 @@ pub struct ColorSeen {
     pub scales: Vec<ScaleSeen>,
     /// Its pods that do not come up.
     pub stuck: Vec<Stuck>,
+    /// What scales it, by kind.
+    pub scalers: BTreeMap<OwnedKind, OwnedSeen>,
 }
 
 /// What was seen of a workload that somebody else owns.
@@ -154,6 +156,8 @@ pub struct OwnedSeen {
 pub struct DeploymentSeen {
     /// The object itself.
     pub object: OwnedSeen,
+    /// Which object of its name.
+    pub uid: String,
     /// The revision it was made from.
     pub revision: Option<String>,
     /// Hash of its pod template as we made it.

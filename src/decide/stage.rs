@@ -7,7 +7,7 @@ use super::{
     course::PlannedStep,
     criterion::Test,
     plan::{Plan, PlannedGate},
-    recovery, reference, release, silence, sources, trial,
+    recovery, reference, release, silence, size, sources, trial,
     view::View,
     warm,
 };
@@ -258,7 +258,7 @@ impl View<'_> {
             namespace: release::namespace_of(&self.s.rollout, color),
             workload: self.pods(color),
             other: (!has_all).then(|| self.pods(color.other())),
-            replicas: plan.replicas,
+            replicas: size::full(self).unwrap_or(plan.replicas),
             color,
             subject: wanted.subject,
             since,
@@ -267,7 +267,8 @@ impl View<'_> {
             urgent: wanted.urgent,
         };
         // A plan is only made of what can be asked.
-        if !ask::lasts(wanted.subject) {
+        let scaled = self.made().is_some_and(|made| made.template.autoscaler.is_some());
+        if scaled || !ask::lasts(wanted.subject) {
             return metrics::question(&plan.source, &ask).ok();
         }
         let about = (wanted.subject, color, has_all);

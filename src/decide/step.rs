@@ -11,6 +11,7 @@ use super::{
     plan::Plan,
     prepare, reference,
     say::{self, Said},
+    scaler, size,
     stage::Stage,
     view::{self, View},
     weigh,
@@ -76,7 +77,8 @@ fn no_way_back(v: &View<'_>, weight: Percent) -> Option<Said> {
 
 /// Why the candidate may not be given a weight yet.
 fn not_ready(v: &View<'_>, candidate: Color, weight: Percent) -> Option<Said> {
-    let wanted = v.wanted_pods(candidate);
+    let scaled = v.made().filter(|made| size::is_ours(made.template)).and_then(|_| size::full(v));
+    let wanted = scaled.unwrap_or_else(|| v.wanted_pods(candidate));
     let needed = ((i64::from(wanted) * i64::from(weight.tenths()) + 999) / 1000).max(1);
     if i64::from(v.ready(candidate)) < needed {
         return Some(say::endpoints_to_come(weight, needed, candidate));
@@ -121,6 +123,7 @@ fn enter(v: &View<'_>, status: &mut LlmRolloutStatus, begins: Moment, until: Mom
         attempt.hold_until = Some(until);
         attempt.clock_from = v.now();
         attempt.skipped = false;
+        attempt.growing_since = None;
     }
 }
 
@@ -192,7 +195,7 @@ pub(super) fn undecided_too_long(v: &View<'_>, then: OnUndecided) -> Option<Said
 }
 
 /// When missing data, or its absence for too long, must be looked at again.
-fn wake(v: &View<'_>) -> Moment {
+pub(super) fn wake(v: &View<'_>) -> Moment {
     let soon = v.now().plus(Duration::from_secs(30));
     v.verdicts.iter().filter_map(|g| g.deadline).fold(soon, Moment::min)
 }
@@ -215,6 +218,9 @@ pub(super) fn next(v: &View<'_>) -> Option<Answer> {
     if let Some(wait) = awaiting::before_step(v, number, step.weight) {
         return Some(wait);
     }
+    if let Some(wait) = scaler::first(v).or_else(|| size::growing(v, step)) {
+        return Some(wait);
+    }
     let said = say::due(number, plan.steps.len(), step);
     Some(Answer::new(v, Phase::Shifting, said).by(v.now()).changing(|s| {
         s.intent = Some(intent(v, attempt, number, step));
@@ -231,7 +237,7 @@ fn arrived(v: &View<'_>) -> Option<Answer> {
 }
 
 /// The step after the one that is confirmed; the last one when somebody, or the past, vouches for the revision.
-fn next_step<'a>(attempt: &Attempt, plan: &'a Plan) -> Option<(i32, &'a PlannedStep)> {
+pub(super) fn next_step<'a>(attempt: &Attempt, plan: &'a Plan) -> Option<(i32, &'a PlannedStep)> {
     let confirmed = attempt.step_entered_at.map(|_| attempt.weight);
     let next = plan.step_after(confirmed)?;
     if attempt.promoted || attempt.fast_track { plan.last_step() } else { Some(next) }

@@ -4,6 +4,7 @@
 use super::{
     adopt, crossing,
     say::{self, Said},
+    scaler,
     view::View,
     workload,
 };
@@ -36,8 +37,8 @@ pub(super) fn trouble(v: &View<'_>) -> Option<Said> {
         .into_iter()
         .filter(|_| made.is_some())
         .find(foreign)
-        .map(|color| say::name_taken(&workload::name_of(name, color)));
-    taken.or_else(|| no_room(v)).or_else(|| no_weight(v))
+        .map(|color| say::name_taken("Deployment or Service", &workload::name_of(name, color)));
+    taken.or_else(|| scaler::taken(v)).or_else(|| no_room(v)).or_else(|| no_weight(v))
 }
 
 /// Why what a dark step that is to come puts into a route cannot be written there.

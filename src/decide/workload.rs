@@ -6,6 +6,7 @@ use super::{
     adopt::adopted,
     intent::{Owned, OwnedKind},
     plan::mark,
+    snapshot::OwnedSeen,
 };
 use crate::{
     api::{LlmRollout, labels, release::Template, status::Color},
@@ -76,11 +77,12 @@ pub struct Marks {
 }
 
 /// The marks of a color's Deployment.
-pub fn marks_of_deployment(made: Made<'_>, color: Color, revision: &str, role: Role) -> Marks {
+pub fn marks_of_deployment(made: Made<'_>, color: Color, revision: &str, role: Role, pods: i32) -> Marks {
     let Made { rollout, template: written } = made;
     let name = rollout.metadata.name.as_deref().unwrap_or_default();
     let template = mark(&[PODS, name, color.word(), revision]);
-    let replicas = written.replicas.unwrap_or(1).to_string();
+    // Who is scaled by somebody else is not applied anew because of it.
+    let replicas = if written.autoscaler.is_some() { "scaled".to_owned() } else { pods.to_string() };
     let role = if role == Role::Active { "active" } else { "candidate" };
     Marks { applied: mark(&[SHAPE, &template, uid(rollout), &replicas, role]), template }
 }
@@ -111,13 +113,13 @@ pub(super) fn uid(rollout: &LlmRollout) -> &str {
 }
 
 /// The Deployment of a color at the revision that the spec wants, with the marks that tell whether it was applied.
-pub fn deployment(made: Made<'_>, color: Color, revision: &str, role: Role) -> Owned {
-    let Made { rollout, template } = made;
+pub fn deployment(made: Made<'_>, color: Color, revision: &str, role: Role, pods: i32) -> Owned {
+    let rollout = made.rollout;
     let name = rollout.metadata.name.clone().unwrap_or_default();
     let selector = json!({labels::ROLLOUT: name, labels::COLOR: color.word()});
-    let marks = marks_of_deployment(made, color, revision, role);
+    let marks = marks_of_deployment(made, color, revision, role, pods);
     let spec = json!({
-        "replicas": template.replicas.unwrap_or(1),
+        "replicas": pods,
         "selector": {"matchLabels": selector},
         "strategy": role.strategy(),
         "template": pod(made, color, revision),
@@ -155,14 +157,10 @@ pub fn service(made: Made<'_>, color: Color) -> Owned {
 fn owned(rollout: &LlmRollout, kind: OwnedKind, color: Color, spec: &Value, notes: &[(&str, &str)]) -> Owned {
     let rollout_name = rollout.metadata.name.as_deref().unwrap_or_default();
     let name = name_of(rollout_name, color);
-    let (api_version, kind_word) = match kind {
-        OwnedKind::Deployment => ("apps/v1", "Deployment"),
-        OwnedKind::Service => ("v1", "Service"),
-        OwnedKind::Job => ("batch/v1", "Job"),
-    };
+    let [_, _, kind_word, _] = kind.names();
     let annotations: Map<String, Value> = notes.iter().map(|(k, v)| ((*k).to_owned(), json!(v))).collect();
     let body = json!({
-        "apiVersion": api_version,
+        "apiVersion": kind.api_version(),
         "kind": kind_word,
         "metadata": {
             "name": name,
@@ -177,6 +175,19 @@ fn owned(rollout: &LlmRollout, kind: OwnedKind, color: Color, spec: &Value, note
         "spec": spec,
     });
     Owned { kind, name, body }
+}
+
+impl Owned {
+    /// To be applied over what was seen, at the version that was seen: a process that slept on an old decision must not
+    /// bring an old object back.
+    #[must_use]
+    pub(super) fn at(mut self, seen: Option<&OwnedSeen>) -> Self {
+        let meta = self.body.get_mut("metadata").and_then(Value::as_object_mut);
+        if let (Some(seen), Some(meta)) = (seen, meta) {
+            meta.insert("resourceVersion".to_owned(), json!(seen.version));
+        }
+        self
+    }
 }
 
 /// An annotation of an object as it is to be.
@@ -234,7 +245,7 @@ mod tests {
     fn what_is_made_of_a_manifest_is_pinned() {
         let rollout = rollout(|_| {});
         let mut made =
-            [deployment(made(&rollout), Color::Green, "r1", Role::Candidate), service(made(&rollout), Color::Green)];
+            [deployment(made(&rollout), Color::Green, "r1", Role::Candidate, 2), service(made(&rollout), Color::Green)];
         let marks = made.each_ref().map(|o| super::note(o, labels::APPLIED).unwrap().to_owned());
         for object in &mut made {
             *object.body.pointer_mut("/metadata/annotations").unwrap() = json!({});
@@ -266,7 +277,13 @@ mod tests {
     fn everything_that_an_object_is_made_from_is_in_its_mark() {
         type Change = fn(&mut LlmRollout);
         let mark = |rollout: &LlmRollout, revision: &str, role| {
-            marks_of_deployment(made(rollout), Color::Green, revision, role)
+            marks_of_deployment(
+                made(rollout),
+                Color::Green,
+                revision,
+                role,
+                rollout.spec.release.made().unwrap().replicas.unwrap_or(1),
+            )
         };
         let plain = mark(&rollout(|_| {}), "r1", Role::Candidate);
         let same_pods: [Change; 2] = [|r| template(r).replicas = Some(3), |r| r.metadata.uid = Some("v".into())];
@@ -280,7 +297,7 @@ mod tests {
         assert_ne!(role.applied, plain.applied);
         let named = mark(&rollout(|r| r.metadata.name = Some("rag".into())), "r1", Role::Candidate);
         let released = mark(&rollout(|_| {}), "r2", Role::Candidate);
-        let blue = marks_of_deployment(made(&rollout(|_| {})), Color::Blue, "r1", Role::Candidate);
+        let blue = marks_of_deployment(made(&rollout(|_| {})), Color::Blue, "r1", Role::Candidate, 2);
         for other in [named, released, blue] {
             assert_ne!(other.template, plain.template);
             assert_ne!(other.applied, plain.applied);

@@ -1,7 +1,10 @@
 //! Objects → what a decision may know of them. The only place that looks inside Deployments, Services and
 //! EndpointSlices; a new Kubernetes version touches this file. Pure translation: fetching is `observe::mod`.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use k8s_openapi::{
     api::{
@@ -47,10 +50,11 @@ pub(super) fn color(rollout: &LlmRollout, objects: &ColorObjects<'_>) -> ColorSe
         changed_at: changed_at(&objects.slices),
         scales: Vec::new(),
         stuck: Vec::new(),
+        scalers: BTreeMap::new(),
     }
 }
 
-fn owned(rollout: &LlmRollout, object: &impl Resource) -> OwnedSeen {
+pub(super) fn owned(rollout: &LlmRollout, object: &impl Resource) -> OwnedSeen {
     let meta = object.meta();
     let label = meta.labels.as_ref().and_then(|l| l.get(labels::ROLLOUT));
     let owners = meta.owner_references.as_deref().unwrap_or_default();
@@ -71,6 +75,7 @@ fn deployment(rollout: &LlmRollout, d: &Deployment) -> DeploymentSeen {
     let total = status.replicas.unwrap_or(0);
     DeploymentSeen {
         object: owned(rollout, d),
+        uid: d.metadata.uid.clone().unwrap_or_default(),
         revision: d.annotations().get(labels::REVISION).cloned(),
         template: d.annotations().get(labels::TEMPLATE).cloned(),
         wanted,

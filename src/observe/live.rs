@@ -110,9 +110,12 @@ pub async fn observe_live(
             let gate_sets = eyes.gate_sets(&fresh).await?;
             let adoptee = eyes.adoptee(&fresh).await?;
             let cached = super::observe(&Arc::new(fresh), world);
-            // Only to say why a pod does not come up; nothing rests on it.
-            let [blue, green] = [(blue, &cached.blue), (green, &cached.green)]
-                .map(|(live, cached)| ColorSeen { stuck: cached.stuck.clone(), ..live });
+            // Why a pod does not come up is only said; and an autoscaler is written at the version that was seen.
+            let [blue, green] = [(blue, &cached.blue), (green, &cached.green)].map(|(live, cached)| ColorSeen {
+                stuck: cached.stuck.clone(),
+                scalers: cached.scalers.clone(),
+                ..live
+            });
             return Ok(Snapshot { live: true, blue, green, routers, gate_sets, grants, adoptee, ..cached });
         }
         known = fresh;

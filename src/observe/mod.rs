@@ -15,9 +15,9 @@ mod room;
 pub mod stores;
 pub mod webhooks;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use kube::runtime::reflector::ObjectRef;
+use kube::{ResourceExt, runtime::reflector::ObjectRef};
 pub use live::ObserveError;
 
 use self::{
@@ -32,8 +32,10 @@ use self::{
 use crate::{
     api::{LlmRollout, status::Color},
     decide::{
-        Snapshot, crossing, release,
-        snapshot::{ColorSeen, GateSets, Offers},
+        Snapshot, crossing,
+        intent::OwnedKind,
+        release,
+        snapshot::{ColorSeen, GateSets, Offers, OwnedSeen},
         workload,
     },
     routers::{Claim, Found, PatchKind, RouterSeen},
@@ -139,5 +141,14 @@ fn cached_color(rollout: &LlmRollout, world: &World, color: Color) -> ColorSeen 
         slices: slices.iter().map(AsRef::as_ref).collect(),
     };
     let stuck = pods::stuck(rollout, color, &world.stores.of_jobs.pods.state());
-    ColorSeen { stuck, ..cluster::color(rollout, &objects) }
+    ColorSeen { stuck, scalers: scalers(rollout, world, color), ..cluster::color(rollout, &objects) }
+}
+
+/// What scales a color that we make: by name, so that one that is not ours is seen as well.
+fn scalers(rollout: &LlmRollout, world: &World, color: Color) -> BTreeMap<OwnedKind, OwnedSeen> {
+    let (namespace, name) =
+        (rollout.metadata.namespace.as_deref().unwrap_or_default(), workload::name_of(&rollout.name_any(), color));
+    let made = OwnedKind::SCALERS.into_iter().filter(|_| rollout.spec.release.made().is_some());
+    made.filter_map(|kind| Some((kind, cluster::owned(rollout, world.stores.scaler(kind, namespace, &name)?.as_ref()))))
+        .collect()
 }

@@ -14,13 +14,13 @@ use k8s_openapi::api::{
 };
 use kube::{
     Resource,
-    core::DynamicObject,
+    core::{ApiResource, DynamicObject, GroupVersionKind, PartialObjectMeta},
     runtime::reflector::{ObjectRef, Store},
 };
 
 use crate::{
     api::{LlmGateSet, LlmRollout, LlmRolloutOrder, Moment, labels},
-    decide::snapshot::OrderSeen,
+    decide::{intent::OwnedKind, snapshot::OrderSeen},
     routers::{
         PatchKind,
         grant::{self, Grant},
@@ -51,6 +51,8 @@ pub struct Stores {
     pub gate_sets: Store<LlmGateSet>,
     /// `ConfigMaps` with the label of price lists.
     pub price_lists: Store<ConfigMap>,
+    /// Whatever scales Deployments, of each kind all; what it is only, not how it scales.
+    pub scalers: BTreeMap<OwnedKind, Store<PartialObjectMeta<DynamicObject>>>,
     /// What is run for rollouts.
     pub of_jobs: JobStores,
 }
@@ -110,6 +112,18 @@ impl Stores {
         let mut all: Vec<_> = self.grants.state_filter(here);
         all.sort_by_key(|grant| ObjectRef::from_obj_with(grant.as_ref(), grant::resource()).to_string());
         all.iter().map(|object| Grant::read(object)).collect()
+    }
+
+    /// What scales a color, by its name.
+    pub fn scaler(
+        &self,
+        kind: OwnedKind,
+        namespace: &str,
+        name: &str,
+    ) -> Option<Arc<PartialObjectMeta<DynamicObject>>> {
+        let [group, version, word, plural] = kind.names();
+        let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, word), plural);
+        self.scalers.get(&kind)?.get(&ObjectRef::new_with(name, resource).within(namespace))
     }
 
     /// The slices of one colour's Service.

@@ -36,6 +36,9 @@ pub(crate) fn rollout(d: &mut Draw<'_>) -> Option<LlmRollout> {
         spec["release"]["template"]["adopt"] = json!({"deployment": "legacy"});
         status["adopted"] = d.mostly(json!({"deployment": "legacy", "selector": {"app": "old"}}), &[Value::Null]);
     }
+    if ends_with(d, 1) {
+        scaled(&mut spec, &mut status, kinds);
+    }
     for _ in 0..d.pick(&[0, 0, 0, 1, 0, 2, 0, 4]) {
         d.twist(&mut spec);
     }
@@ -94,6 +97,21 @@ fn stands(status: &mut Value, dark: &Value) {
         if at {
             status[of]["aside"] = aside.clone();
         }
+    }
+}
+
+/// Autoscalers and sizes that follow the share, with what a release has written down of them.
+fn scaled(spec: &mut Value, status: &mut Value, kinds: u8) {
+    let template = &mut spec["release"]["template"];
+    let pods = json!({"horizontalPodAutoscaler": {"minReplicas": 1, "maxReplicas": 4}});
+    let keda = json!({"scaledObject": {"minReplicaCount": 2, "maxReplicaCount": 8, "triggers": []}});
+    template["autoscaler"] = [Value::Null, pods, keda][usize::from(kinds % 3)].clone();
+    if kinds % 2 == 1 {
+        template["capacity"] = json!("proportional");
+    }
+    if status["attempt"].is_object() {
+        status["attempt"]["size"] = [json!(3), json!(9), Value::Null][usize::from(kinds / 3 % 3)].clone();
+        status["attempt"]["growingSince"] = [Value::Null, json!(at(-60))][usize::from(kinds / 9 % 2)].clone();
     }
 }
 

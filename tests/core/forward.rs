@@ -17,6 +17,7 @@ use llmrollout::{
     decide::{
         Decision, Intent, Snapshot,
         criterion::Test,
+        intent::OwnedKind,
         plan::{Plan, PlannedGate},
         proof::Proof,
         release::wanted,
@@ -384,7 +385,7 @@ impl Case<'_> {
                 Intent::Apply(o) => (&o.name, o.body["kind"] == "Deployment"),
                 Intent::Patch(p) => (&p.name, p.kind == PatchKind::Deployment),
                 Intent::Put(put) => (&put.webhook, false),
-                Intent::Delete { name, .. } => (name, true),
+                Intent::Delete { kind, name, .. } => (name, *kind == OwnedKind::Deployment),
                 Intent::Scale { path, .. } => (path, false),
             };
             let leaving = self.s.rollout.metadata.deletion_timestamp.is_some();
@@ -393,7 +394,9 @@ impl Case<'_> {
             demand(leaving || !made || self.made(), "what somebody else deploys is made or scaled")?;
             self.scaled(intent)?;
             demand(leaving || !deployment || !serves || self.running().is_none(), "I9: what serves is touched")?;
-            demand(!matches!(intent, Intent::Delete { .. }) || !serves, "I9: what serves is deleted")?;
+            let deleted = deployment && matches!(intent, Intent::Delete { .. });
+            demand(!deleted || !serves, "I9: what serves is deleted")?;
+            self.floor(intent, serves)?;
             let paused = self.s.rollout.spec.paused && !leaving;
             demand(
                 !(paused && matches!(intent, Intent::Apply(_) | Intent::Delete { .. })),
@@ -401,6 +404,20 @@ impl Case<'_> {
             )?;
         }
         Ok(())
+    }
+
+    /// No autoscaler of what serves may take it below what served when the release began.
+    fn floor(&self, intent: &Intent, serves: bool) -> Law {
+        let Intent::Apply(owned) = intent else { return Ok(()) };
+        let Some(size) = self.running().and_then(|a| a.size).filter(|_| serves) else { return Ok(()) };
+        let of = |[min, max]: [&str; 2]| Some((owned.body["spec"][min].as_i64()?, owned.body["spec"][max].as_i64()?));
+        let bounds = match owned.kind {
+            OwnedKind::HorizontalPodAutoscaler => of(["minReplicas", "maxReplicas"]),
+            OwnedKind::ScaledObject => of(["minReplicaCount", "maxReplicaCount"]),
+            OwnedKind::Deployment | OwnedKind::Service | OwnedKind::Job => return Ok(()),
+        };
+        let (min, max) = bounds.ok_or("an autoscaler has two bounds")?;
+        demand(i64::from(size) <= min && min <= max, "I9: what serves may be scaled below what it was")
     }
 
     /// What somebody else owns goes to zero only when its release is over, and nothing is on it.

@@ -9,7 +9,7 @@ use llmrollout::{
     api::{LlmGateSetSpec, LlmRolloutSpec, Moment, Phase, labels, status::Color},
     decide::{
         call::Called,
-        intent::Odds,
+        intent::{Odds, OwnedKind},
         plan::duration,
         snapshot::{JobSeen, OrderSeen, PriceListSeen, Rival, Standing},
     },
@@ -404,6 +404,13 @@ fn disturbance(world: &mut World, words: &[&str]) {
         ["scraped", every] => world.scraped = every.parse().ok(),
         ["others" | "grant" | "grants" | "route-crosses" | "route-in" | "scales", ..] => {
             allowed_by_others(world, words);
+        }
+        ["autoscaler", color, "wants", pods] => world.scaled(color_of(color), pods.parse().unwrap()),
+        // Somebody's own bears the name of one of ours.
+        ["foreign-autoscaler", "none"] => world.slots.values_mut().for_each(|slot| slot.scalers.clear()),
+        ["foreign-autoscaler", color] => {
+            let scalers = &mut world.slots.get_mut(&color_of(color)).unwrap().scalers;
+            scalers.insert(OwnedKind::ScaledObject, json!({"spec": {"minReplicaCount": 1, "maxReplicaCount": 9}}));
         }
         ["crashloop", color] => world.slots.get_mut(&color_of(color)).unwrap().comes_up = false,
         // Of the revision that the color was last applied with.

@@ -137,18 +137,22 @@ fn color(d: &mut Draw<'_>, rollout: &LlmRollout, color: Color, wanted: &str) -> 
         pod_template: PodTemplate::default(),
         adopt: None,
         ready_timeout: None,
+        capacity: None,
+        autoscaler: None,
     };
     let made = Made::of(rollout).unwrap_or(Made { rollout, template: &template });
-    let deployment = workload::deployment(made, color, wanted, role);
+    let deployment = workload::deployment(made, color, wanted, role, 2);
     let pods = d.pick(&[2, 2, 2, 1, 0]);
     let seen = DeploymentSeen {
         object: object(d, &deployment),
         revision: d.mostly(Some(wanted.to_owned()), &[None, Some("bbbbbbbbbbbb".to_owned())]),
+        uid: "d".to_owned(),
         template: workload::note(&deployment, labels::TEMPLATE).map(ToOwned::to_owned),
         wanted: d.mostly(2, &[0, 1, 10_000]),
         ready: pods,
         settled: !d.rarely(),
     };
+    let scaler = object(d, &deployment);
     let service = object(d, &workload::service(made, color));
     ColorSeen {
         deployment: (!d.rarely()).then_some(seen),
@@ -159,6 +163,7 @@ fn color(d: &mut Draw<'_>, rollout: &LlmRollout, color: Color, wanted: &str) -> 
             .mostly(Vec::new(), &[vec![Stuck { pod: "chat-green-1".into(), revision: None, why: "é".repeat(900) }]]),
         changed_at: d.mostly(None, &[-40, 0, 40, 1 << 40].map(|by| Some(Moment::from_unix(NOW + by)))),
         scales: if rollout.spec.release.pair.is_some() { vec![scale(d, color)] } else { Vec::new() },
+        scalers: d.mostly(BTreeMap::new(), &OwnedKind::SCALERS.map(|kind| BTreeMap::from([(kind, scaler.clone())]))),
     }
 }
 

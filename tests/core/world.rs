@@ -76,6 +76,8 @@ pub(crate) struct Slot {
     pub(crate) stuck: Option<(String, String)>,
     /// Pods come up by themselves unless told otherwise.
     pub(crate) comes_up: bool,
+    /// What scales it.
+    pub(crate) scalers: BTreeMap<OwnedKind, Value>,
 }
 
 /// The model cluster.
@@ -374,6 +376,7 @@ impl World {
         ColorSeen {
             deployment: slot.deployment.as_ref().map(|v| DeploymentSeen {
                 object: owned(v),
+                uid: format!("of {}", color.word()),
                 template: v["metadata"]["annotations"][labels::TEMPLATE].as_str().map(ToOwned::to_owned),
                 revision: v["metadata"]["annotations"][labels::REVISION].as_str().map(ToOwned::to_owned),
                 wanted: i32::try_from(v["spec"]["replicas"].as_i64().unwrap_or(1)).unwrap(),
@@ -386,6 +389,7 @@ impl World {
             changed_at: slot.changed_at,
             scales: if live { self.scales(color) } else { Vec::new() },
             stuck: slot.stuck.iter().map(stuck).collect(),
+            scalers: slot.scalers.iter().map(|(kind, v)| (*kind, owned(v))).collect(),
         }
     }
 
@@ -466,7 +470,7 @@ impl World {
                 }
                 Intent::Patch(patch) => self.patch(patch),
                 Intent::Put(put) => self.put(put),
-                Intent::Delete { name, version } => self.delete(name, version),
+                Intent::Delete { kind, name, version } => self.delete(*kind, name, version),
                 Intent::Scale { path, .. } => self.scale(path),
             };
             stopped |= !done;
@@ -549,15 +553,42 @@ impl World {
         let slot = self.slots.get_mut(&color_of(name)).unwrap();
         let mut body = body.clone();
         body["metadata"]["resourceVersion"] = json!(version);
+        let count = |body: &Value, field: &str| body["spec"][field].as_i64().map(|n| i32::try_from(n).unwrap());
+        if OwnedKind::SCALERS.contains(&kind) {
+            let bound =
+                |word: &str| count(&body, &format!("{word}Replicas")).or(count(&body, &format!("{word}ReplicaCount")));
+            let (min, max) = (bound("min").unwrap(), bound("max").unwrap());
+            self.log.push(format!("  apply {kind:?} {name}: {min} to {max}"));
+            slot.scalers.insert(kind, body);
+            return self.scaled(color_of(name), 0);
+        }
         self.log.push(format!("  apply {kind:?} {name}"));
         match kind {
-            OwnedKind::Job => {}
+            OwnedKind::Job | OwnedKind::HorizontalPodAutoscaler | OwnedKind::ScaledObject => {}
             OwnedKind::Service => slot.service = Some(body),
             OwnedKind::Deployment => {
-                let wanted = i32::try_from(body["spec"]["replicas"].as_i64().unwrap()).unwrap();
-                slot.ready = if slot.comes_up { wanted } else { 0 };
+                let wanted = count(&body, "replicas").unwrap();
+                let template = |v: &Value| v["metadata"]["annotations"][labels::TEMPLATE].clone();
+                let same = slot.deployment.as_ref().is_some_and(|old| template(old) == template(&body));
+                let stay = if same { slot.ready.min(wanted) } else { 0 };
+                slot.ready = if slot.comes_up { wanted } else { stay };
                 slot.deployment = Some(body);
             }
+        }
+    }
+
+    /// An autoscaler wants so many pods of a color, and gets them between its bounds.
+    pub(crate) fn scaled(&mut self, color: Color, pods: i64) {
+        let slot = self.slots.get_mut(&color).unwrap();
+        let (Some(scaler), Some(deployment)) = (slot.scalers.values().next(), slot.deployment.as_mut()) else { return };
+        let bound = |names: [&str; 2]| names.iter().find_map(|name| scaler["spec"][*name].as_i64()).unwrap();
+        let now = deployment["spec"]["replicas"].as_i64().unwrap();
+        let wanted = if pods == 0 { now } else { pods };
+        let wanted = wanted.clamp(bound(["minReplicas", "minReplicaCount"]), bound(["maxReplicas", "maxReplicaCount"]));
+        if wanted != now {
+            deployment["spec"]["replicas"] = json!(wanted);
+            slot.ready = if slot.comes_up { i32::try_from(wanted).unwrap() } else { slot.ready };
+            self.log.push(format!("  {} has {wanted} pods", color.word()));
         }
     }
 
@@ -583,12 +614,16 @@ impl World {
         self.jobs.remove(&name);
     }
 
-    fn delete(&mut self, name: &str, version: &str) -> bool {
+    fn delete(&mut self, kind: OwnedKind, name: &str, version: &str) -> bool {
         if name == legacy::NAME {
             self.log.push(format!("  delete Deployment {name}"));
             return self.legacy.take().is_some();
         }
         let slot = self.slots.get_mut(&color_of(name)).unwrap();
+        if OwnedKind::SCALERS.contains(&kind) {
+            self.log.push(format!("  delete {kind:?} {name}"));
+            return slot.scalers.remove(&kind).is_some_and(|s| s["metadata"]["resourceVersion"] == version);
+        }
         let fits = slot.deployment.as_ref().is_some_and(|d| d["metadata"]["resourceVersion"] == version);
         if fits {
             slot.deployment = None;
@@ -833,7 +868,8 @@ fn of_others() -> BTreeMap<(PatchKind, String), Arc<Value>> {
 fn moves(intent: &Intent) -> bool {
     let patch = match intent {
         Intent::Apply(_) => return false,
-        Intent::Delete { .. } | Intent::Put(_) | Intent::Scale { .. } => return true,
+        Intent::Delete { kind, .. } => return *kind == OwnedKind::Deployment,
+        Intent::Put(_) | Intent::Scale { .. } => return true,
         Intent::Patch(patch) => patch,
     };
     let scales = || patch.ops.iter().any(|op| op["path"] == "/spec/replicas");

@@ -151,7 +151,7 @@ impl Brain {
                     outcome.guarded[n] = owned.body["metadata"]["resourceVersion"] == "5";
                     self.applied(owned, breaches)
                 }
-                Intent::Delete { name, version } => {
+                Intent::Delete { name, version, .. } => {
                     outcome.guarded[n] = version == "5";
                     self.deleted(name, breaches)
                 }

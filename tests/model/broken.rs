@@ -161,7 +161,7 @@ fn meddling(s: &Snapshot) -> Decision {
     if let (Some(color), Some(Phase::Preparing), true) = (active(s), d.next.phase, d.intents.len() == 1) {
         let wanted = llmrollout::decide::release::wanted(&s.rollout.spec.release).unwrap();
         let made = Made::of(&s.rollout).unwrap();
-        d.intents.push(Intent::Apply(workload::deployment(made, color, &wanted, Role::Active)));
+        d.intents.push(Intent::Apply(workload::deployment(made, color, &wanted, Role::Active, 1)));
     }
     d
 }

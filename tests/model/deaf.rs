@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use llmrollout::{
     api::{LlmRollout, Phase, order::Verb, status::Color},
-    decide::{Decision, Intent, Snapshot, decide, snapshot::Standing},
+    decide::{Decision, Intent, Snapshot, decide, intent::OwnedKind, snapshot::Standing},
 };
 
 use super::{
@@ -97,7 +97,11 @@ fn raw(s: &Snapshot) -> Decision {
 
 fn retire(s: &Snapshot, color: Color) -> Option<Intent> {
     let seen = s.color(color).deployment.as_ref()?;
-    Some(Intent::Delete { name: format!("chat-{}", color.word()), version: seen.object.version.clone() })
+    Some(Intent::Delete {
+        kind: OwnedKind::Deployment,
+        name: format!("chat-{}", color.word()),
+        version: seen.object.version.clone(),
+    })
 }
 
 fn hasty_end(s: &Snapshot) -> Decision {

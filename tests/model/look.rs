@@ -131,6 +131,7 @@ fn color(table: &Table, color: Color, slot: Slot) -> ColorSeen {
             object: owned(if deployed.retired { "retired" } else { applied }),
             revision: table.revision(deployed.revision),
             template: Some(template.clone()),
+            uid: String::new(),
             wanted: i32::from(!deployed.retired),
             ready,
             settled: slot.ready || deployed.retired,
@@ -145,6 +146,7 @@ fn color(table: &Table, color: Color, slot: Slot) -> ColorSeen {
         changed_at: None,
         scales: Vec::new(),
         stuck: Vec::new(),
+        scalers: std::collections::BTreeMap::new(),
     }
 }
 
@@ -228,6 +230,8 @@ pub(crate) fn concrete(table: &Table, s: &Status, orders: &Orders) -> LlmRollout
         promoted: a.promoted,
         fast_track: a.fast,
         deaf_before: None,
+        size: None,
+        growing_since: None,
         shares: Vec::new(),
         evidence: Vec::new(),
         references: Vec::new(),

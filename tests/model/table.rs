@@ -72,7 +72,7 @@ impl Table {
             for role in [Role::Candidate, Role::Active] {
                 let at = usize::from(revision) - 1;
                 let made = Made::of(&self.rollouts[at]).unwrap();
-                let owned = workload::deployment(made, color, &self.revisions[at], role);
+                let owned = workload::deployment(made, color, &self.revisions[at], role, 1);
                 let note = |key| workload::note(&owned, key).expect("a note").to_owned();
                 let deployed = Deployed { revision, active_role: role == Role::Active, retired: false };
                 self.applied.insert(note(labels::APPLIED), (color, Some(deployed)));

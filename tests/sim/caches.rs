@@ -45,6 +45,7 @@ pub(crate) fn stores() -> (Stores, Caches) {
     let routes = Writer::new(PatchKind::HttpRoute.resource());
     (
         Stores {
+            scalers: BTreeMap::new(),
             rollouts: rollouts.0,
             deployments: deployments.0,
             services: services.0,

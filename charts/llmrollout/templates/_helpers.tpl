@@ -110,6 +110,13 @@ capabilities: {drop: [ALL]}
   resources: [deployments]
   # delete: only the old color's, with `decommission.mode: Delete`
   verbs: [get, list, watch, create, patch, delete]
+# What scales the colors, where a rollout has `release.template.autoscaler`; delete: when a color goes, or the field does.
+- apiGroups: [autoscaling]
+  resources: [horizontalpodautoscalers]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [keda.sh]
+  resources: [scaledobjects]
+  verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [""]
   resources: [services]
   verbs: [get, list, watch, create, patch]

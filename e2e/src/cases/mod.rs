@@ -37,6 +37,7 @@ mod rollback;
 mod runner;
 mod selector;
 mod silence;
+mod sizes;
 mod smoke;
 mod spans;
 mod stand;
@@ -192,6 +193,8 @@ const CASES: &[Case] = cases![
     Beside "what somebody else deploys": pair::what_somebody_else_deploys_is_promoted_and_taken_back,
     Beside "candidate that cannot come up": stuck::pods_that_cannot_come_up_are_named_with_their_reason,
     Beside "room for a candidate": stuck::a_candidate_finds_room_before_it_is_made,
+    Beside "autoscalers and sizes": sizes::an_autoscaler_of_each_color_keeps_what_serves,
+    Beside "autoscalers and sizes": sizes::a_candidate_grows_with_its_share,
     Beside "candidate dies mid-way": rollback::candidate_that_dies_midway_goes_home,
     Beside "bad input": inputs::server_refuses_bad_manifests_and_takes_good_ones,
     Beside "bad input": inputs::conditions_name_what_is_wrong_and_traffic_is_untouched,

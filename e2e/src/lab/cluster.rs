@@ -47,11 +47,12 @@ pub(crate) fn resource(api_version: &str, kind: &str) -> ApiResource {
 }
 
 /// Kinds whose owners do not run here: what is read and written of them is taken and kept as their schemas demand.
-const FOREIGN: [&str; 4] = [
+const FOREIGN: [&str; 5] = [
     include_str!("crds/openfeature.yaml"),
     include_str!("crds/kserve.yaml"),
     include_str!("crds/llm-d.yaml"),
     include_str!("crds/inference.yaml"),
+    include_str!("crds/keda.yaml"),
 ];
 
 /// Reads everything the lab applies.

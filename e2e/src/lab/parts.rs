@@ -101,7 +101,7 @@ fn controller_manager(state: &State) -> Vec<String> {
     let controllers: Vec<String> = CONTROLLERS.iter().map(|name| format!("{name}-controller")).collect();
     let plain = format!(
         "--bind-address=127.0.0.1 --leader-elect=false --authentication-skip-lookup=true \
-         --use-service-account-credentials=true --controllers={}",
+         --use-service-account-credentials=true --horizontal-pod-autoscaler-sync-period=2s --controllers={}",
         controllers.join(",")
     );
     let kubeconfig = "conf/kube-controller-manager.kubeconfig";

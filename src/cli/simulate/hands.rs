@@ -60,9 +60,13 @@ impl World {
             }
             Intent::Patch(patch) => self.patch(patch),
             Intent::Put(put) => self.put(put),
-            Intent::Delete { name, .. } => {
+            Intent::Delete { kind, name, .. } => {
                 let Some(color) = self.color_of(name) else { return false };
                 let slot = self.slot(color);
+                if slot.scalers.remove(kind).is_some() {
+                    self.told(format!("delete {} {name}", word(*kind)));
+                    return true;
+                }
                 slot.ready = 0;
                 slot.up_at = None;
                 let done = slot.deployment.take().is_some();
@@ -102,6 +106,13 @@ impl World {
         if *kind == OwnedKind::Service {
             slot.service = Some(body);
             return self.told(format!("apply Service {name}"));
+        }
+        if OwnedKind::SCALERS.contains(kind) {
+            let bound =
+                |names: [&str; 2]| names.iter().find_map(|name| body["spec"][*name].as_i64()).unwrap_or_default();
+            let [min, max] = [["minReplicas", "minReplicaCount"], ["maxReplicas", "maxReplicaCount"]].map(bound);
+            slot.scalers.insert(*kind, body);
+            return self.told(format!("apply {} {name}, {min} to {max} pods", word(*kind)));
         }
         let template = |v: &Value| v["metadata"]["annotations"][labels::TEMPLATE].clone();
         let same = slot.deployment.as_ref().is_some_and(|old| template(old) == template(&body));
@@ -247,4 +258,9 @@ fn beside(object: &Value) -> String {
     let mirrored = if rules().any(copies) { ", with copies to the candidate" } else { "" };
     let one = if rules().any(alone) { ", the other color is named no more" } else { "" };
     format!("{testers}{mirrored}{one}")
+}
+
+fn word(kind: OwnedKind) -> &'static str {
+    let [_, _, word, _] = kind.names();
+    word
 }

@@ -148,6 +148,7 @@ impl World {
         };
         let deployment = slot.deployment.as_ref().map(|v| DeploymentSeen {
             object: owned(v),
+            uid: color.word().to_owned(),
             template: text(&v["metadata"]["annotations"][labels::TEMPLATE]),
             revision: text(&v["metadata"]["annotations"][labels::REVISION]),
             wanted: replicas(v),
@@ -162,6 +163,7 @@ impl World {
             changed_at: None,
             scales: if live { self.scales(color, slot) } else { Vec::new() },
             stuck: Vec::new(),
+            scalers: slot.scalers.iter().map(|(kind, v)| (*kind, owned(v))).collect(),
         }
     }
 

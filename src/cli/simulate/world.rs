@@ -17,6 +17,7 @@ use crate::{
     cli::manifest::Manifest,
     decide::{
         Meant, decide,
+        intent::OwnedKind,
         plan::Plan,
         snapshot::{Around, GateSets, JobSeen, Offers, OrderSeen, PriceListSeen, Standing},
         whose::{Whose, whose},
@@ -45,6 +46,8 @@ pub(super) struct Slot {
     pub(super) fails: bool,
     /// Pods that somebody else wants of it.
     pub(super) size: i32,
+    /// What scales it: only its floor counts, for nothing here tells what load asks for.
+    pub(super) scalers: BTreeMap<OwnedKind, Value>,
 }
 
 /// A Job of ours.
@@ -159,7 +162,7 @@ impl World {
         self.rollout.metadata.namespace.as_deref().unwrap_or_default()
     }
 
-    pub(super) const fn slot(&mut self, color: Color) -> &mut Slot {
+    pub(super) fn slot(&mut self, color: Color) -> &mut Slot {
         match color {
             Color::Blue => &mut self.blue,
             Color::Green => &mut self.green,
