@@ -192,9 +192,27 @@ pub struct RollbackPolicy {
     #[schemars(regex(pattern = r"^([0-9]{1,5}h)?([0-9]{1,6}m)?([0-9]{1,7}s)?$"), length(min = 2, max = 20))]
     #[x_kube(validation = Rule::new("duration(self) >= duration('0s') && duration(self) <= duration('168h')").message("coolDown: write a duration between 0s and 168h, for example 30m"))]
     pub cool_down: Option<String>,
+    /// What happens while traffic is to go back and no pod of the old color is ready. Default `Hold`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_no_healthy_blue: Option<OnNoHealthyBlue>,
+    /// Whether the way home gives the old color's Deployment the pods back that it had when the release began, where somebody
+    /// took some away. Default: it stays as somebody left it. Means nothing where `autoscaler` keeps that floor anyway.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub raise_blue_floor: bool,
     /// Whether gates may take traffic back while `paused` is set. Default: only an abort does.
     #[serde(default, skip_serializing_if = "is_false")]
     pub while_paused: bool,
+}
+
+/// What happens while traffic is to go back and no pod of the old color is ready.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnNoHealthyBlue {
+    /// Traffic stays where it is until one is: some answer is better than none.
+    #[default]
+    Hold,
+    /// After `rollback.deadline` traffic goes back all the same: no answer is better than a bad one. A newer revision alone
+    /// is no reason.
+    Return,
 }
 
 /// What is proved once traffic is home. The way home itself never waits for it.

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     api::{
         LlmRolloutSpec, Percent,
-        around::{self, Mode, OnDependencyRollback, OnUndecided, Step},
+        around::{self, Mode, OnDependencyRollback, OnNoHealthyBlue, OnUndecided, Step},
         aside::Aside,
     },
     routers::Claim,
@@ -117,6 +117,10 @@ pub struct Course {
     pub drain: Duration,
     /// Whether gates may take traffic back while `paused` is set.
     pub while_paused: bool,
+    /// Whether traffic goes back to a color of which no pod is ready.
+    pub on_no_healthy: OnNoHealthyBlue,
+    /// Whether the way home gives the old color the pods back that it had.
+    pub raises: bool,
     /// How long the way home may take until somebody is told; nothing when nobody is.
     pub deadline: Duration,
     /// For how long the candidate must be silent once traffic is home; nothing when no proof is asked for.
@@ -135,6 +139,17 @@ pub struct Course {
     pub checks: Vec<PlannedCheck>,
     /// What is run beside the steps.
     pub hooks: Vec<PlannedHook>,
+}
+
+/// Pods are given back where we make them.
+fn raises(spec: &LlmRolloutSpec) -> Result<bool, Wrong> {
+    let asked = spec.rollback.as_ref().is_some_and(|r| r.raise_blue_floor);
+    if asked && spec.release.made().is_none() {
+        return Err(invalid(
+            "rollback: `raiseBlueFloor` gives pods back to a Deployment that the operator makes; leave it out where somebody else does, and have its autoscaler keep a minimum",
+        ));
+    }
+    Ok(asked)
 }
 
 impl Course {
@@ -159,6 +174,8 @@ impl Course {
             retire: if spec.release.pair.is_some() && spec.decommission.is_none() { Mode::Keep } else { retire.mode },
             drain: or_none(retire.drain.as_ref(), 60, "decommission.drain")?,
             while_paused: rollback.while_paused,
+            on_no_healthy: rollback.on_no_healthy_blue.unwrap_or_default(),
+            raises: raises(spec)?,
             cool_down: or_none(rollback.cool_down.as_ref(), 0, "rollback.coolDown")?,
             deadline: or_none(rollback.deadline.as_ref(), 10, "rollback.deadline")?,
             quiet_for: or_none(verify.quiet_for.as_ref(), 120, "rollback.verify.quietFor")?,

@@ -8,15 +8,15 @@ use super::{
     detach::{self, References},
     orders, prepare,
     say::{self, Said},
-    say_back,
+    say_back, say_size,
     silence::{self, Silence},
-    step,
+    size, step,
     view::{Stray, View},
 };
 use crate::{
     api::{
         LlmRolloutStatus, Moment, Percent, Phase, Reason,
-        around::{OnDependencyRollback, OnUndecided},
+        around::{OnDependencyRollback, OnNoHealthyBlue, OnUndecided},
         aside::Aside,
         status::{Color, Home},
     },
@@ -149,16 +149,27 @@ fn walk_home(v: &View<'_>, cause: &Said) -> Answer {
         }
         return going(v, cause, say::until_gateway_follows(cause));
     }
-    if v.ready(active) == 0 {
-        return stuck(v, cause, active);
+    let floor = size::raised(v, active);
+    if v.ready(active) == 0 && !better_none(v, cause) {
+        return stuck(v, cause, active).doing(floor.into_iter().collect());
     }
     if shrunk(v, cause, active) {
-        return going(v, cause, say::until_full_size(cause, active));
+        return going(v, cause, say::until_full_size(cause, active)).doing(floor.into_iter().collect());
     }
-    let unheard = v.unheard().next().map(|(_, trouble)| until_it_tells(cause, trouble));
+    let writes = floor.into_iter().chain(writes).collect();
+    let none = (v.ready(active) == 0).then(|| say_size::no_answer_is_better(cause, active));
+    let unheard = none.or_else(|| Some(until_it_tells(cause, v.unheard().next()?.1)));
     let mut back = going(v, cause, unheard.unwrap_or_else(|| cause.clone())).doing(writes).changing(|s| written(v, s));
     back.home = true;
     back
+}
+
+/// No answer is better than the candidate's: so it is written, and the old color has had its time to come back.
+fn better_none(v: &View<'_>, cause: &Said) -> bool {
+    let Some(attempt) = v.running().filter(|_| v.going_back() && cause.reason != Reason::Superseded) else {
+        return false;
+    };
+    v.plan.is_ok_and(|p| p.on_no_healthy == OnNoHealthyBlue::Return && v.now().since(attempt.clock_from) >= p.deadline)
 }
 
 fn until_it_tells(cause: &Said, trouble: &Trouble) -> Said {

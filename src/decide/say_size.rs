@@ -12,3 +12,8 @@ pub(super) fn growing(weight: Percent, pods: i32, color: Color, stuck: Option<&s
 pub(super) fn scalers_to_follow() -> Said {
     said(Reason::Growing, "the autoscalers are told how many pods the colors keep".to_owned())
 }
+
+pub(super) fn no_answer_is_better(cause: &Said, active: Color) -> Said {
+    let none = format!("{} has no ready endpoint, and no answer is better than this one", active.word());
+    said(cause.reason, format!("{}; {none} (`onNoHealthyBlue: Return`)", cause.words))
+}

@@ -1,16 +1,26 @@
 //! How many pods a color needs: at full size, and for a share. What served when the release began is the measure, whatever
 //! an autoscaler has made of either color since. Never makes an object.
 
-use super::{answer::Answer, course::PlannedStep, prepare, say_size, scaler::Bounds, step, view::View};
-use crate::api::{
-    Percent, Phase,
-    release::{Capacity, Template},
-    status::Color,
+use serde_json::json;
+
+use super::{
+    answer::Answer, course::PlannedStep, intent::Intent, prepare, say_size, scaler::Bounds, step, view::View, workload,
+};
+use crate::{
+    api::{
+        Percent, Phase,
+        release::{Capacity, Template},
+        status::Color,
+    },
+    routers::{GuardedPatch, PatchKind, guard},
 };
 
-/// What is written down when a release begins; nothing where the manifest says the size.
+/// What is written down when a release begins; nothing where the manifest says the size, and nobody else is to.
 pub(super) fn begun(v: &View<'_>) -> Option<i32> {
-    let bounds = Bounds::of(v.made()?.template)?;
+    let Some(bounds) = Bounds::of(v.made()?.template) else {
+        let active = v.status.active.filter(|_| v.plan.is_ok_and(|plan| plan.raises))?;
+        return v.deployment(active).map(|d| d.wanted);
+    };
     let serving = v.status.active.and_then(|active| v.deployment(active)).map(|d| d.wanted);
     let first = v.made()?.template.replicas;
     Some(serving.or(first).unwrap_or(1).clamp(bounds.min, bounds.max.max(serving.unwrap_or(1))))
@@ -93,4 +103,14 @@ pub(super) fn floor(v: &View<'_>, color: Color, bounds: Bounds) -> i32 {
     }
     let held = if v.candidate() == Some(color) { needed(v) } else { full(v) };
     held.unwrap_or(bounds.min).max(bounds.min)
+}
+
+/// The write that gives what served its pods back, where the manifest has the way home do that: before any traffic is.
+pub(super) fn raised(v: &View<'_>, active: Color) -> Option<Intent> {
+    let (attempt, deployment) = (v.running().filter(|_| v.plan.is_ok_and(|plan| plan.raises))?, v.deployment(active)?);
+    let size = attempt.size.filter(|size| deployment.wanted < *size)?;
+    let ops =
+        vec![guard(&deployment.object.version), json!({"op": "replace", "path": "/spec/replicas", "value": size})];
+    let name = workload::deployment_of(&v.s.rollout, active);
+    Some(Intent::Patch(GuardedPatch { kind: PatchKind::Deployment, namespace: None, name, ops }))
 }

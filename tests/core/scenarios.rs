@@ -406,6 +406,12 @@ fn disturbance(world: &mut World, words: &[&str]) {
             allowed_by_others(world, words);
         }
         ["autoscaler", color, "wants", pods] => world.scaled(color_of(color), pods.parse().unwrap()),
+        // Somebody takes pods away.
+        ["scales-down", color, pods] => {
+            let slot = world.slots.get_mut(&color_of(color)).unwrap();
+            slot.deployment.as_mut().unwrap()["spec"]["replicas"] = json!(pods.parse::<i64>().unwrap());
+            slot.ready = pods.parse().unwrap();
+        }
         // Somebody's own bears the name of one of ours.
         ["foreign-autoscaler", "none"] => world.slots.values_mut().for_each(|slot| slot.scalers.clear()),
         ["foreign-autoscaler", color] => {

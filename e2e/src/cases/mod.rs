@@ -195,6 +195,8 @@ const CASES: &[Case] = cases![
     Beside "room for a candidate": stuck::a_candidate_finds_room_before_it_is_made,
     Beside "autoscalers and sizes": sizes::an_autoscaler_of_each_color_keeps_what_serves,
     Beside "autoscalers and sizes": sizes::a_candidate_grows_with_its_share,
+    Beside "blue shrunk by others": sizes::the_way_home_gives_blue_its_pods_back,
+    Beside "blue gone": sizes::no_answer_is_better_where_the_manifest_says_so,
     Beside "candidate dies mid-way": rollback::candidate_that_dies_midway_goes_home,
     Beside "bad input": inputs::server_refuses_bad_manifests_and_takes_good_ones,
     Beside "bad input": inputs::conditions_name_what_is_wrong_and_traffic_is_untouched,

@@ -125,3 +125,54 @@ pub(super) async fn a_candidate_grows_with_its_share(stand: &Stand) -> Result<()
     }
     Ok(())
 }
+
+/// Somebody shrinks what serves while it has nothing: the way home gives it its pods back before it has its traffic.
+pub(super) async fn the_way_home_gives_blue_its_pods_back(stand: &Stand) -> Result<(), KitError> {
+    let rollback =
+        json!({"deadline": "1s", "verify": {"quietFor": "0s", "recoverWithin": "0s"}, "raiseBlueFloor": true});
+    let wish = |version: &str| {
+        let rollback = json!({"rollback": rollback});
+        Wish { replicas: 3, ..Wish::new(version) }.steps(&[(50, "2s"), (100, "60s")]).more(&rollback)
+    };
+    let service = stand.serve(&wish("v1"), &LoadPlan::default()).await?;
+    let blue = deployment(stand, "chat-blue").await?;
+    service.apply(stand, &wish("v2").manifest()).await?;
+    service.rollout.until("everything", SOON * 2, |r| is_holding(r, 100)).await?;
+    shrink(stand, "chat-blue", 1).await?;
+    has(&blue, 1).await?;
+    stand.space.change(&json!({"abort": true})).await?;
+    service.phase("RolledBack", SOON).await?;
+    has(&blue, 3).await?;
+    let report = stand.end(service.load).await?;
+    claim(report.is_flawless(), || report.words())
+}
+
+/// Nothing of blue is left when green is not wanted any more: traffic stays where some answer is, or, where the manifest says
+/// so, goes back to where there is none.
+pub(super) async fn no_answer_is_better_where_the_manifest_says_so(stand: &Stand) -> Result<(), KitError> {
+    let wish = |version: &str, then: &str| {
+        let verify = json!({"quietFor": "0s", "recoverWithin": "0s"});
+        let rollback = json!({"rollback": {"deadline": "4s", "verify": verify, "onNoHealthyBlue": then}});
+        Wish { replicas: 1, ..Wish::new(version) }.steps(&[(50, "2s"), (100, "60s")]).more(&rollback)
+    };
+    let service = stand.serve(&wish("v1", "Hold"), &LoadPlan::default()).await?;
+    let blue = deployment(stand, "chat-blue").await?;
+    service.apply(stand, &wish("v2", "Hold").manifest()).await?;
+    service.rollout.until("everything", SOON * 2, |r| is_holding(r, 100)).await?;
+    shrink(stand, "chat-blue", 0).await?;
+    has(&blue, 0).await?;
+    stand.space.change(&json!({"abort": true})).await?;
+    let late = |r: &Value| !r["status"]["attempt"]["late"].is_null();
+    let seen = service.rollout.until("it is told that it takes long", SOON, late).await?;
+    let rollout = seen.object.as_deref().cloned().unwrap_or_default();
+    claim(rollout["status"]["reason"] == "ActiveUnready", || format!("{}", rollout["status"]))?;
+    let stood = stand.space.weights().await?;
+    claim(stood.green == 100, || format!("the route stood at {stood:?}"))?;
+    let Service { rollout, load, .. } = service;
+    let report = stand.end(load).await?;
+    claim(report.is_flawless(), || report.words())?;
+    stand.space.change(&json!({"rollback": {"onNoHealthyBlue": "Return"}})).await?;
+    rollout.until("RolledBack", SOON, |r| r["status"]["phase"] == "RolledBack").await?;
+    let home = stand.space.weights().await?;
+    claim(home.blue == 100, || format!("the route stands at {home:?}"))
+}
