@@ -16,9 +16,9 @@ use super::smoke::{Answer, HeadersFrom};
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("[has(self.job), has(self.http), has(self.capacity), has(self.k6), has(self.baseline), has(self.rehearsal)].filter(x, x).size() == 1").message("preflight: each item is exactly one of `job`, `http`, `capacity`, `k6`, `baseline` and `rehearsal`; write for example `{name: backup, job: {cronJob: backup}}`"),
+    validation = Rule::new("[has(self.job), has(self.http), has(self.capacity), has(self.notification), has(self.k6), has(self.baseline), has(self.rehearsal)].filter(x, x).size() == 1").message("preflight: each item is exactly one of `job`, `http`, `capacity`, `notification`, `k6`, `baseline` and `rehearsal`; write for example `{name: backup, job: {cronJob: backup}}`"),
     validation = Rule::new("!has(self.expect) || has(self.job) || has(self.http) || has(self.k6)").message("preflight: `expect` is about the numbers that a Job leaves or an endpoint tells; write it beside `job`, `http` or `k6`, or leave it out"),
-    validation = Rule::new("!has(self.retries) || has(self.job) || has(self.http) || has(self.k6)").message("preflight: only a Job or a request is tried again; write `retries` beside `job`, `http` or `k6`, or leave it out"),
+    validation = Rule::new("!has(self.retries) || has(self.job) || has(self.http) || has(self.notification) || has(self.k6)").message("preflight: only a Job or a request is tried again; write `retries` beside `job`, `http`, `notification` or `k6`, or leave it out"),
     validation = Rule::new("!has(self.maxAge) || has(self.job) && !has(self.expect)").message("preflight: `maxAge` lets an earlier run of the CronJob count, whose numbers nobody knows; it belongs to `job` without `expect`")
 )]
 pub struct Check {
@@ -36,6 +36,9 @@ pub struct Check {
     /// has none is looked at again until `timeout` is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity: Option<Capacity>,
+    /// People have to be reachable: a test is told on a channel, which has to take it, before the candidate comes up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notification: Option<Test>,
     /// A load test against the candidate itself, when it is up. The Job has to end well, and no threshold in the summary
     /// that it leaves may be crossed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -89,6 +92,14 @@ pub struct Capacity {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1000))]
     pub nodes: Option<i32>,
+}
+
+/// Where a test is told.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Test {
+    /// Name of a channel in the operator's configuration.
+    #[schemars(regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"), length(min = 1, max = 63))]
+    pub channel: String,
 }
 
 /// Nothing more is to be said: write `{}`.

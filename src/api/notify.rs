@@ -49,6 +49,10 @@ pub enum Happening {
     NotRecovered,
     /// The revision serves all traffic (`Info`).
     Promoted,
+    /// Nothing: somebody wants to know whether people are reached (`Warning`). A check asks for it, never a rule.
+    #[serde(skip_deserializing)]
+    #[schemars(skip)]
+    Test,
 }
 
 impl Happening {
@@ -65,6 +69,7 @@ impl Happening {
             Self::RolledBack => "RolledBack",
             Self::NotRecovered => "NotRecovered",
             Self::Promoted => "Promoted",
+            Self::Test => "Test",
         }
     }
 
@@ -72,7 +77,7 @@ impl Happening {
     pub const fn weight(self) -> Weight {
         match self {
             Self::Started | Self::StepEntered | Self::Promoted => Weight::Info,
-            Self::Waiting | Self::Asked => Weight::Warning,
+            Self::Waiting | Self::Asked | Self::Test => Weight::Warning,
             Self::Blocked | Self::RollingBack | Self::NotHomeInTime | Self::RolledBack | Self::NotRecovered => {
                 Weight::Critical
             }

@@ -53,6 +53,7 @@ use crate::{
     },
     line::{Line, ProviderError, ProviderSettings},
     metrics::Reading,
+    notify,
     notify::{Courier, Heard},
     observe::{
         World, board::Board, calls::Calls, clock::Clock, live::Eyes, memory::Memory, prometheus::Provider,
@@ -321,8 +322,7 @@ impl Parts {
         // Bounded by the lanes.
         let config = controller::Config::default().concurrency(0);
         let board = self.board.clone();
-        let policy =
-            |rollout: Arc<LlmRollout>, error: &_, context: Arc<Context>| after_error(&rollout, error, &context);
+        let policy = |of: Arc<LlmRollout>, error: &_, context: Arc<Context>| after_error(&of, error, &context);
         let run = controller::applier(
             |rollout, context| Box::pin(reconcile(rollout, context)),
             policy,
@@ -380,6 +380,7 @@ impl Parts {
                     self.board.clone(),
                     self.clock,
                     Arc::clone(&self.endpoints),
+                    notify::teller(&self.settings.channels),
                 ),
             },
             lanes: Lanes::new(self.settings.limits.concurrency),

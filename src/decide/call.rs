@@ -1,9 +1,9 @@
 //! Requests that a decision wants made beside it, each once: to the candidate itself, to an endpoint of the operator's
-//! configuration, to the API server about room. And what became of them. Plain data: `observe::calls` makes them.
+//! configuration, to the API server about room, to a channel. And what became of them. Plain data: `observe::calls` makes them.
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::room::Need;
+use super::{room::Need, tidings::Notice};
 use crate::metrics::About;
 
 /// Requests to pods or to an endpoint, with what their answers have to be.
@@ -45,6 +45,8 @@ pub enum Wants {
         /// The numbers that are read of it.
         numbers: Vec<String>,
     },
+    /// That a test is taken by a channel.
+    Told(Box<Notice>),
     /// Room for its pods, of the API server.
     Room(Box<Need>),
     /// Answers of every pod, until each is warm.

@@ -8,6 +8,7 @@ use super::{
     criterion::{self, Test},
     plan::{Wrong, duration_or, invalid},
     room::Need,
+    tidings::Notice,
 };
 use crate::{
     api::{
@@ -130,7 +131,7 @@ pub(super) fn checks(spec: &LlmRolloutSpec) -> Result<Vec<PlannedCheck>, Wrong> 
 
 fn check(spec: &LlmRolloutSpec, c: &Check) -> Result<PlannedCheck, Wrong> {
     let max_age = c.max_age.as_ref().map(|age| duration_or(Some(age), 0, "preflight.maxAge")).transpose()?;
-    let usual = if c.http.is_some() { OF_A_REQUEST } else { TIMEOUT };
+    let usual = if c.http.is_some() || c.notification.is_some() { OF_A_REQUEST } else { TIMEOUT };
     let timeout = duration_or(c.timeout.as_ref(), usual, "preflight.timeout")?;
     let expect = c.expect.iter().map(|e| expected("preflight", &c.name, e)).collect::<Result<Vec<_>, _>>()?;
     let asked = c.http.as_ref().map(|http| ask(http, &expect, timeout)).transpose()?;
@@ -140,13 +141,14 @@ fn check(spec: &LlmRolloutSpec, c: &Check) -> Result<PlannedCheck, Wrong> {
         c.job.as_ref().map(|run| (When::Before, job(run, false))),
         asked.map(|call| (When::Before, What::Call(call))),
         room.map(|call| (When::Before, What::Call(call))),
+        c.notification.as_ref().map(|test| (When::Before, What::Call(told(&test.channel, timeout)))),
         c.k6.as_ref().map(|run| (When::Up, job(run, true))),
         c.baseline.as_ref().map(|_| (When::Before, What::Baseline)),
         c.rehearsal.as_ref().map(|_| (When::Before, What::Rehearsal)),
     ];
     let mut written = all.into_iter().flatten();
     let (Some((when, what)), None) = (written.next(), written.next()) else {
-        let kinds = "`job`, `http`, `capacity`, `k6`, `baseline` and `rehearsal`";
+        let kinds = "`job`, `http`, `capacity`, `notification`, `k6`, `baseline` and `rehearsal`";
         let example = "write for example `job: {cronJob: backup}`";
         return Err(invalid(format!("preflight: {}: each item is exactly one of {kinds}; {example}", c.name)));
     };
@@ -166,6 +168,11 @@ fn room(spec: &LlmRolloutSpec, capacity: &Capacity, timeout: Duration) -> Result
     let (replicas, nodes) = (template.replicas.unwrap_or(1), capacity.nodes.unwrap_or(1));
     let need = Need { replicas, nodes, pod: pod.unwrap_or_default(), of: None };
     Ok(Call { wants: Wants::Room(Box::new(need)), ..nobody(timeout) })
+}
+
+/// On whose behalf is filled in when it is told.
+fn told(channel: &str, timeout: Duration) -> Call {
+    Call { wants: Wants::Told(Box::new(Notice::test(channel))), ..nobody(timeout) }
 }
 
 /// A request of which nothing is known yet.

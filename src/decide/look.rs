@@ -225,6 +225,10 @@ impl Looking<'_> {
             let endpoint = Some(Box::new((name.clone(), about)));
             return self.goes(Begins::Call(self.name(), Box::new(Call { endpoint, after, ..call.clone() })));
         }
+        if let Wants::Told(test) = &call.wants {
+            let wants = Wants::Told(Box::new(test.of(&self.v.s.rollout, self.attempt, self.v.now())));
+            return self.goes(Begins::Call(self.name(), Box::new(Call { wants, after, ..call.clone() })));
+        }
         if let Wants::Room(need) = &call.wants {
             let name = self.v.s.rollout.metadata.name.clone().unwrap_or_default();
             let replicas = size::full(self.v).unwrap_or(need.replicas);

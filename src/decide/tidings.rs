@@ -8,6 +8,7 @@ use crate::api::{
     LlmRollout, Moment, Phase, Reason,
     notify::{Happening, Notification},
     record::{Entry, Record, Telling, What},
+    status::Attempt,
 };
 
 /// Something to tell on one channel. What is sent twice is sent under one id.
@@ -54,6 +55,47 @@ pub struct Told {
     pub at: Moment,
     /// Why nobody was told, and nobody will be.
     pub gave_up: Option<String>,
+}
+
+impl Notice {
+    /// A test for a channel; of whom, is filled in when it is told.
+    pub(super) fn test(channel: &str) -> Self {
+        Self {
+            id: String::new(),
+            incident: String::new(),
+            channel: channel.to_owned(),
+            happening: Happening::Test,
+            quiet: false,
+            namespace: String::new(),
+            rollout: String::new(),
+            uid: String::new(),
+            attempt: 0,
+            revision: String::new(),
+            at: Moment::default(),
+            message:
+                "this is a test, and nothing is wrong: a release is about to begin, and asks whether you are reached"
+                    .to_owned(),
+            links: BTreeMap::new(),
+            entry: String::new(),
+        }
+    }
+
+    /// The same on behalf of a rollout's attempt.
+    pub(super) fn of(&self, rollout: &LlmRollout, attempt: &Attempt, at: Moment) -> Self {
+        let uid = rollout.metadata.uid.clone().unwrap_or_default();
+        let incident = format!("{uid}/{}/test", attempt.id);
+        Self {
+            id: format!("{incident}/{}", at.unix()),
+            incident,
+            namespace: rollout.metadata.namespace.clone().unwrap_or_default(),
+            rollout: rollout.metadata.name.clone().unwrap_or_default(),
+            uid,
+            attempt: attempt.id,
+            revision: attempt.revision.clone(),
+            at,
+            ..self.clone()
+        }
+    }
 }
 
 /// What an entry tells people.

@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use futures::future::BoxFuture;
 use reqwest::{StatusCode, header::CONTENT_TYPE};
 use tokio::{sync::mpsc, time::sleep};
 
@@ -19,7 +20,7 @@ pub use self::{
     mail::MailSettings,
     settings::{ChannelError, ChannelSettings, Kind},
 };
-use crate::{decide::tidings::Notice, line::careful};
+use crate::{api::notify::Happening, decide::tidings::Notice, line::careful};
 
 /// Notices that may wait for a channel.
 const MOST_WAITING: usize = 256;
@@ -165,6 +166,31 @@ impl Refusal {
             Self::Address => false,
         }
     }
+}
+
+/// Tells tests: each by itself, since no record knows of it and it waits behind no other notice.
+pub fn teller(channels: &[ChannelSettings]) -> Arc<dyn Fn(Notice) -> BoxFuture<'static, Outcome> + Send + Sync> {
+    let channels: Arc<[ChannelSettings]> = channels.into();
+    Arc::new(move |notice| {
+        let channels = Arc::clone(&channels);
+        Box::pin(async move { tell_once(&channels, &notice).await })
+    })
+}
+
+/// Tells a notice once, and says what came of it. Where it stays until somebody ends it, it is ended.
+async fn tell_once(channels: &[ChannelSettings], notice: &Notice) -> Outcome {
+    let channel = channels.iter().find(|channel| channel.name == notice.channel);
+    let channel = channel.ok_or_else(|| format!("the operator's configuration has no channel {}", notice.channel))?;
+    try_once(channel, notice).await?;
+    let ended = Notice { happening: Happening::Started, quiet: true, ..notice.clone() };
+    try_once(channel, &ended).await
+}
+
+async fn try_once(channel: &ChannelSettings, notice: &Notice) -> Outcome {
+    let Some(body) = body::of(channel.kind, notice) else { return Ok(()) };
+    let deadline = Duration::from_secs(channel.timeout_seconds);
+    let sent = tokio::time::timeout(deadline, send(channel, notice, body)).await.unwrap_or(Err(Refusal::Late));
+    sent.map_err(|refusal| format!("channel {}: {refusal}", channel.name))
 }
 
 async fn send(channel: &ChannelSettings, notice: &Notice, body: body::Body) -> Result<(), Refusal> {

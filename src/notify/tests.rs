@@ -200,3 +200,29 @@ fn channels_that_make_no_sense_are_refused() {
     let page = json!({"name": "oncall", "kind": "pagerDuty", "routingKeyFile": "/etc/keys/oncall"});
     assert!(serde_json::from_value::<ChannelSettings>(page).unwrap().check().is_ok());
 }
+
+/// A test is told at once and once, and ended where it would stay; what is wrong is said without a word of the receiver's.
+#[tokio::test]
+async fn a_test_is_told_once_and_ended_where_it_would_stay() {
+    let test = || Notice { incident: "u-1/3/test".into(), ..notice(Happening::Test, "") };
+    let told = async |kind: &str, codes: Vec<u16>, name: &str| {
+        let (url, seen) = receiver(codes).await;
+        let settings = json!([{"name": "hooks", "kind": kind, "url": url, "timeoutSeconds": 1}]);
+        let channels: Vec<ChannelSettings> = serde_json::from_value(settings).unwrap();
+        let outcome = super::teller(&channels)(Notice { channel: name.into(), ..test() }).await;
+        let seen: Vec<String> = seen.lock().unwrap().clone();
+        (outcome, seen)
+    };
+    for (kind, requests) in [("webhook", 1), ("slack", 1), ("alertmanager", 2)] {
+        let (outcome, seen) = told(kind, Vec::new(), "hooks").await;
+        assert_eq!((outcome, seen.len()), (Ok(()), requests), "{kind}");
+        assert!(seen[0].contains("Test"), "{kind}: {}", seen[0]);
+    }
+    let (_, seen) = told("alertmanager", Vec::new(), "hooks").await;
+    assert!(seen[0].contains(r#""attempt":"test""#) && !seen[1].contains("startsAt"), "{seen:?}");
+    assert_eq!(told("webhook", vec![503], "hooks").await.0, Err("channel hooks: it answered HTTP 503".to_owned()));
+    assert_eq!(told("webhook", vec![0], "hooks").await.0, Err("channel hooks: no answer in time".to_owned()));
+    let (unknown, seen) = told("webhook", Vec::new(), "nobody").await;
+    assert_eq!(unknown, Err("the operator's configuration has no channel nobody".to_owned()));
+    assert!(seen.is_empty());
+}

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, TryStreamExt, future::BoxFuture, stream};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, ResourceExt};
 use reqwest::{
@@ -31,7 +31,10 @@ use super::{
 };
 use crate::{
     api::labels,
-    decide::call::{Call, Called, Wants},
+    decide::{
+        call::{Call, Called, Wants},
+        tidings::Notice,
+    },
     line::{self, Line},
     metrics::{About, NoData},
 };
@@ -40,6 +43,9 @@ use crate::{
 const PAUSE: Duration = Duration::from_secs(1);
 /// So many pods are warmed up at once.
 const AT_ONCE: usize = 4;
+
+/// Tells a notice once, and what came of it.
+pub type Tell = Arc<dyn Fn(Notice) -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
 /// The calls of all rollouts. Clones are the same.
 #[derive(Clone)]
@@ -52,6 +58,7 @@ struct Inner {
     board: Board,
     clock: Clock,
     endpoints: Arc<Vec<Line>>,
+    tell: Tell,
     state: Mutex<BTreeMap<Key, BTreeMap<String, Entry>>>,
 }
 
@@ -69,8 +76,8 @@ impl Drop for Entry {
 
 impl Calls {
     /// No calls yet; what is told wakes through the board.
-    pub fn new(eyes: Eyes, board: Board, clock: Clock, endpoints: Arc<Vec<Line>>) -> Self {
-        Self(Arc::new(Inner { client: OnceLock::new(), eyes, board, clock, endpoints, state: Mutex::default() }))
+    pub fn new(eyes: Eyes, board: Board, clock: Clock, endpoints: Arc<Vec<Line>>, tell: Tell) -> Self {
+        Self(Arc::new(Inner { client: OnceLock::new(), eyes, board, clock, endpoints, tell, state: Mutex::default() }))
     }
 
     /// Replaces what a rollout wants called: what is new begins, what is wanted no more ends.
@@ -124,6 +131,10 @@ impl Inner {
                 Some(secret) => self.headers(owner, secret).await?,
                 None => HeaderMap::new(),
             };
+            if let Wants::Told(notice) = &call.wants {
+                let words = format!("channel {} has taken it", notice.channel);
+                return (self.tell)(notice.as_ref().clone()).await.map(|()| (words, BTreeMap::new()));
+            }
             let client = self.client.get_or_init(|| client().ok()).as_ref().ok_or("no client could be made")?;
             if let Wants::Room(need) = &call.wants {
                 return Ok((room::look(&self.eyes, owner, need, &last).await?, BTreeMap::new()));
@@ -132,7 +143,7 @@ impl Inner {
             match &call.wants {
                 Wants::Answer { .. } => caller.answer().await,
                 Wants::Warmth { .. } => caller.warmth().await,
-                Wants::Room(_) => Ok(Found::default()),
+                Wants::Room(_) | Wants::Told(_) => Ok(Found::default()),
             }
         });
         let late = match made.await {
@@ -417,10 +428,18 @@ mod tests {
         told_by(call, Vec::new()).await
     }
 
+    /// One channel takes everything, and there is no other.
+    fn tell() -> super::Tell {
+        Arc::new(|notice| {
+            let taken = if notice.channel == "oncall" { Ok(()) } else { Err("there is no such channel".to_owned()) };
+            Box::pin(std::future::ready(taken))
+        })
+    }
+
     /// With these endpoints in the configuration.
     async fn told_by(call: Call, endpoints: Vec<Line>) -> Called {
         let (board, owner) = (Board::default(), Owner::new("chat").within("llm"));
-        let calls = Calls::new(eyes(), board.clone(), Clock::start(), Arc::new(endpoints));
+        let calls = Calls::new(eyes(), board.clone(), Clock::start(), Arc::new(endpoints), tell());
         let wanted = BTreeMap::from([("a".to_owned(), call)]);
         calls.want(&owner, wanted.clone());
         calls.want(&owner, wanted);

@@ -393,18 +393,9 @@ fn allowed_by_others(world: &mut World, words: &[&str]) {
     }
 }
 
-/// What the world does to the rollout.
-fn disturbance(world: &mut World, words: &[&str]) {
+/// Who else says how many pods there are.
+fn scaled(world: &mut World, words: &[&str]) {
     match words {
-        ["pods", color, ready] => world.slots.get_mut(&color_of(color)).unwrap().ready = ready.parse().unwrap(),
-        // A pod starts anew in place and is ready again at once; what its slices tell of it is gone with their next write.
-        ["restarts", color] => world.slots.get_mut(&color_of(color)).unwrap().changed_at = Some(world.now),
-        ["forgets", color] => world.slots.get_mut(&color_of(color)).unwrap().changed_at = None,
-        ["exposes", color, begins @ ..] => drop(world.exposed.insert(color_of(color), begins.join(" "))),
-        ["scraped", every] => world.scraped = every.parse().ok(),
-        ["others" | "grant" | "grants" | "route-crosses" | "route-in" | "scales", ..] => {
-            allowed_by_others(world, words);
-        }
         ["autoscaler", color, "wants", pods] => world.scaled(color_of(color), pods.parse().unwrap()),
         // Somebody takes pods away.
         ["scales-down", color, pods] => {
@@ -418,6 +409,23 @@ fn disturbance(world: &mut World, words: &[&str]) {
             let scalers = &mut world.slots.get_mut(&color_of(color)).unwrap().scalers;
             scalers.insert(OwnedKind::ScaledObject, json!({"spec": {"minReplicaCount": 1, "maxReplicaCount": 9}}));
         }
+        _ => panic!("unknown command: {}", words.join(" ")),
+    }
+}
+
+/// What the world does to the rollout.
+fn disturbance(world: &mut World, words: &[&str]) {
+    match words {
+        ["pods", color, ready] => world.slots.get_mut(&color_of(color)).unwrap().ready = ready.parse().unwrap(),
+        // A pod starts anew in place and is ready again at once; what its slices tell of it is gone with their next write.
+        ["restarts", color] => world.slots.get_mut(&color_of(color)).unwrap().changed_at = Some(world.now),
+        ["forgets", color] => world.slots.get_mut(&color_of(color)).unwrap().changed_at = None,
+        ["exposes", color, begins @ ..] => drop(world.exposed.insert(color_of(color), begins.join(" "))),
+        ["scraped", every] => world.scraped = every.parse().ok(),
+        ["others" | "grant" | "grants" | "route-crosses" | "route-in" | "scales", ..] => {
+            allowed_by_others(world, words);
+        }
+        ["autoscaler" | "scales-down" | "foreign-autoscaler", ..] => scaled(world, words),
         ["crashloop", color] => world.slots.get_mut(&color_of(color)).unwrap().comes_up = false,
         // Of the revision that the color was last applied with.
         ["stuck", color, why @ ..] => {

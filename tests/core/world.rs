@@ -486,6 +486,11 @@ impl World {
         self.called.retain(|name, _| calls.contains_key(name));
         for (name, call) in calls.iter().filter(|(name, _)| !self.called.contains_key(*name)).collect::<Vec<_>>() {
             let Call { to, endpoint, path, body, headers, after, wants, .. } = call;
+            if let Wants::Told(notice) = wants {
+                self.log.push(format!("  tell {}: {} {}", notice.channel, notice.happening.word(), notice.incident));
+                self.called.insert(name.clone(), Called::Going);
+                continue;
+            }
             if let Wants::Room(need) = wants {
                 let of = need.of.as_ref().map(|(name, color)| format!("{name} {}", color.word()));
                 self.log.push(format!(

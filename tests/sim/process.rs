@@ -105,6 +105,7 @@ async fn run(cluster: Arc<Cluster>, op: usize) {
                 Board::default(),
                 Clock::start(),
                 Arc::default(),
+                Arc::new(|_| Box::pin(std::future::ready(Ok(())))),
             ),
         },
         eyes: Eyes { client: client.clone(), deadline },

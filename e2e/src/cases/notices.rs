@@ -135,7 +135,8 @@ pub(super) async fn people_are_told_on_every_channel_once(stand: &Stand) -> Resu
 
     // Whoever sees the begin of the next release cannot tell it.
     postbox.set("/audit", Slot::Down);
-    service.apply(stand, &told("v3").manifest()).await?;
+    let preflight = json!({"preflight": [{"name": "reached", "notification": {"channel": "oncall"}}]});
+    service.apply(stand, &told("v3").more(&preflight).manifest()).await?;
     let refused = |all: &[Letter]| all.iter().any(|l| !l.taken && l.body["data"]["attempt"] == 3);
     postbox.until("the begin is refused", "/audit", STEP, refused).await?;
     for (name, uid) in own.pods(&stand.space.ground).await? {
@@ -146,6 +147,7 @@ pub(super) async fn people_are_told_on_every_channel_once(stand: &Stand) -> Resu
     let heard = postbox.until("the next end is told", "/audit", STEP, |all| taken(all, 3, "Promoted")).await?;
     claim(taken(&heard, 3, "Started"), || format!("nobody heard of the begin: {heard:?}"))?;
     each_once(&heard)?;
+    tested_once(&postbox.at("/page"))?;
     let over = |all: &[Letter]| {
         all.iter().any(|l| l.body["event_action"] == "resolve" && Some(&l.body["dedup_key"]) == incident.as_ref())
     };
@@ -155,6 +157,13 @@ pub(super) async fn people_are_told_on_every_channel_once(stand: &Stand) -> Resu
     let report = stand.end(service.load).await?;
     claim(report.is_flawless(), || report.words())?;
     own.uninstall().await
+}
+
+/// The third attempt's check has paged somebody, and ended that at once.
+fn tested_once(pages: &[Letter]) -> Result<(), KitError> {
+    let of = |l: &&Letter| l.body["dedup_key"].as_str().is_some_and(|key| key.ends_with("/3/test"));
+    let words: Vec<_> = pages.iter().filter(of).map(|l| l.body["event_action"].clone()).collect();
+    claim(words == ["trigger", "resolve"], || format!("the test: {pages:?}"))
 }
 
 fn count(letters: &[Letter], field: &str, word: &str) -> usize {

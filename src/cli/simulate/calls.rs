@@ -49,6 +49,7 @@ impl World {
             let ends = (!hangs).then(|| self.now.plus(A_WHILE));
             let whom = match (&call.wants, &call.endpoint) {
                 (Wants::Room(_), _) => "room",
+                (Wants::Told(notice), _) => &notice.channel,
                 (_, Some(asked)) => &asked.0,
                 (_, None) => &call.path,
             };
@@ -93,7 +94,7 @@ impl World {
         let good = |told: &Value| {
             let wanted = match &call.wants {
                 Wants::Answer { numbers, .. } => numbers.as_slice(),
-                Wants::Warmth { .. } | Wants::Room(_) => &[],
+                Wants::Warmth { .. } | Wants::Room(_) | Wants::Told(_) => &[],
             };
             let number = |name: &String| Some((name.clone(), told.get(name)?.as_f64()?));
             Called::Good { words: "answered as wanted".to_owned(), numbers: wanted.iter().filter_map(number).collect() }
@@ -128,8 +129,17 @@ impl World {
 /// The check that a call is of: pods are filled in when it is made.
 fn check_of(plan: &Plan, call: &Call) -> Option<String> {
     let is = |check: &&PlannedCheck| match &check.what {
-        What::Call(of) => (&of.path, &of.body, &of.wants) == (&call.path, &call.body, &call.wants),
+        What::Call(of) => (&of.path, &of.body) == (&call.path, &call.body) && alike(&of.wants, &call.wants),
         What::Job { .. } | What::Baseline | What::Rehearsal => false,
     };
     plan.course.checks.iter().find(is).map(|check| short(&check.name).to_owned())
+}
+
+/// What is filled in when a call is made tells none from another.
+fn alike(planned: &Wants, made: &Wants) -> bool {
+    match (planned, made) {
+        (Wants::Room(planned), Wants::Room(made)) => planned.nodes == made.nodes,
+        (Wants::Told(planned), Wants::Told(made)) => planned.channel == made.channel,
+        _ => planned == made,
+    }
 }
