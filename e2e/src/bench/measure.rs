@@ -77,12 +77,14 @@ pub(super) async fn rollback_one(fleet: &Fleet, stub: &Stub, times: usize) -> Re
     Ok(Times::of(all))
 }
 
-/// All go bad at once: from the first bad answer to the last route.
-pub(super) async fn rollback_all(fleet: &Fleet, stub: &Stub) -> Result<Duration, KitError> {
+/// All go bad at once: from the first bad answer to the last route, and from the bad answer of each to its own: the others
+/// are still to be asked when the first is told.
+pub(super) async fn rollback_all(fleet: &Fleet, stub: &Stub) -> Result<(Duration, Times), KitError> {
     stub.spoil_all();
     let last = fleet.routes.until("all are home", fleet.size, PATIENCE, |_, r| green(r) == Some(0)).await?;
     let told = stub.first_told().ok_or_else(|| KitError::Refuted("nobody was told anything".to_owned()))?;
-    Ok(last.saturating_duration_since(told))
+    let own = |number| Some(fleet.routes.one(&name(number))?.0.saturating_duration_since(stub.told(number)?));
+    Ok((last.saturating_duration_since(told), Times::of((0..fleet.size).filter_map(own).collect())))
 }
 
 /// What a process does while nothing happens.

@@ -133,8 +133,9 @@ async fn of_a_size(ground: &Ground, arguments: &BenchArgs, size: usize) -> Resul
     told(&format!("one of them home: {} ms at the median, bare {} ms", one.p50_ms, bare.p50_ms));
     stub.heal();
     fleet.release().await?;
-    let all = measure::rollback_all(&fleet, &stub).await?;
+    let (all, each) = measure::rollback_all(&fleet, &stub).await?;
     told(&format!("all of them home: {} ms, bare {} ms", ms(all), ms(bare_all)));
+    told(&format!("each from its own answer: {} ms at the median, {} ms the last", each.p50_ms, each.most_ms));
     fleet.all_are(&["RolledBack"]).await?;
     stub.heal();
     let rest = measure::rest(&fleet, &stub, &operator, arguments.rest).await?;
@@ -150,7 +151,7 @@ async fn of_a_size(ground: &Ground, arguments: &BenchArgs, size: usize) -> Resul
     let failover = failover(&fleet, &stub, &program, cold).await?;
     told(&format!("{failover:?}"));
     let (all_ms, bare_all_ms, cold_start_ms) = (ms(all), ms(bare_all), ms(cold_start));
-    Ok(OfASize { size, one, bare, all_ms, bare_all_ms, rest, holding, memory, cold_start_ms, failover })
+    Ok(OfASize { size, one, bare, each, all_ms, bare_all_ms, rest, holding, memory, cold_start_ms, failover })
 }
 
 async fn failover(

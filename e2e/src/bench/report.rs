@@ -26,6 +26,7 @@ pub(super) struct OfASize {
     pub(super) size: usize,
     pub(super) one: Times,
     pub(super) bare: Times,
+    pub(super) each: Times,
     pub(super) all_ms: f64,
     pub(super) bare_all_ms: f64,
     pub(super) rest: Rest,
@@ -118,7 +119,7 @@ impl Report {
     }
 }
 
-const HEADS: [&str; 17] = [
+const HEADS: [&str; 19] = [
     "rollouts",
     "one home, p50",
     "p99",
@@ -127,6 +128,8 @@ const HEADS: [&str; 17] = [
     "all home",
     "bare",
     "ratio",
+    "each of all, from its own answer, p50",
+    "the last of them",
     "writes at rest",
     "reads at rest",
     "CPU at rest",
@@ -142,7 +145,7 @@ fn number(value: &Value) -> f64 {
     value.as_f64().unwrap_or_default()
 }
 
-fn cells(of: &Value) -> [String; 17] {
+fn cells(of: &Value) -> [String; 19] {
     let ratio = |a: &Value, b: &Value| format!("{:.1}", number(a) / number(b).max(0.01));
     let ms = |value: &Value| format!("{} ms", number(value));
     let share = |value: &Value| format!("{:.1} %", number(value) * 100.0);
@@ -157,6 +160,8 @@ fn cells(of: &Value) -> [String; 17] {
         ms(&of["all_ms"]),
         ms(&of["bare_all_ms"]),
         ratio(&of["all_ms"], &of["bare_all_ms"]),
+        ms(&of["each"]["p50_ms"]),
+        ms(&of["each"]["most_ms"]),
         rest["writes"].to_string(),
         rest["reads"].to_string(),
         share(&rest["cpu_share"]),
