@@ -9,6 +9,7 @@ use super::{
 use crate::{
     api::{
         Percent, Phase,
+        aside::Aside,
         release::{Capacity, Template},
         status::Color,
     },
@@ -58,20 +59,21 @@ fn pods_at(v: &View<'_>, full: i32, weight: Percent) -> i32 {
     i32::try_from(part).unwrap_or(full).max(least)
 }
 
-/// The share that the candidate has, or is about to get. Copies are work as well.
+/// The share that the candidate has, or is about to get.
 fn target(v: &View<'_>) -> Percent {
     let (Some(attempt), Ok(plan)) = (v.running(), v.plan) else { return Percent::ALL };
     if let Some(intent) = &v.status.intent {
-        return intent.weight.max(intent.aside.mirror.map_or(Percent::NONE, Percent::of));
+        return load(intent.weight, &intent.aside);
     }
     if attempt.step_entered_at.is_some() && attempt.growing_since.is_none() {
-        return attempt.weight.max(attempt.aside.mirror.map_or(Percent::NONE, Percent::of));
+        return load(attempt.weight, &attempt.aside);
     }
-    step::next_step(attempt, plan).map_or(Percent::ALL, |(_, step)| load(step))
+    step::next_step(attempt, plan).map_or(Percent::ALL, |(_, step)| load(step.weight, &step.aside))
 }
 
-fn load(step: &PlannedStep) -> Percent {
-    step.weight.max(step.aside.mirror.map_or(Percent::NONE, Percent::of))
+/// Copies are work as well.
+fn load(weight: Percent, aside: &Aside) -> Percent {
+    weight.max(aside.mirror.map_or(Percent::NONE, Percent::of))
 }
 
 /// The candidate is too small for the next step: it grows first, and what is measured goes on.
@@ -82,7 +84,7 @@ pub(super) fn growing(v: &View<'_>, next: &PlannedStep) -> Option<Answer> {
     if template.capacity != Some(Capacity::Proportional) || only_cure {
         return None;
     }
-    let pods = pods_at(v, full(v)?, load(next));
+    let pods = pods_at(v, full(v)?, load(next.weight, &next.aside));
     if v.deployment(candidate)?.ready.min(v.ready(candidate)) >= pods {
         return None;
     }
